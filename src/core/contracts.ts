@@ -1,0 +1,296 @@
+import type { Readable } from 'node:stream';
+import type { ZodType } from 'zod';
+
+/** Bytes on the move. Every part of the line speaks this one type. */
+export type Bytes = AsyncIterable<Uint8Array>;
+
+/** Time comes from outside, so that tests can hold it still. Instants are UTC, durations milliseconds. */
+export interface Clock {
+  now(): Date;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+// ---- processes --------------------------------------------------------------------------------
+
+/** A native tool. `env` is added to a minimal PATH and locale; nothing else of ours is inherited. Secrets go in `env`, never in `args`. */
+export interface Command {
+  file: string;
+  args: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  cwd?: string;
+  uid?: number;
+  gid?: number;
+}
+
+/** A long-running child: its stderr line by line, its end, and signals. */
+export interface Child {
+  readonly pid: number;
+  readonly stdin: NodeJS.WritableStream | null;
+  /** Lines of stdout and stderr as they come; ends with the child. */
+  lines(): AsyncIterable<string>;
+  /** Resolves when the child has ended, whatever its code. */
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; stderr: string }>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface Pipeline {
+  /** stdout of the last command. Destroying it ends every child. */
+  out: Readable;
+  /** Resolves to each child's stderr when all of them ended with 0 and no signal; rejects with a BkpError naming the first that did not. */
+  done: Promise<string[]>;
+}
+
+/** The only door to other programs. */
+export interface Runner {
+  /** Runs to its end; stdout and stderr as text. Throws a BkpError('failed') on a non-zero code or a signal. */
+  text(
+    command: Command,
+    options?: { signal?: AbortSignal; input?: string; timeoutMs?: number },
+  ): Promise<{ stdout: string; stderr: string }>;
+  /** Children joined by file descriptor; `input` feeds the first. `onStderr` gets (index, line). */
+  pipeline(
+    commands: readonly Command[],
+    options?: { signal?: AbortSignal; input?: Bytes; onStderr?: (index: number, line: string) => void },
+  ): Pipeline;
+  start(command: Command, options?: { signal?: AbortSignal; stdin?: boolean; detached?: boolean }): Child;
+  /** Absolute path of a tool on PATH or in `dirs` (looked at first), or undefined. */
+  which(file: string, dirs?: readonly string[]): string | undefined;
+}
+
+// ---- what is told while it happens ------------------------------------------------------------
+
+export type Event =
+  | { type: 'started'; what: string }
+  | { type: 'progress'; what: string; bytes: number; total?: number }
+  | { type: 'finished'; what: string; bytes?: number; ms?: number }
+  | { type: 'note'; text: string }
+  | { type: 'warning'; text: string };
+
+/** Text, JSON and tests each render these events their own way. */
+export interface Reporter {
+  emit(event: Event): void;
+}
+
+/** A line of `doctor`: `mend` is what to type or paste. */
+export interface Check {
+  name: string;
+  state: 'ok' | 'warn' | 'fail';
+  text: string;
+  mend?: string;
+}
+
+// ---- stores -----------------------------------------------------------------------------------
+
+export interface ObjectInfo {
+  key: string;
+  bytes: number;
+  modified: Date;
+}
+
+/** What became of one key of many. `locked` = held by the store itself. */
+export interface PerItem {
+  key: string;
+  ok: boolean;
+  locked?: boolean;
+  reason?: string;
+}
+
+/** What a store can do beyond the least, learnt by a probe. */
+export interface Powers {
+  conditionalPut: boolean;
+  versions: boolean;
+  locks: boolean;
+}
+
+/** An object in the making: nothing exists under the key until `commit` resolves. */
+export interface Upload {
+  /** Block `n` counts from 0; blocks may come in any order; `sha256` is hex over `bytes`. The buffer may be reused once this resolves. */
+  block(n: number, bytes: Buffer, sha256: string): Promise<void>;
+  /** All blocks are there: publish at once, look at it, and say what the store shows. */
+  commit(): Promise<ObjectInfo>;
+  /** Leaves nothing behind; never throws. */
+  abort(): Promise<void>;
+}
+
+/**
+ * A place for objects. Keys are `/`-separated, checked by `checkKey`. Every method throws BkpError: 'storeUnreachable' when the
+ * store cannot be asked, 'notFound' when a key is absent (get), 'conflict' when `ifAbsent` found something.
+ */
+export interface Store {
+  readonly name: string;
+  /** Bytes of a block; the same for every object of one backup. */
+  readonly blockBytes: number;
+  readonly powers: Powers;
+  open(key: string, options?: { ifAbsent?: boolean }): Promise<Upload>;
+  /** `to` is exclusive. */
+  get(key: string, range?: { from: number; to?: number }): Bytes;
+  stat(key: string): Promise<ObjectInfo | undefined>;
+  /** Every object whose key starts with `prefix`, in key order, complete or throwing. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+  remove(keys: readonly string[]): Promise<PerItem[]>;
+}
+
+// ---- backups ----------------------------------------------------------------------------------
+
+export type Id = string;
+/** PostgreSQL's `X/Y` notation. */
+export type Lsn = string;
+/** System identifier, `-`, counter: one history of one cluster. */
+export type LineageId = string;
+
+/** Something another tool keeps for us. */
+export interface Held {
+  by: 'wal-g' | 'restic' | 'hetzner';
+  id: string;
+  detail?: Readonly<Record<string, string>>;
+}
+
+/** What a backup cannot be restored without; prune is reachability over these. */
+export type Need = { backup: Id } | { log: LineageId; from: Lsn; to: Lsn } | { held: Held } | { key: string };
+
+/** One sealed stream, as the manifest records it. `bytes` and `sha256` are of the plain stream. Objects concatenated are the sealed stream. */
+export interface PieceRef {
+  name: string;
+  bytes: number;
+  sha256: string;
+  stored: { bytes: number; sha256: string };
+  blockBytes: number;
+  objects: readonly { key: string; bytes: number; blocks: readonly string[] }[];
+}
+
+/** What a target yields: a stream for the line, or a reference to what another tool holds. */
+export type Piece = { name: string; bytes: Bytes } | { name: string; held: Held };
+
+/** What a target knows once the last byte is out. `identity` is compared before every backup and restore. */
+export interface Facts {
+  identity: Readonly<Record<string, string>>;
+  /** The instant to which a restore of this backup alone brings the data. */
+  at: Date;
+  lineage?: LineageId;
+  wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  needs: readonly Need[];
+  baseline: Readonly<Record<string, unknown>>;
+  versions: Readonly<Record<string, string>>;
+  notCovered: readonly string[];
+  warnings: readonly string[];
+}
+
+/** The record that makes a backup exist. Instants are ISO 8601 UTC. */
+export interface Manifest {
+  version: 1;
+  id: Id;
+  env: string;
+  kind: string;
+  name: string;
+  engine: string;
+  identity: Readonly<Record<string, string>>;
+  lineage?: LineageId;
+  startedAt: string;
+  recoveryPointAt: string;
+  finishedAt: string;
+  /** Stages in sealing order, e.g. ["zstd", "age"]. */
+  line: readonly string[];
+  recipients: readonly string[];
+  pieces: readonly (PieceRef | { name: string; held: Held })[];
+  needs: readonly Need[];
+  wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  baseline: Readonly<Record<string, unknown>>;
+  versions: Readonly<Record<string, string>>;
+  notCovered: readonly string[];
+  warnings: readonly string[];
+}
+
+/** A backup as one store shows it: the signed manifest was read from there and its signature checked. */
+export interface Known {
+  manifest: Manifest;
+  /** Names of the stores that hold the byte-identical manifest. */
+  stores: readonly string[];
+}
+
+/** The keys that this host has. What it lacks is undefined, and is asked for only when used. */
+export interface Keys {
+  /** age recipients (`age1…`); empty = backups are not encrypted. */
+  recipients: readonly string[];
+  /** Throws BkpError('usage') naming the setting when this host has none. */
+  identity(): string;
+  /** Signs bytes with this host's ed25519 key; throws BkpError('usage') naming the setting when it has none. */
+  sign(bytes: Uint8Array): { key: string; signature: string };
+  /** True only when `key` is trusted by the config and the signature is right. */
+  verify(bytes: Uint8Array, signed: { key: string; signature: string }): boolean;
+}
+
+/** What an operation on one target of one environment has to hand. */
+export interface TargetContext<C = unknown> {
+  env: string;
+  kind: string;
+  name: string;
+  /** The entry of the config, its secrets resolved. */
+  config: C;
+  /** `<prefix>/<env>/<kind>/<name>`: every key of this target starts with it and a `/`. */
+  base: string;
+  /** The stores of this target, in the order of the config. */
+  stores: readonly Store[];
+  /** Fewest stores that must hold a backup or a WAL segment for it to exist. */
+  need: number;
+  keys: Keys;
+  /** Zone of the config, for times without an offset. */
+  timezone: string;
+  run: Runner;
+  clock: Clock;
+  report: Reporter;
+  signal: AbortSignal;
+  /** An empty directory of this operation's own, removed at its end. */
+  scratch(): Promise<string>;
+}
+
+/** What the person asked `restore` for; at most one of the targets is set. */
+export interface Want {
+  backup?: Id | 'latest';
+  time?: Date;
+  lsn?: Lsn;
+  xid?: string;
+  point?: string;
+}
+
+/** What was reached, in the words of `restore`'s result. */
+export interface Reached {
+  at?: Date;
+  lsn?: Lsn;
+  /** Lines for the person: where it is, how to start it. */
+  next: readonly string[];
+  facts: Readonly<Record<string, unknown>>;
+}
+
+export interface RestoreRequest {
+  want: Want;
+  /** Absolute path to restore into. */
+  to: string;
+  force: boolean;
+  serve: boolean;
+  owner?: string;
+  /** Only plan and print. */
+  dryRun: boolean;
+  /** Asked once, after the plan is shown and before anything changes. Rejects with BkpError('aborted' | 'refused'). */
+  confirm(plan: readonly string[]): Promise<void>;
+}
+
+/** One kind of thing that can be backed up. What a target cannot do is missing, and is then not offered. */
+export interface Target<C = any> {
+  kind: string;
+  /** The shape of one named entry of this kind in the config, beyond what every entry has (stores, need, schedule, retention, rpo). */
+  config: ZodType<C>;
+  /** Default schedule (cron, in the config's zone) and RPO of this kind. */
+  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> };
+  doctor(ctx: TargetContext<C>): AsyncIterable<Check>;
+  /** Yields every piece, then returns the facts after the last byte. Checks identity and refuses before the first byte. */
+  capture(ctx: TargetContext<C>, options: { id: Id; newLineage: boolean; known: readonly Known[] }): AsyncGenerator<Piece, Facts>;
+  /** `read` yields the plain bytes of a piece, throwing at its end when they do not match the manifest. */
+  restore(
+    ctx: TargetContext<C>,
+    request: RestoreRequest,
+    known: readonly Known[],
+    read: (piece: PieceRef, from: readonly Store[]) => Bytes,
+  ): Promise<Reached | undefined>;
+  /** Ships a log until `signal` fires. */
+  stream?(ctx: TargetContext<C>, options: { newLineage: boolean }): Promise<void>;
+}

@@ -1,0 +1,208 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { PassThrough, Readable } from 'node:stream';
+import { pipeline as pump } from 'node:stream/promises';
+import { ExecaError, execa } from 'execa';
+import type { Child, Command, Pipeline, Runner } from '../core/contracts.ts';
+import { BkpError } from '../core/errors.ts';
+
+const KILL_AFTER_MS = 5000;
+const KEPT_STDERR = 64 * 1024;
+
+/** A child sees PATH, HOME, a fixed locale and what its command names: no PG*, AWS_*, KUBECONFIG or secret of ours leaks in. */
+const environment = (command: Command): Record<string, string> => ({
+  PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+  HOME: process.env['HOME'] ?? '/',
+  LC_ALL: 'C.UTF-8',
+  TZ: 'UTC',
+  ...(process.env['TMPDIR'] ? { TMPDIR: process.env['TMPDIR'] } : {}),
+  ...command.env,
+});
+
+const place = (command: Command) => ({
+  ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+  ...(command.uid === undefined ? {} : { uid: command.uid }),
+  ...(command.gid === undefined ? {} : { gid: command.gid }),
+});
+
+const tail = (text: string): string => text.trim().split('\n').slice(-8).join('\n');
+
+const failure = (command: Command, how: string, stderr: string, cause?: unknown): BkpError =>
+  new BkpError('failed', `${command.file} ${how}${stderr.trim() ? `: ${tail(stderr)}` : ''}`, cause === undefined ? {} : { cause });
+
+const howItEnded = (code: number | null, signal: NodeJS.Signals | null): string =>
+  signal ? `was ended by signal ${signal}` : `ended with exit code ${code}`;
+
+const spawnFailure = (command: Command, error: NodeJS.ErrnoException): BkpError =>
+  error.code === 'ENOENT'
+    ? new BkpError('failed', `${command.file} could not be started: there is no such program`, {
+        next: `install it, or name its directory in the config`,
+        cause: error,
+      })
+    : failure(command, `could not be started: ${error.message}`, '', error);
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Joins children by file descriptor: the bytes between two of them never pass through this process. */
+function joined(commands: readonly Command[], options: Parameters<Runner['pipeline']>[1] = {}): Pipeline {
+  const children: ChildProcess[] = [];
+  const out = new PassThrough({ highWaterMark: 1 << 20 });
+  const ends = commands.map((command, index) => {
+    const last = index === commands.length - 1;
+    const upstream = index > 0 ? children[index - 1]?.stdout : undefined;
+    const child = spawn(command.file, [...command.args], {
+      ...place(command),
+      env: environment(command),
+      stdio: [upstream ?? (options.input ? 'pipe' : 'ignore'), 'pipe', 'pipe'],
+    });
+    upstream?.destroy();
+    children.push(child);
+    let stderr = '';
+    const lines = child.stderr ? createInterface({ input: child.stderr }) : undefined;
+    lines?.on('line', line => {
+      stderr = `${stderr}${line}\n`.slice(-KEPT_STDERR);
+      options.onStderr?.(index, line);
+    });
+    if (index === 0 && options.input && child.stdin) {
+      pump(Readable.from(options.input, { objectMode: false }), child.stdin).catch(error => {
+        if (error.code !== 'EPIPE') inputError ??= error;
+        child.kill('SIGTERM');
+      });
+    }
+    if (last && child.stdout) child.stdout.pipe(out, { end: false });
+    return new Promise<string>((resolve, reject) => {
+      child.once('error', error => reject(spawnFailure(command, error)));
+      child.once('close', (code, signal) => {
+        if (code === 0) resolve(stderr);
+        else reject(failure(command, howItEnded(code, signal), stderr));
+      });
+    });
+  });
+  let inputError: Error | undefined;
+  const killAll = () => {
+    for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    setTimeout(() => {
+      for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    }, KILL_AFTER_MS).unref();
+  };
+  const done = (async () => {
+    const results = await Promise.all(
+      ends.map(end =>
+        end.catch(error => {
+          killAll();
+          return error as Error;
+        }),
+      ),
+    );
+    options.signal?.removeEventListener('abort', killAll);
+    if (options.signal?.aborted) throw options.signal.reason;
+    if (inputError) throw inputError;
+    // The first child that failed by itself, not one that was ended for it.
+    const failed = results.filter(result => result instanceof Error) as Error[];
+    const first = failed.find(error => !/signal SIG(TERM|PIPE)/.test(error.message)) ?? failed[0];
+    if (first) throw first;
+    return results as string[];
+  })();
+  options.signal?.addEventListener('abort', killAll, { once: true });
+  if (options.signal?.aborted) killAll();
+  out.once('close', () => {
+    if (!out.readableEnded) killAll();
+  });
+  // The reader sees the end only once every child ended well: a truncated dump throws at its end.
+  done.then(
+    () => out.end(),
+    error => out.destroy(error),
+  );
+  done.catch(() => {});
+  return { out, done };
+}
+
+/** The runner over real processes. */
+export const systemRunner: Runner = {
+  async text(command, options = {}) {
+    try {
+      const { stdout, stderr } = await execa(command.file, command.args, {
+        ...place(command),
+        env: environment(command),
+        extendEnv: false,
+        stripFinalNewline: false,
+        forceKillAfterDelay: KILL_AFTER_MS,
+        ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+        ...(options.signal ? { cancelSignal: options.signal } : {}),
+        ...(options.timeoutMs ? { timeout: options.timeoutMs } : {}),
+      });
+      return { stdout, stderr };
+    } catch (error) {
+      if (options.signal?.aborted) throw options.signal.reason;
+      if (!(error instanceof ExecaError)) throw error;
+      const cause = error.cause as NodeJS.ErrnoException | undefined;
+      if (cause?.code === 'ENOENT') throw spawnFailure(command, cause);
+      const how = error.timedOut
+        ? `gave no answer in ${options.timeoutMs} ms`
+        : howItEnded(error.exitCode ?? null, error.signal ? (error.signal as NodeJS.Signals) : null);
+      throw failure(command, how, String(error.stderr ?? ''), error);
+    }
+  },
+
+  pipeline: joined,
+
+  start(command, options = {}) {
+    const child = spawn(command.file, [...command.args], {
+      ...place(command),
+      env: environment(command),
+      stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      detached: options.detached ?? false,
+    });
+    const merged = new PassThrough();
+    let open = 2;
+    let stderr = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.pipe(merged, { end: false });
+      stream?.once('close', () => {
+        open -= 1;
+        if (open === 0) merged.end();
+      });
+    }
+    child.stderr?.on('data', chunk => {
+      stderr = `${stderr}${chunk}`.slice(-KEPT_STDERR);
+    });
+    child.stdin?.on('error', () => {});
+    const ended: Child['ended'] = new Promise((resolve, reject) => {
+      child.once('error', error => {
+        merged.end();
+        reject(spawnFailure(command, error));
+      });
+      child.once('close', (code, signal) => resolve({ code, signal, stderr }));
+    });
+    ended.catch(() => {});
+    const stop = () => child.kill('SIGTERM');
+    options.signal?.addEventListener('abort', stop, { once: true });
+    ended.finally(() => options.signal?.removeEventListener('abort', stop)).catch(() => {});
+    return {
+      pid: child.pid ?? -1,
+      stdin: child.stdin,
+      lines: () => createInterface({ input: merged }),
+      ended,
+      kill: signal => {
+        child.kill(signal);
+      },
+    };
+  },
+
+  which(file, dirs = []) {
+    if (file.includes('/')) return isExecutable(file) ? file : undefined;
+    return [...dirs, ...(process.env['PATH'] ?? '').split(delimiter)]
+      .filter(dir => dir !== '')
+      .map(dir => join(dir, file))
+      .find(isExecutable);
+  },
+};
