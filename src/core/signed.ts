@@ -1,0 +1,38 @@
+import type { Keys } from './contracts.ts';
+import { BkpError } from './errors.ts';
+
+/**
+ * A signed record: line 1 is the value as JSON, whose exact bytes are signed; line 2 is `{"key":…,"ed25519":…}`.
+ * @returns the file's bytes, UTF-8
+ */
+export function encodeSigned(value: unknown, sign: Keys['sign']): Buffer {
+  const body = Buffer.from(JSON.stringify(value));
+  const { key, signature } = sign(body);
+  return Buffer.concat([body, Buffer.from(`\n${JSON.stringify({ key, ed25519: signature })}\n`)]);
+}
+
+const parse = (bytes: Buffer): unknown => {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+};
+
+/**
+ * Reads a signed record back.
+ * @param what names the object in errors
+ * @throws BkpError('verifyFailed') when it is no signed record, or no trusted key signed these bytes
+ */
+export function decodeSigned(bytes: Buffer, verify: Keys['verify'], what: string): unknown {
+  const cut = bytes.indexOf('\n');
+  const body = bytes.subarray(0, cut < 0 ? bytes.length : cut);
+  const seal = cut < 0 ? undefined : (parse(bytes.subarray(cut + 1)) as { key?: unknown; ed25519?: unknown } | undefined);
+  if (typeof seal?.key !== 'string' || typeof seal.ed25519 !== 'string') throw new BkpError('verifyFailed', `${what} carries no signature: it is cut short or was not written by bkp`);
+  if (!verify(body, { key: seal.key, signature: seal.ed25519 })) {
+    throw new BkpError('verifyFailed', `${what} is not signed by a key of keys.trusted, or was changed after signing (it names ${seal.key})`, {
+      next: 'if that key is yours, add it to keys.trusted; otherwise take another store with --from',
+    });
+  }
+  return parse(body);
+}
