@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# `npm test`: set-up, lint, types, build and every test, on Node 24, from a bare clone. The last line says how many passed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python3 scripts/setup.py
+export PATH="$PWD/node_modules/.bin:$PATH"
+
+biome check --error-on-warnings .
+tsc --noEmit
+node scripts/build.mjs
+
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+code=0
+node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --json --outputFile="$results" "$@" >/dev/null || code=$?
+node scripts/count.mjs "$results" || code=1
+exit "$code"

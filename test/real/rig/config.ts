@@ -1,0 +1,48 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { runBkp } from './bkp.ts';
+import { tempDir } from './temp.ts';
+
+export interface ConfigParts {
+  /** Store name → path of a directory store, or a whole store entry. */
+  stores: Record<string, string | Record<string, unknown>>;
+  /** Name → entry, e.g. `{ app: server.entry({ spool }) }`. */
+  postgres: Record<string, Record<string, unknown>>;
+  /** Name of the environment; `production` unless set. */
+  env?: string;
+  /** Beside `environments`, e.g. `{ timezone: 'Europe/Berlin' }`. */
+  top?: Record<string, unknown>;
+  /** Directory for bkp.yaml and the keys; a temporary one unless set. */
+  dir?: string;
+}
+
+export interface WrittenConfig {
+  /** Path of bkp.yaml. */
+  path: string;
+  dir: string;
+  keysDir: string;
+  identityFile: string;
+}
+
+const store = (entry: string | Record<string, unknown>) => (typeof entry === 'string' ? { type: 'directory', path: entry } : entry);
+
+/** Makes keys by `bkp keygen` and returns the `keys` block that it prints. */
+export async function makeKeys(dir: string): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await runBkp(['keygen', '--dir', dir]);
+  const block = /^keys:.*\n(?:[ \t]+.*\n?)*/m.exec(stdout)?.[0];
+  if (code !== 0 || !block) throw new Error(`bkp keygen --dir ${dir} ended with ${code} and printed no keys block: ${stderr}${stdout}`);
+  return parse(block).keys;
+}
+
+/** Writes a bkp.yaml with fresh keys. */
+export async function makeConfig(parts: ConfigParts): Promise<WrittenConfig> {
+  const dir = parts.dir ?? tempDir();
+  const keysDir = join(dir, 'keys');
+  const keys = await makeKeys(keysDir);
+  const stores = Object.fromEntries(Object.entries(parts.stores).map(([name, entry]) => [name, store(entry)]));
+  const path = join(dir, 'bkp.yaml');
+  const environments = { [parts.env ?? 'production']: { stores, postgres: parts.postgres } };
+  writeFileSync(path, stringify({ keys, ...parts.top, environments }, { lineWidth: 0 }));
+  return { path, dir, keysDir, identityFile: join(keysDir, 'identity.txt') };
+}

@@ -1,0 +1,29 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The checkout. */
+export const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+
+/** Node 24 as installed by npm; the machine's own may be older. */
+export const node24 = (): string => present(join(root, 'node_modules/node/bin/node'), 'Node 24');
+
+export type PostgresVersion = '15' | '18';
+
+/** Where scripts/setup.py puts PostgreSQL 18; the rule is the same there. */
+const cache = (): string => process.env['BKP_TEST_CACHE'] ?? (process.getuid?.() === 0 ? '/var/cache/bkp-test' : join(root, '.cache'));
+
+/**
+ * Directory of the programs of one PostgreSQL version.
+ * @throws a sentence naming the set-up command when they are not installed: tests never skip
+ */
+export function binDir(version: PostgresVersion): string {
+  const dir = version === '15' ? '/usr/lib/postgresql/15/bin' : join(cache(), 'pg18/embedded_postgres/pginstall/bin');
+  present(join(dir, 'postgres'), `PostgreSQL ${version}`);
+  return dir;
+}
+
+function present(path: string, what: string): string {
+  if (existsSync(path)) return path;
+  throw new Error(`${what} is not at ${path}: run \`npm run setup\``);
+}

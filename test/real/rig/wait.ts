@@ -1,0 +1,40 @@
+import { createServer } from 'node:net';
+
+/** Waits `ms` milliseconds. */
+export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+/**
+ * Asks again every 50 ms until the answer is neither false, null nor undefined, and returns it.
+ * @param ask throwing counts as "not yet"
+ * @throws after `ms` milliseconds, naming `what` and the last error
+ */
+export async function waitFor<T>(
+  ask: () => T | Promise<T>,
+  ms = 10_000,
+  what = 'the condition',
+): Promise<Exclude<T, false | null | undefined>> {
+  const end = Date.now() + ms;
+  let last: unknown;
+  for (;;) {
+    try {
+      const answer = await ask();
+      if (answer !== false && answer !== null && answer !== undefined) return answer as Exclude<T, false | null | undefined>;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() >= end) throw new Error(`${what} did not come true in ${ms} ms`, { cause: last });
+    await pause(50);
+  }
+}
+
+/** A TCP port on loopback that nobody listened on a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))));
+    });
+  });
+}
