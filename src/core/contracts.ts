@@ -245,6 +245,8 @@ export interface TargetContext<C = unknown> {
 
 /** What the person asked `restore` for; at most one of the targets is set. */
 export interface Want {
+  /** Everything that was archived, on top of `backup` or the newest one. */
+  latest?: boolean;
   backup?: Id | 'latest';
   time?: Date;
   lsn?: Lsn;
@@ -291,6 +293,11 @@ export interface Target<C = any> {
     known: readonly Known[],
     read: (piece: PieceRef, from: readonly Store[]) => Bytes,
   ): Promise<Reached | undefined>;
+  /** archive_command and restore_command by hand; `dataDir` is the server's. `fetch` answers undefined only at the proven end of the log. */
+  log?: {
+    push(ctx: TargetContext<C>, name: string, path: string, dataDir: string): Promise<void>;
+    fetch(ctx: TargetContext<C>, name: string, dataDir: string): Promise<Buffer | undefined>;
+  };
   /** Ships a log until `signal` fires. */
   stream?(ctx: TargetContext<C>, options: { newLineage: boolean }): Promise<void>;
 }

@@ -1,0 +1,76 @@
+import { type Ancestor, pathTo, type Stretch, timelineOf } from './history.ts';
+import { segmentAt, segmentName, segmentStart } from './lsn.ts';
+
+/** A base backup as the planner needs it. `from`/`to` bound the WAL inside it. */
+export interface Base {
+  id: string;
+  /** Instant at which the backup had ended: earlier targets cannot be reached from it. */
+  endedAt: Date;
+  timeline: number;
+  from: bigint;
+  to: bigint;
+  segmentBytes: number;
+}
+
+/** The WAL of one lineage in the stores: file names of whole segments, and the histories by timeline. */
+export interface Archive {
+  segments: ReadonlySet<string>;
+  histories: ReadonlyMap<number, readonly Ancestor[]>;
+}
+
+/** How far one base can be rolled forward. */
+export interface Reach {
+  base: Base;
+  /** Timeline on which recovery ends. */
+  timeline: number;
+  /** Segments needed beyond nothing: from the base's first to the last before a hole or the end, in order. */
+  segments: readonly string[];
+  /** First LSN that can no longer be replayed. */
+  end: bigint;
+  /** The first missing segment, where later ones exist. */
+  hole?: string;
+}
+
+const timelineFromName = (name: string): number => Number.parseInt(name.slice(0, 8), 16);
+
+/** A path suits a base when it stays on the base's timeline at least until the base's own end. */
+const passes = (path: readonly Stretch[], base: Base): boolean => {
+  const own = path.find(stretch => stretch.timeline === base.timeline);
+  return own !== undefined && (own.until === undefined || own.until >= base.to);
+};
+
+/** The newest timeline that goes through `base`, as its path. */
+export function newestPath(base: Base, archive: Archive): Stretch[] {
+  const timelines = new Set([base.timeline, ...archive.histories.keys(), ...[...archive.segments].map(timelineFromName)]);
+  const newestFirst = [...timelines].sort((a, b) => b - a);
+  const path = newestFirst.map(timeline => pathTo(timeline, archive.histories)).find(candidate => passes(candidate, base));
+  return path ?? pathTo(base.timeline, archive.histories);
+}
+
+/** What can be replayed on top of `base`, along `path` or the newest timeline that goes through it. Pure. */
+export function reachOf(base: Base, archive: Archive, path: readonly Stretch[] = newestPath(base, archive)): Reach {
+  const size = base.segmentBytes;
+  const nameOf = (number: number) => segmentName({ timeline: timelineOf(path, number, size), number }, size);
+  const lastInside = segmentAt(base.to - 1n, size);
+  const segments: string[] = [];
+  let number = segmentAt(base.from, size);
+  for (; number <= lastInside || archive.segments.has(nameOf(number)); number += 1) segments.push(nameOf(number));
+  const fromArchive = archive.segments.has(nameOf(number - 1));
+  const end = fromArchive ? segmentStart(number, size) : base.to;
+  const missing = nameOf(number);
+  const wanted = new Set(path.map(stretch => stretch.timeline));
+  const beyond = [...archive.segments].some(name => wanted.has(timelineFromName(name)) && name.slice(8) > missing.slice(8));
+  return { base, timeline: path.at(-1)!.timeline, segments, end, ...(beyond ? { hole: missing } : {}) };
+}
+
+const newestFirst = (bases: readonly Base[]): Base[] => [...bases].sort((a, b) => b.endedAt.getTime() - a.endedAt.getTime());
+
+/** The newest base that had ended at or before `time`; undefined when none had. */
+export const baseForTime = (bases: readonly Base[], time: Date): Base | undefined =>
+  newestFirst(bases).find(base => base.endedAt.getTime() <= time.getTime());
+
+/** The newest base whose own WAL ends at or before `lsn`. */
+export const baseForLsn = (bases: readonly Base[], lsn: bigint): Base | undefined => newestFirst(bases).find(base => base.to <= lsn);
+
+/** The newest base. */
+export const newestBase = (bases: readonly Base[]): Base | undefined => newestFirst(bases)[0];

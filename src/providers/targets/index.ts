@@ -1,0 +1,5 @@
+import type { Target } from '../../core/contracts.ts';
+import { postgres } from './postgres/index.ts';
+
+/** Every kind of target, one line each. */
+export const targets: Readonly<Record<string, Target>> = { postgres };

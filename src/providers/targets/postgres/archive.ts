@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import type { Store, TargetContext } from '../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
+import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
+import { isWalName } from '../../../core/postgres/lsn.ts';
+import type { Archive } from '../../../core/postgres/plan.ts';
+import { putBytes, readAll } from '../../../flow/bytes.ts';
+import { openSmall, sealSmall } from '../../../flow/small.ts';
+import type { PostgresConfig } from './config.ts';
+
+/** One archived file as a store's listing shows it. `hash` is the first half of the plain bytes' SHA-256, from the key. */
+export interface WalObject {
+  name: string;
+  hash: string;
+  key: string;
+  store: Store;
+  bytes: number;
+}
+
+const HASH_DIGITS = 32;
+const dirOf = (base: string, lineage: string, name: string): string => `${base}/wal/${lineage}/${name.slice(0, 8)}/`;
+const hashOf = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, HASH_DIGITS);
+
+/** The stores that keep the WAL of a target. Throws BkpError('usage') when `wal.stores` names one that the target does not have. */
+export function walStores(ctx: TargetContext<PostgresConfig>): readonly Store[] {
+  const names = ctx.config.wal.stores;
+  if (!names) return ctx.stores;
+  return ctx.stores.filter(store => names.includes(store.name));
+}
+
+async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalObject> {
+  for await (const object of store.list(prefix)) {
+    const match = /\/([0-9A-F.a-z]+)-([0-9a-f]{32})\.zst(?:\.age)?$/.exec(object.key);
+    if (match && isWalName(match[1]!)) yield { name: match[1]!, hash: match[2]!, key: object.key, store, bytes: object.bytes };
+  }
+}
+
+/** All archived files of one lineage in one store. */
+export const walObjects = (store: Store, base: string, lineage: string): AsyncGenerator<WalObject> =>
+  objectsUnder(store, `${base}/wal/${lineage}/`);
+
+const find = async (store: Store, base: string, lineage: string, name: string): Promise<WalObject | undefined> => {
+  for await (const object of objectsUnder(store, `${dirOf(base, lineage, name)}${name}-`)) if (object.name === name) return object;
+  return undefined;
+};
+
+/** A WAL file sealed once, for any number of stores. */
+export interface SealedWal {
+  name: string;
+  hash: string;
+  bytes: Buffer;
+  suffix: string;
+}
+
+/** Seals one file that PostgreSQL archives; lineage and name are inside the signed header. */
+export async function sealWal(ctx: TargetContext<PostgresConfig>, lineage: string, name: string, plain: Buffer): Promise<SealedWal> {
+  const bytes = await sealSmall(plain, ctx.keys, { lineage, name });
+  return { name, hash: hashOf(plain), bytes, suffix: ctx.keys.recipients.length > 0 ? '.zst.age' : '.zst' };
+}
+
+/**
+ * Puts one WAL file into one store. The same name with the same content is done already; with another content it is refused.
+ * @throws BkpError('conflict') when the store holds another content under this name (rule: WAL is never overwritten)
+ */
+export async function putWal(store: Store, base: string, lineage: string, sealed: SealedWal): Promise<'stored' | 'present'> {
+  const present = await find(store, base, lineage, sealed.name);
+  if (present?.hash === sealed.hash) return 'present';
+  if (present) {
+    throw new BkpError(
+      'conflict',
+      `WAL ${sealed.name} of lineage ${lineage} is in store ${store.name} already with another content (${present.hash} there, ${sealed.hash} here)`,
+      {
+        next: 'two clusters archive into one lineage: check which of them is the original; the other one needs --new-lineage',
+      },
+    );
+  }
+  await putBytes(store, `${dirOf(base, lineage, sealed.name)}${sealed.name}-${sealed.hash}${sealed.suffix}`, sealed.bytes, {
+    ifAbsent: true,
+  });
+  return 'stored';
+}
+
+const isOf = (header: Record<string, unknown>, lineage: string, name: string): boolean =>
+  header['lineage'] === lineage && header['name'] === name;
+
+/** Reads one archived file back, whole and proven: hash, signature, lineage and name. Throws BkpError naming the object. */
+export async function readWal(ctx: TargetContext, lineage: string, object: WalObject): Promise<Buffer> {
+  const what = `object ${object.key} in store ${object.store.name}`;
+  const { plain, header } = await openSmall(await readAll(object.store.get(object.key)), ctx.keys, what);
+  if (!isOf(header, lineage, object.name) || hashOf(plain) !== object.hash) {
+    throw new BkpError(
+      'verifyFailed',
+      `${what} is not what its name says: it was sealed as ${String(header['name'])} of lineage ${String(header['lineage'])}`,
+    );
+  }
+  return plain;
+}
+
+/** What the stores hold of a lineage: copies by file name, first store first, and what could not be asked. */
+export interface Holdings {
+  copies: Map<string, WalObject[]>;
+  unreachable: { store: string; reason: string }[];
+}
+
+/** Lists a lineage in every given store. Stores that do not answer are told in `unreachable`. */
+export async function holdings(stores: readonly Store[], base: string, lineage: string): Promise<Holdings> {
+  const result: Holdings = { copies: new Map(), unreachable: [] };
+  for (const store of stores) {
+    try {
+      for await (const object of walObjects(store, base, lineage)) {
+        result.copies.set(object.name, [...(result.copies.get(object.name) ?? []), object]);
+      }
+    } catch (error) {
+      result.unreachable.push({ store: store.name, reason: sentence(error) });
+    }
+  }
+  return result;
+}
+
+/** Reads a file from the first store whose copy is whole; each damaged copy is a warning. Throws the last reason when none is. */
+export async function readFirstWhole(ctx: TargetContext, lineage: string, copies: readonly WalObject[]): Promise<Buffer> {
+  let last: unknown = new BkpError('notFound', `lineage ${lineage}: no store holds the file`);
+  for (const copy of copies) {
+    try {
+      return await readWal(ctx, lineage, copy);
+    } catch (error) {
+      if (error instanceof BkpError && error.exit === 'usage') throw error;
+      last = error;
+      if (copies.length > 1) ctx.report.emit({ type: 'warning', text: sentence(error) });
+    }
+  }
+  throw last;
+}
+
+/** The planner's view of a lineage: whole segments and the histories, which are read. */
+export async function archiveOf(ctx: TargetContext, lineage: string, held: Holdings): Promise<Archive> {
+  const histories = new Map<number, readonly Ancestor[]>();
+  const segments = new Set<string>();
+  for (const [name, copies] of held.copies) {
+    if (/^[0-9A-F]{24}$/.test(name)) segments.add(name);
+    if (name.endsWith('.history')) {
+      histories.set(Number.parseInt(name.slice(0, 8), 16), parseHistory((await readFirstWhole(ctx, lineage, copies)).toString('utf8')));
+    }
+  }
+  return { segments, histories };
+}

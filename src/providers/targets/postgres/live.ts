@@ -1,0 +1,43 @@
+import type { TargetContext } from '../../../core/contracts.ts';
+import type { PostgresConfig } from './config.ts';
+import { literal, sqlJson } from './sql.ts';
+
+/** What a running server says of itself, as a plain REPLICATION role may see it (tried on 15.20 and 18.6). */
+export interface Live {
+  systemIdentifier: string;
+  versionNum: number;
+  version: string;
+  timeline: number;
+  segmentBytes: number;
+  inRecovery: boolean;
+  /** Marker that a restore left in postgresql.auto.conf; null on a cluster that was never restored by us. */
+  restored: string | null;
+  walLevel: string;
+  archiveMode: string;
+  /** Superuser name of the bootstrap role, for the private server of a restore. */
+  superuser: string;
+  tablespaces: string[];
+  slot: { active: boolean; restartLsn: string | null; walStatus: string | null } | null;
+}
+
+export const slotName = (name: string): string => `bkp_${name.replaceAll('-', '_')}`;
+
+/** Asks the server. Throws BkpError('failed') with libpq's reason when it does not answer. */
+export const liveState = (ctx: TargetContext<PostgresConfig>): Promise<Live> =>
+  sqlJson<Live>(
+    ctx,
+    `select json_build_object(
+      'systemIdentifier', (select system_identifier::text from pg_control_system()),
+      'versionNum', current_setting('server_version_num')::int,
+      'version', current_setting('server_version'),
+      'timeline', (select timeline_id from pg_control_checkpoint()),
+      'segmentBytes', pg_size_bytes(current_setting('wal_segment_size')),
+      'inRecovery', pg_is_in_recovery(),
+      'restored', nullif(current_setting('bkp.restored', true), ''),
+      'walLevel', current_setting('wal_level'),
+      'archiveMode', current_setting('archive_mode'),
+      'superuser', (select rolname from pg_roles where oid = 10),
+      'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
+      'slot', (select json_build_object('active', active, 'restartLsn', restart_lsn::text, 'walStatus', wal_status)
+               from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}))`,
+  );

@@ -1,0 +1,139 @@
+import type { Known, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
+import { type Base, baseForLsn, baseForTime, newestBase, type Reach, reachOf } from '../../../core/postgres/plan.ts';
+import { archiveOf, type Holdings, holdings, walStores } from './archive.ts';
+import { type Commit, lastCommit } from './commits.ts';
+import type { PostgresConfig } from './config.ts';
+
+type Context = TargetContext<PostgresConfig>;
+
+/** What a restore will do, decided before anything changes. */
+export interface RestorePlan {
+  known: Known;
+  lineage: string;
+  reach: Reach;
+  held: Holdings;
+  /** recovery_target* of PostgreSQL; empty = to the end of the WAL. */
+  target: Readonly<Record<string, string>>;
+  /** Newest commit within reach; looked up only when a time was asked for. */
+  last?: Commit;
+}
+
+const baseOf = ({ manifest }: Known): Base[] =>
+  manifest.wal
+    ? [
+        {
+          id: manifest.id,
+          endedAt: new Date(manifest.recoveryPointAt),
+          timeline: manifest.wal.timeline,
+          from: parseLsn(manifest.wal.from),
+          to: parseLsn(manifest.wal.to),
+          segmentBytes: manifest.wal.segmentBytes,
+        },
+      ]
+    : [];
+
+const oldest = (bases: readonly Base[]): Base => bases.reduce((a, b) => (a.endedAt < b.endedAt ? a : b));
+
+function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base[]): Base {
+  const who = `postgres/${ctx.name}`;
+  if (bases.length === 0) {
+    throw new BkpError(
+      'notFound',
+      `${who} has no backup${want.backup && want.backup !== 'latest' ? ` ${want.backup}` : ''} in ${ctx.stores.map(s => s.name).join(', ')}`,
+      { next: `bkp list postgres ${ctx.name}` },
+    );
+  }
+  const first = oldest(bases);
+  if (want.time) {
+    const base = baseForTime(bases, want.time);
+    if (base) return base;
+    throw new BkpError(
+      'refused',
+      `${who} cannot be brought to ${want.time.toISOString()}: the window begins at ${first.endedAt.toISOString()}, when ${want.backup ? 'that' : 'the oldest'} backup (${first.id}) had ended`,
+      {
+        next: `the nearest reachable time is ${first.endedAt.toISOString()}: --from-backup ${first.id}`,
+      },
+    );
+  }
+  if (want.lsn) {
+    const base = baseForLsn(bases, parseLsn(want.lsn));
+    if (base) return base;
+    throw new BkpError(
+      'refused',
+      `${who} cannot be brought to LSN ${want.lsn}: the window begins at ${formatLsn(first.to)}, the end of backup ${first.id}`,
+      { next: `--target-lsn ${formatLsn(first.to)} or later` },
+    );
+  }
+  return newestBase(bases)!;
+}
+
+function targetOf(want: RestoreRequest['want']): Record<string, string> {
+  if (want.time) return { recovery_target_time: want.time.toISOString() };
+  if (want.lsn) return { recovery_target_lsn: want.lsn };
+  if (want.xid) return { recovery_target_xid: want.xid };
+  if (want.point) return { recovery_target_name: want.point };
+  if (want.backup && !want.latest) return { recovery_target: 'immediate' };
+  return {};
+}
+
+function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestorePlan): void {
+  const { reach } = plan;
+  const hole = reach.hole ? `; WAL ${reach.hole} is missing in every store although later WAL is there` : '';
+  if (want.lsn && parseLsn(want.lsn) > reach.end) {
+    throw new BkpError(
+      'refused',
+      `postgres/${ctx.name} cannot be brought to LSN ${want.lsn}: the WAL in the stores ends at ${formatLsn(reach.end)}${hole}`,
+      { next: `--target-lsn ${formatLsn(reach.end)} or earlier, or --latest` },
+    );
+  }
+  if (want.time && plan.last && want.time.getTime() > plan.last.at.getTime()) {
+    throw new BkpError(
+      'refused',
+      `postgres/${ctx.name} cannot be brought to ${want.time.toISOString()}: the last commit within reach is of ${plan.last.text}${hole}`,
+      {
+        next: [
+          `the window is ${reach.base.endedAt.toISOString()} to ${plan.last.at.toISOString()} on top of backup ${reach.base.id}`,
+          '--latest brings back everything up to that commit',
+        ],
+      },
+    );
+  }
+  if (Object.keys(plan.target).length === 0 && reach.hole) {
+    throw new BkpError(
+      'refused',
+      `postgres/${ctx.name}: WAL ${reach.hole} is missing in every store although later WAL is there: "latest" would end at the hole`,
+      {
+        next: [
+          `--target-lsn ${formatLsn(reach.end)} brings back what is before the hole`,
+          'a newer backup, taken after the hole, reaches further: bkp list postgres',
+        ],
+      },
+    );
+  }
+}
+
+/** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
+export async function planRestore(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<RestorePlan> {
+  const { want } = request;
+  const usable = known.filter(
+    ({ manifest }) => manifest.wal && manifest.lineage && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
+  );
+  const base = choose(ctx, want, usable.flatMap(baseOf));
+  const chosen = usable.find(({ manifest }) => manifest.id === base.id)!;
+  const lineage = chosen.manifest.lineage!;
+  const held = await holdings(walStores(ctx), ctx.base, lineage);
+  for (const { store, reason } of held.unreachable) ctx.report.emit({ type: 'warning', text: `store ${store} does not answer: ${reason}` });
+  const target = targetOf(want);
+  const archive = await archiveOf(ctx, lineage, held);
+  const ownPath = [{ timeline: base.timeline, from: 0n }];
+  const reach =
+    target['recovery_target'] === 'immediate'
+      ? { ...reachOf(base, { segments: new Set(), histories: new Map() }, ownPath) }
+      : reachOf(base, archive);
+  const plan: RestorePlan = { known: chosen, lineage, reach, held, target };
+  if (want.time) plan.last = await lastCommit(ctx, plan);
+  refuseBehind(ctx, want, plan);
+  return plan;
+}

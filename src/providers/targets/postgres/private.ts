@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs';
+import { chown, copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Child, Command, TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { shellCommand, shellWord } from '../../../core/shell.ts';
+import type { PostgresConfig } from './config.ts';
+import type { Tools } from './tools.ts';
+
+type Context = TargetContext<PostgresConfig>;
+
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Where a private server lives: its data, and a directory of ours for socket, hba file and log. */
+export interface Private {
+  dataDir: string;
+  dir: string;
+  tools: Tools;
+  owner: Owner | undefined;
+  superuser: string;
+  /** max_prepared_transactions of the source, from pg_control: replay is FATAL with fewer. */
+  maxPrepared: number;
+}
+
+/** Files that a private server needs beside its data: own access rules, none of the source's. */
+export async function prepare(place: Private): Promise<void> {
+  const files: [string, string][] = [
+    ['hba.conf', 'local all all trust\n'],
+    ['ident.conf', ''],
+    ['server.conf', ''],
+  ];
+  for (const [name, text] of files) {
+    await writeFile(join(place.dir, name), text, { mode: 0o600 });
+    if (place.owner) await chown(join(place.dir, name), place.owner.uid, place.owner.gid);
+  }
+}
+
+/** The flags of a server that talks to nobody and changes nothing outside its data directory (DESIGN rule 6; each was tried). */
+export const privateSettings = (place: Private): Record<string, string> => ({
+  config_file: join(place.dir, 'server.conf'),
+  hba_file: join(place.dir, 'hba.conf'),
+  ident_file: join(place.dir, 'ident.conf'),
+  external_pid_file: '',
+  listen_addresses: '',
+  unix_socket_directories: place.dir,
+  unix_socket_group: '',
+  port: '5432',
+  archive_mode: 'off',
+  archive_library: '',
+  archive_cleanup_command: '',
+  recovery_end_command: '',
+  primary_conninfo: '',
+  primary_slot_name: '',
+  synchronous_standby_names: '',
+  shared_preload_libraries: '',
+  session_preload_libraries: '',
+  local_preload_libraries: '',
+  huge_pages: 'off',
+  ssl: 'off',
+  logging_collector: 'off',
+  log_destination: 'stderr',
+  log_line_prefix: '',
+  log_min_messages: 'info',
+  log_timezone: 'UTC',
+  timezone: 'UTC',
+  lc_messages: 'C',
+  hot_standby: 'off',
+  autovacuum: 'off',
+  fsync: 'off',
+  full_page_writes: 'off',
+  wal_level: 'replica',
+  max_prepared_transactions: String(place.maxPrepared),
+  max_wal_size: '4GB',
+  shared_buffers: '256MB',
+});
+
+export const postgresCommand = (place: Private, settings: Readonly<Record<string, string>>): Command => ({
+  file: place.tools.path('postgres'),
+  args: ['-D', place.dataDir, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+  cwd: place.dataDir,
+  ...(place.owner ?? {}),
+});
+
+const PROGRAM = ['./ready.js', '../../../../dist/ready.js'];
+
+/** The built fetch program: beside this bundle, or in dist/ when run from the sources. */
+const fetchProgram = (): string => {
+  const found = PROGRAM.map(path => fileURLToPath(new URL(path, import.meta.url))).find(path => existsSync(path));
+  if (!found)
+    throw new BkpError('failed', 'dist/ready.js, the program that hands WAL to the private server, is missing', { next: 'npm run build' });
+  return found;
+};
+
+/** The restore_command: a copy of the small fetch program, run by a Node that the server's user may execute. */
+export async function restoreCommand(ctx: Context, place: Private, socket: string): Promise<string> {
+  const start = join(place.dir, 'fetch.mjs');
+  await copyFile(fetchProgram(), join(place.dir, 'ready.mjs'));
+  await writeFile(start, "import { main } from './ready.mjs';\nprocess.exitCode = await main(process.argv.slice(2));\n");
+  if (place.owner) for (const file of [start, join(place.dir, 'ready.mjs')]) await chown(file, place.owner.uid, place.owner.gid);
+  const node = await usableNode(ctx, place.owner);
+  return shellCommand([node, start, socket, '%f', '%p']);
+}
+
+async function usableNode(ctx: Context, owner: Owner | undefined): Promise<string> {
+  for (const node of [process.execPath, '/usr/bin/node', '/usr/local/bin/node']) {
+    const works = await ctx.run.text({ file: node, args: ['--version'], cwd: '/', ...(owner ?? {}) }).then(
+      () => true,
+      () => false,
+    );
+    if (works) return node;
+  }
+  throw new BkpError(
+    'refused',
+    `postgres/${ctx.name}: no Node.js can be run by uid ${owner?.uid}, which replays the WAL (${process.execPath} is not readable for it)`,
+    {
+      next: 'install Node.js where every user can run it, or run bkp as the user that will own the data directory',
+    },
+  );
+}
+
+/**
+ * Collects the server's log into `log` and resolves when it takes connections.
+ * @throws BkpError('failed') with its last words when it ends before
+ */
+export function untilReady(child: Child, log: string[], onLine: (line: string) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    (async () => {
+      for await (const line of child.lines()) {
+        log.push(line);
+        onLine(line);
+        if (/database system is ready to accept connections/.test(line)) resolve();
+      }
+      await child.ended;
+      const words = log.filter(line => /FATAL|PANIC|ERROR|HINT|DETAIL/.test(line)).slice(-6);
+      reject(
+        new BkpError(
+          'failed',
+          `the private server ended before recovery was complete: ${(words.length > 0 ? words : log.slice(-4)).join(' | ')}`,
+        ),
+      );
+    })().catch(reject);
+  });
+}
+
+/** Asks the private server over its socket, as the source's bootstrap superuser. */
+export async function askPrivate(ctx: Context, place: Private, statement: string): Promise<string> {
+  const { stdout } = await ctx.run.text({
+    file: place.tools.path('psql'),
+    args: ['-X', '-A', '-t', '-q', '-w', '-v', 'ON_ERROR_STOP=1', '-c', statement],
+    cwd: '/',
+    env: { PGHOST: place.dir, PGPORT: '5432', PGUSER: place.superuser, PGDATABASE: 'postgres' },
+    ...(place.owner ?? {}),
+  });
+  return stdout.trim();
+}
+
+/** Fast shutdown, and its proof: pg_controldata says "shut down". Throws BkpError('failed') otherwise. */
+export async function stopClean(ctx: Context, place: Private, child: Child): Promise<void> {
+  child.kill('SIGINT');
+  const { code, signal } = await child.ended;
+  const state = (await controlData(ctx, place)).get('Database cluster state');
+  if (code !== 0 || state !== 'shut down') {
+    throw new BkpError('failed', `the private server did not shut down clean (exit ${code ?? signal}, state "${state}")`);
+  }
+}
+
+/** pg_controldata's lines by name. */
+export async function controlData(
+  ctx: Context,
+  place: { dataDir: string; tools: Tools; owner: Owner | undefined },
+): Promise<Map<string, string>> {
+  const { stdout } = await ctx.run.text({
+    file: place.tools.path('pg_controldata'),
+    args: ['-D', place.dataDir],
+    cwd: '/',
+    ...(place.owner ?? {}),
+  });
+  return new Map(
+    stdout
+      .split('\n')
+      .map(line => /^([^:]+):\s+(.*)$/.exec(line))
+      .filter(match => match !== null)
+      .map(match => [match[1]!, match[2]!]),
+  );
+}
+
+/** Leaves the restored copy running on its private socket, by pg_ctl, which hands its options to a shell. */
+export async function serve(ctx: Context, place: Private): Promise<void> {
+  const settings = { ...privateSettings(place), hot_standby: 'on', autovacuum: 'on', fsync: 'on', full_page_writes: 'on' };
+  const options = Object.entries(settings).map(([name, value]) => `-c ${shellWord(`${name}=${value}`).replaceAll('%%', '%')}`);
+  await ctx.run.text({
+    file: place.tools.path('pg_ctl'),
+    args: ['-D', place.dataDir, '-l', join(place.dir, 'server.log'), '-w', '-s', '-o', options.join(' '), 'start'],
+    cwd: '/',
+    ...(place.owner ?? {}),
+  });
+}

@@ -1,0 +1,63 @@
+import { mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
+
+/** The directory into which pg_receivewal writes. */
+export class Spool {
+  readonly dir: string;
+  readonly segmentBytes: number;
+
+  constructor(dir: string, segmentBytes: number) {
+    this.dir = dir;
+    this.segmentBytes = segmentBytes;
+  }
+
+  prepare = (): Promise<unknown> => mkdir(this.dir, { recursive: true, mode: 0o700 });
+
+  /** Names of finished files, oldest first: whole segments and histories; `.partial` of a timeline that has been left. */
+  async finished(): Promise<string[]> {
+    const names = (await readdir(this.dir)).sort();
+    const newest = names.findLast(name => /^[0-9A-F]{24}(\.partial)?$/.test(name))?.slice(0, 8) ?? '';
+    const done = names.filter(
+      name =>
+        /^[0-9A-F]{24}$/.test(name) ||
+        /^[0-9A-F]{8}\.history$/.test(name) ||
+        (/^[0-9A-F]{24}\.partial$/.test(name) && name.slice(0, 8) < newest),
+    );
+    return [...done.filter(name => name.endsWith('.history')), ...done.filter(name => !name.endsWith('.history'))];
+  }
+
+  /** True when nothing tells pg_receivewal where to go on. */
+  async isEmpty(): Promise<boolean> {
+    return !(await readdir(this.dir)).some(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
+  }
+
+  read = (name: string): Promise<Buffer> => readFile(join(this.dir, name));
+
+  remove = (name: string): Promise<void> => rm(join(this.dir, name), { force: true });
+
+  /**
+   * Makes pg_receivewal begin right after `segment`: it starts at the segment after the newest whole one in its directory, and
+   * looks at names and sizes only (tried on 15.20 and 18.6). The placeholder is all zeros and is never shipped.
+   */
+  async seed(segment: Segment): Promise<void> {
+    const path = join(this.dir, segmentName(segment, this.segmentBytes));
+    await (await open(path, 'wx', 0o600)).close();
+    await truncate(path, this.segmentBytes);
+  }
+
+  /** Whole size, and the page header of its first page names this very segment: neither a placeholder nor a torn file. */
+  async isReal(name: string, plain: Buffer): Promise<boolean> {
+    if (name.endsWith('.history')) return plain.length > 0;
+    const segment = parseSegment(name.slice(0, 24), this.segmentBytes);
+    if (!segment || plain.length !== this.segmentBytes) return false;
+    return plain.readUInt16LE(0) !== 0 && plain.readBigUInt64LE(8) === segmentStart(segment.number, this.segmentBytes);
+  }
+
+  /** Empties the spool; for a declared gap. */
+  async clear(): Promise<void> {
+    for (const name of await readdir(this.dir)) await this.remove(name);
+  }
+
+  size = async (name: string): Promise<number> => (await stat(join(this.dir, name))).size;
+}

@@ -1,0 +1,242 @@
+import type { Child, Store, TargetContext } from '../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
+import { formatLsn, parseLsn, parseSegment, type Segment, segmentAt, segmentStart } from '../../../core/postgres/lsn.ts';
+import { holdings, putWal, sealWal, walStores } from './archive.ts';
+import type { PostgresConfig } from './config.ts';
+import { lineageFor } from './lineage.ts';
+import { type Live, liveState } from './live.ts';
+import { advanceSlot, createSlot, dropSlot } from './slot.ts';
+import { Spool } from './spool.ts';
+import { connectionEnv } from './sql.ts';
+import { clientTools } from './tools.ts';
+
+type Context = TargetContext<PostgresConfig>;
+
+const TICK_MS = 500;
+const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
+
+/** Errors that no waiting mends. */
+const isFinal = (error: unknown): boolean => error instanceof BkpError && ['refused', 'conflict', 'usage', 'notFound'].includes(error.exit);
+
+/** What the shipper has put where: file name → stores that hold it. */
+class Shipper {
+  readonly #ctx: Context;
+  readonly #stores: readonly Store[];
+  readonly #lineage: string;
+  readonly #spool: Spool;
+  readonly #held = new Map<string, Set<string>>();
+  readonly #told = new Set<string>();
+
+  constructor(
+    ctx: Context,
+    stores: readonly Store[],
+    lineage: string,
+    spool: Spool,
+    held: ReadonlyMap<string, readonly { store: Store }[]>,
+  ) {
+    this.#ctx = ctx;
+    this.#stores = stores;
+    this.#lineage = lineage;
+    this.#spool = spool;
+    for (const [name, copies] of held) this.#held.set(name, new Set(copies.map(copy => copy.store.name)));
+  }
+
+  /** Ships every finished file of the spool, oldest first, and lets the server forget what enough stores hold. */
+  async tick(): Promise<void> {
+    for (const name of await this.#spool.finished()) {
+      const held = this.#held.get(name)?.size ?? 0;
+      if (held === this.#stores.length) {
+        await this.#forget(name);
+        continue;
+      }
+      const plain = await this.#spool.read(name);
+      if (!(await this.#spool.isReal(name, plain))) continue;
+      await this.#ship(name, plain);
+      if ((this.#held.get(name)?.size ?? 0) < this.#need) return;
+      await this.#advance(name);
+    }
+  }
+
+  get #need(): number {
+    return Math.min(this.#ctx.need, this.#stores.length);
+  }
+
+  async #ship(name: string, plain: Buffer): Promise<void> {
+    const sealed = await sealWal(this.#ctx, this.#lineage, name, plain);
+    const held = this.#held.get(name) ?? new Set<string>();
+    this.#held.set(name, held);
+    const missing = this.#stores.filter(store => !held.has(store.name));
+    await Promise.all(
+      missing.map(async store => {
+        try {
+          await putWal(store, this.#ctx.base, this.#lineage, sealed);
+          held.add(store.name);
+          this.#told.delete(store.name);
+        } catch (error) {
+          if (isFinal(error)) throw error;
+          this.#tell(store, error);
+        }
+      }),
+    );
+    if (held.size > 0) this.#ctx.report.emit({ type: 'note', text: `WAL ${name} is in ${[...held].join(' and ')}` });
+  }
+
+  /** Once per outage, not once per tick. */
+  #tell(store: Store, error: unknown): void {
+    if (this.#told.has(store.name)) return;
+    this.#told.add(store.name);
+    this.#ctx.report.emit({
+      type: 'warning',
+      text: `store ${store.name} does not take WAL (kept in the spool until it does): ${sentence(error)}`,
+    });
+  }
+
+  async #advance(name: string): Promise<void> {
+    const segment = /^[0-9A-F]{24}$/.test(name) ? parseSegment(name, this.#spool.segmentBytes) : undefined;
+    if (!segment) return;
+    try {
+      await advanceSlot(this.#ctx, segmentStart(segment.number + 1, this.#spool.segmentBytes));
+    } catch (error) {
+      // The server may just be down while its last segments are still being stored; the next segment moves the slot past this one.
+      this.#ctx.report.emit({ type: 'warning', text: `the slot was not moved behind ${name}: ${sentence(error)}` });
+    }
+  }
+
+  /** The newest whole segment stays in the spool: pg_receivewal goes on from it. */
+  async #forget(name: string): Promise<void> {
+    const whole = (await this.#spool.finished()).filter(other => /^[0-9A-F]{24}$/.test(other));
+    if (name === whole.at(-1) || name.endsWith('.history')) return;
+    await this.#spool.remove(name);
+  }
+}
+
+const spoolDir = (ctx: Context): string => {
+  if (ctx.config.spool) return ctx.config.spool;
+  throw new BkpError('usage', `postgres/${ctx.name} has no \`spool:\`, and streaming needs a directory on a disk of its own`, {
+    next: 'add `spool: /var/lib/bkp/spool` to the entry',
+  });
+};
+
+/** The slot is ours, advanced only to what is stored. A lost slot means lost WAL, which is never passed over in silence. */
+async function ensureSlot(ctx: Context, live: Live, spool: Spool, newLineage: boolean): Promise<void> {
+  if (live.slot?.walStatus === 'lost') {
+    if (!newLineage) {
+      throw new BkpError(
+        'refused',
+        `postgres/${ctx.name}: the server gave up our slot (max_slot_wal_keep_size was reached): WAL that was in no store is gone`,
+        {
+          next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
+        },
+      );
+    }
+    await dropSlot(ctx);
+  }
+  if (newLineage) await spool.clear();
+  if (!live.slot?.restartLsn) await createSlot(ctx);
+}
+
+/** The last archived segment without a gap behind it is where an empty spool goes on; without an archive it is the slot. */
+const resumePoint = (live: Live, restartLsn: bigint, stored: readonly Segment[]): Segment => {
+  const first = segmentAt(restartLsn, live.segmentBytes);
+  const timeline = Math.max(live.timeline, ...stored.map(segment => segment.timeline));
+  const has = new Set(stored.map(segment => segment.number));
+  let number = first;
+  while (has.has(number)) number += 1;
+  const behind = stored.filter(segment => segment.number === number - 1).sort((a, b) => b.timeline - a.timeline)[0];
+  return { timeline: behind?.timeline ?? (stored.length === 0 ? live.timeline : timeline), number: number - 1 };
+};
+
+async function seedSpool(ctx: Context, live: Live, spool: Spool, names: Iterable<string>): Promise<void> {
+  if (!(await spool.isEmpty())) return;
+  const fresh = await liveState(ctx);
+  const restart = parseLsn(fresh.slot?.restartLsn ?? '0/0');
+  const stored = [...names].map(name => parseSegment(name, live.segmentBytes)).filter(segment => segment !== undefined);
+  const from = resumePoint(live, restart, stored);
+  ctx.report.emit({
+    type: 'note',
+    text: `the spool is empty: receiving goes on at ${formatLsn(segmentStart(from.number + 1, live.segmentBytes))} on timeline ${from.timeline}`,
+  });
+  await spool.seed(from);
+}
+
+async function receive(ctx: Context, live: Live, spool: Spool): Promise<Child> {
+  const tools = await clientTools(ctx, Math.floor(live.versionNum / 10000));
+  return ctx.run.start({
+    file: tools.path('pg_receivewal'),
+    args: ['-D', spool.dir, '--synchronous', '--no-loop', '--no-password', '--status-interval=5', '-v'],
+    env: { ...connectionEnv(ctx.config), PGAPPNAME: 'bkp' },
+  });
+}
+
+const removed = (lines: readonly string[]): string | undefined => lines.find(line => /has already been removed/.test(line));
+
+/** One connection: receives and ships until the receiver ends or the signal fires. Returns the receiver's last words. */
+async function session(ctx: Context, newLineage: boolean, ready: () => void): Promise<string[]> {
+  const live = await liveState(ctx);
+  const lineage = await lineageFor(ctx, live, newLineage);
+  const spool = new Spool(spoolDir(ctx), live.segmentBytes);
+  await spool.prepare();
+  await ensureSlot(ctx, live, spool, newLineage);
+  const stores = walStores(ctx);
+  const held = await holdings(stores, ctx.base, lineage);
+  if (held.unreachable.length === stores.length)
+    throw new BkpError('storeUnreachable', `no WAL store answers: ${held.unreachable.map(u => u.reason).join('; ')}`);
+  await seedSpool(ctx, live, spool, held.copies.keys());
+  const shipper = new Shipper(ctx, stores, lineage, spool, held.copies);
+  const child = await receive(ctx, live, spool);
+  const lines: string[] = [];
+  const listening = (async () => {
+    for await (const line of child.lines()) lines.push(line);
+  })();
+  let running = true;
+  const ended = child.ended.finally(() => {
+    running = false;
+  });
+  ended.catch(() => {});
+  ready();
+  try {
+    while (running && !ctx.signal.aborted) {
+      await shipper.tick();
+      await Promise.race([ctx.clock.sleep(TICK_MS), ended.catch(() => {})]);
+    }
+  } finally {
+    child.kill('SIGINT');
+    await ended;
+    await listening;
+  }
+  await shipper.tick();
+  const gone = removed(lines);
+  if (gone) {
+    throw new BkpError('refused', `postgres/${ctx.name}: the server no longer has WAL that no store holds: ${gone.trim()}`, {
+      next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
+    });
+  }
+  return lines;
+}
+
+/**
+ * Ships the WAL of a cluster to its stores until `ctx.signal` fires, over restarts of the server and outages of stores.
+ * The slot moves only to what enough stores hold. @throws BkpError for what waiting cannot mend: a foreign cluster, a lost slot, a conflict.
+ */
+export async function stream(ctx: Context, options: { newLineage: boolean }): Promise<void> {
+  let newLineage = options.newLineage;
+  let failures = 0;
+  while (!ctx.signal.aborted) {
+    try {
+      const lines = await session(ctx, newLineage, () => {
+        newLineage = false;
+        failures = 0;
+        ctx.report.emit({ type: 'started', what: `stream postgres/${ctx.name}` });
+      });
+      if (ctx.signal.aborted) return;
+      ctx.report.emit({ type: 'warning', text: `the receiver ended: ${lines.at(-1) ?? 'without a word'}; connecting again` });
+    } catch (error) {
+      if (ctx.signal.aborted && !isFinal(error)) return;
+      if (isFinal(error)) throw error;
+      ctx.report.emit({ type: 'warning', text: `${sentence(error)}; trying again` });
+    }
+    const pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!;
+    failures += 1;
+    await ctx.clock.sleep(pause, ctx.signal).catch(() => {});
+  }
+}
