@@ -13,11 +13,14 @@ export interface ConfigParts {
   env?: string;
   /** Beside `environments`, e.g. `{ timezone: 'Europe/Berlin' }`. */
   top?: Record<string, unknown>;
+  /** The keys of another written config; fresh ones unless set. */
+  keys?: Record<string, unknown>;
   /** Directory for bkp.yaml and the keys; a temporary one unless set. */
   dir?: string;
 }
 
 export interface WrittenConfig {
+  keys: Record<string, unknown>;
   /** Path of bkp.yaml. */
   path: string;
   dir: string;
@@ -39,10 +42,10 @@ export async function makeKeys(dir: string): Promise<Record<string, unknown>> {
 export async function makeConfig(parts: ConfigParts): Promise<WrittenConfig> {
   const dir = parts.dir ?? tempDir();
   const keysDir = join(dir, 'keys');
-  const keys = await makeKeys(keysDir);
+  const keys = parts.keys ?? (await makeKeys(keysDir));
   const stores = Object.fromEntries(Object.entries(parts.stores).map(([name, entry]) => [name, store(entry)]));
   const path = join(dir, 'bkp.yaml');
   const environments = { [parts.env ?? 'production']: { stores, postgres: parts.postgres } };
   writeFileSync(path, stringify({ keys, ...parts.top, environments }, { lineWidth: 0 }));
-  return { path, dir, keysDir, identityFile: join(keysDir, 'identity.txt') };
+  return { keys, path, dir, keysDir, identityFile: join(keysDir, 'identity.txt') };
 }

@@ -1,0 +1,56 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type BkpOptions, makeConfig, type Postgres, runBkp, tempDir } from './rig/index.ts';
+
+/** A server with a config, keys and two directory stores. */
+export interface Setup {
+  run: Required<Pick<BkpOptions, 'config' | 'env'>>;
+  stores: Record<string, string>;
+  spool: string;
+  dir: string;
+  keysDir: string;
+  keys: Record<string, unknown>;
+  /** Names of the WAL files in a store, without hash and suffix, of every lineage. */
+  walNames(store: string): string[];
+}
+
+/** Writes the config; `like` shares stores and keys with another one, as a second cluster of the same target would. */
+export async function setUp(
+  db: Postgres,
+  options: { like?: Setup; entry?: Record<string, unknown>; top?: Record<string, unknown> } = {},
+): Promise<Setup> {
+  const stores = options.like?.stores ?? { local: tempDir(), offsite: tempDir() };
+  const spool = join(tempDir(), 'spool');
+  const entry = db.entry({ spool, ...options.entry });
+  const config = await makeConfig({
+    stores,
+    postgres: { app: entry },
+    ...(options.top ? { top: options.top } : {}),
+    ...(options.like ? { keys: options.like.keys } : {}),
+  });
+  return {
+    run: { config: config.path, env: db.bkpEnv },
+    stores,
+    spool,
+    dir: config.dir,
+    keysDir: options.like?.keysDir ?? config.keysDir,
+    keys: config.keys,
+    walNames: store =>
+      readdirSync(join(stores[store]!), { recursive: true, encoding: 'utf8' })
+        .map(path => /\/wal\/.*\/([^/]+)-[0-9a-f]{32}\.zst/.exec(`/${path}`)?.[1])
+        .filter(name => name !== undefined)
+        .sort(),
+  };
+}
+
+/** Takes a base backup and returns its id. */
+export async function aBackup(at: Setup, args: readonly string[] = []): Promise<string> {
+  const { code, stdout, stderr } = await runBkp(['backup', 'postgres', 'app', '--json', ...args], at.run);
+  if (code !== 0) throw new Error(`bkp backup ended with ${code}: ${stderr}${stdout}`);
+  const id = /\d{8}T\d{6}Z-[0-9a-f]{6}/.exec(stdout)?.[0];
+  if (!id) throw new Error(`bkp backup named no id: ${stdout}`);
+  return id;
+}
+
+/** A path that does not exist yet, in an empty directory that a server's account can enter. */
+export const aPlace = (): string => join(tempDir({ forServer: true }), 'restored');
