@@ -28,11 +28,16 @@ export function decodeSigned(bytes: Buffer, verify: Keys['verify'], what: string
   const cut = bytes.indexOf('\n');
   const body = bytes.subarray(0, cut < 0 ? bytes.length : cut);
   const seal = cut < 0 ? undefined : (parse(bytes.subarray(cut + 1)) as { key?: unknown; ed25519?: unknown } | undefined);
-  if (typeof seal?.key !== 'string' || typeof seal.ed25519 !== 'string') throw new BkpError('verifyFailed', `${what} carries no signature: it is cut short or was not written by bkp`);
+  if (typeof seal?.key !== 'string' || typeof seal.ed25519 !== 'string')
+    throw new BkpError('verifyFailed', `${what} carries no signature: it is cut short or was not written by bkp`);
   if (!verify(body, { key: seal.key, signature: seal.ed25519 })) {
-    throw new BkpError('verifyFailed', `${what} is not signed by a key of keys.trusted, or was changed after signing (it names ${seal.key})`, {
-      next: 'if that key is yours, add it to keys.trusted; otherwise take another store with --from',
-    });
+    throw new BkpError(
+      'verifyFailed',
+      `${what} is not signed by a key of keys.trusted, or was changed after signing (it names ${seal.key})`,
+      {
+        next: 'if that key is yours, add it to keys.trusted; otherwise take another store with --from',
+      },
+    );
   }
   return parse(body);
 }
