@@ -1,0 +1,21 @@
+import { BkpError } from './errors.ts';
+
+const SEGMENT = /^[A-Za-z0-9._+=@-]+$/;
+
+/** Passes a key of `/`-separated plain names through; refuses `..`, empty and hidden-temp names. Throws BkpError('usage'). */
+export function checkKey(key: string): string {
+  const parts = key.split('/');
+  const bad = parts.find(part => !SEGMENT.test(part) || part === '.' || part === '..' || part.startsWith('.tmp-'));
+  if (bad !== undefined || key.length > 900)
+    throw new BkpError('usage', `"${key}" cannot be the key of an object: only letters, digits and . _ + = @ - between single slashes`);
+  return key;
+}
+
+/** Joins the parts of a key, whatever slashes they begin or end with: "/a/b", "a/b/" and "a//b" are the same prefix. */
+export const joinKey = (...parts: readonly string[]): string =>
+  checkKey(
+    parts
+      .flatMap(part => part.split('/'))
+      .filter(part => part !== '')
+      .join('/'),
+  );

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import type { Keys, Manifest } from './contracts.ts';
+import { BkpError } from './errors.ts';
+import { isId } from './id.ts';
+import { checkKey } from './key.ts';
+import { decodeSigned, encodeSigned } from './signed.ts';
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+const bytes = z.int().min(0);
+const instant = z.iso.datetime();
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
+const lineage = z.string().regex(/^\d+-\d+$/);
+const key = z.string().refine(text => {
+  try {
+    return checkKey(text) === text;
+  } catch {
+    return false;
+  }
+}, 'not a key');
+
+const held = z.looseObject({ by: z.enum(['wal-g', 'restic', 'hetzner']), id: z.string().min(1) });
+const piece = z.object({
+  name: z.string().regex(/^[A-Za-z0-9._-]+$/),
+  bytes,
+  sha256,
+  stored: z.object({ bytes, sha256 }),
+  blockBytes: z.int().min(1),
+  objects: z.array(z.object({ key, bytes, blocks: z.array(sha256).min(1) })).min(1),
+});
+
+const shape = z.looseObject({
+  version: z.literal(1),
+  id: z.string().refine(isId, 'not an id'),
+  env: name,
+  kind: name,
+  name,
+  engine: name,
+  identity: z.record(z.string(), z.string()),
+  lineage: lineage.optional(),
+  startedAt: instant,
+  recoveryPointAt: instant,
+  finishedAt: instant,
+  line: z.array(z.enum(['zstd', 'age'])),
+  recipients: z.array(z.string()),
+  pieces: z.array(z.union([piece, z.object({ name: z.string(), held })])).min(1),
+  needs: z.array(z.looseObject({})),
+  wal: z.object({ timeline: z.int().min(1), from: lsn, to: lsn, segmentBytes: z.int().min(1) }).optional(),
+  baseline: z.record(z.string(), z.unknown()),
+  versions: z.record(z.string(), z.string()),
+  notCovered: z.array(z.string()),
+  warnings: z.array(z.string()),
+});
+
+/** The signed bytes of `manifest.json`. */
+export const encodeManifest = (manifest: Manifest, sign: Keys['sign']): Buffer => encodeSigned(manifest, sign);
+
+/**
+ * Reads `manifest.json`: signature first, then every name, key, hash and instant by its pattern, so that nothing in it is used unchecked.
+ * @throws BkpError('verifyFailed')
+ */
+export function decodeManifest(raw: Buffer, verify: Keys['verify'], what: string): Manifest {
+  const parsed = shape.safeParse(decodeSigned(raw, verify, what));
+  if (parsed.success) return parsed.data as unknown as Manifest;
+  const issue = parsed.error.issues[0]!;
+  throw new BkpError('verifyFailed', `${what} is no manifest that this version reads: ${issue.path.join('.')}: ${issue.message}`);
+}

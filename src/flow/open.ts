@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import type { Bytes, Keys, PieceRef, Reporter, Runner, Store } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { measured } from './measure.ts';
+import { openBytes } from './stages.ts';
+
+export interface OpenOptions {
+  keys: Keys;
+  run: Runner;
+  signal: AbortSignal;
+  report: Reporter;
+}
+
+type StoredObject = PieceRef['objects'][number];
+
+/** A block of an object from one store, whole and of the right hash. Throws BkpError('verifyFailed') naming object and store. */
+async function readBlock(store: Store, object: StoredObject, n: number, blockBytes: number): Promise<Buffer> {
+  const from = n * blockBytes;
+  const to = Math.min(from + blockBytes, object.bytes);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of store.get(object.key, { from, to })) chunks.push(chunk);
+  const block = Buffer.concat(chunks);
+  const sha256 = createHash('sha256').update(block).digest('hex');
+  if (block.length !== to - from || sha256 !== object.blocks[n]) {
+    throw new BkpError('verifyFailed', `object ${object.key} in store ${store.name} is damaged in bytes ${from} to ${to}`);
+  }
+  return block;
+}
+
+async function firstWhole(stores: readonly Store[], object: StoredObject, n: number, ref: PieceRef, report: Reporter): Promise<Buffer> {
+  const reasons: unknown[] = [];
+  for (const store of stores) {
+    try {
+      return await readBlock(store, object, n, ref.blockBytes);
+    } catch (error) {
+      reasons.push(error);
+      if (stores.length > 1) report.emit({ type: 'warning', text: `${sentence(error)}; taking it from another store` });
+    }
+  }
+  const damaged = reasons.find(error => error instanceof BkpError && error.exit === 'verifyFailed') ?? reasons[0];
+  throw new BkpError(damaged instanceof BkpError ? damaged.exit : 'failed', reasons.map(sentence).join('; '), {
+    next: 'restore another backup: bkp list',
+    cause: damaged,
+  });
+}
+
+/** The sealed stream, each block proven before it is passed on, so that nothing damaged is ever decrypted. */
+async function* sealedBlocks(ref: PieceRef, stores: readonly Store[], options: OpenOptions): Bytes {
+  const all = ref.objects.flatMap(object => object.blocks.map((_, n) => ({ object, n })));
+  const fetch = (at: number): Promise<Buffer> | undefined => {
+    const next = all[at];
+    const block = next && firstWhole(stores, next.object, next.n, ref, options.report);
+    block?.catch(() => {});
+    return block;
+  };
+  let ahead = fetch(0);
+  for (let at = 0; at < all.length; at += 1) {
+    options.signal.throwIfAborted();
+    const block = await ahead!;
+    ahead = fetch(at + 1);
+    yield block;
+  }
+}
+
+/**
+ * The plain bytes of a piece. Each block comes from the first store that holds it undamaged.
+ * @throws BkpError('verifyFailed') naming the damaged object, 'usage' for a wrong key; the last check, of the plain hash, comes at the end
+ */
+export async function* openPiece(
+  ref: PieceRef,
+  line: readonly string[],
+  stores: readonly Store[],
+  options: OpenOptions,
+): AsyncGenerator<Uint8Array> {
+  if (stores.length === 0) throw new BkpError('notFound', `no store holds ${ref.name}`);
+  let broken: unknown;
+  async function* watched(): Bytes {
+    try {
+      yield* sealedBlocks(ref, stores, options);
+    } catch (error) {
+      broken = error;
+      throw error;
+    }
+  }
+  const plain = measured(openBytes(watched(), line, options.keys, options), bytes =>
+    options.report.emit({ type: 'progress', what: ref.name, bytes, total: ref.bytes }),
+  );
+  try {
+    yield* plain.bytes;
+  } catch (error) {
+    throw broken ?? error;
+  }
+  const { bytes, sha256 } = plain.result();
+  if (bytes !== ref.bytes || sha256 !== ref.sha256) {
+    throw new BkpError(
+      'verifyFailed',
+      `${ref.name} came back with ${bytes} bytes and SHA-256 ${sha256}, and the manifest says ${ref.bytes} and ${ref.sha256}`,
+    );
+  }
+}

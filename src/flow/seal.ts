@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto';
+import type { Bytes, PieceRef, Reporter, Runner, Store, Upload } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { measured } from './measure.ts';
+import { sealBytes } from './stages.ts';
+
+const POOL = 4;
+const GIB = 1024 ** 3;
+
+export interface SealOptions {
+  /** `<base>/backups/<id>` */
+  keyPrefix: string;
+  stores: readonly Store[];
+  need: number;
+  recipients: readonly string[];
+  run: Runner;
+  signal: AbortSignal;
+  report: Reporter;
+  /** The sealed stream is cut into objects of at most this, whole blocks. */
+  maxObjectBytes?: number;
+}
+
+export interface Sealed {
+  ref: PieceRef;
+  /** Stores that fell away; they hold nothing of this piece. */
+  failed: { store: Store; error: unknown }[];
+}
+
+/** One store's side of a piece: its uploads so far, and why it fell away. */
+class Branch {
+  readonly store: Store;
+  readonly #uploads: Upload[] = [];
+  error: unknown;
+
+  constructor(store: Store) {
+    this.store = store;
+  }
+
+  async object(key: string): Promise<void> {
+    await this.#try(async () => void this.#uploads.push(await this.store.open(key, { ifAbsent: true })));
+  }
+
+  async block(n: number, bytes: Buffer, sha256: string): Promise<void> {
+    await this.#try(() => this.#uploads.at(-1)!.block(n, bytes, sha256));
+  }
+
+  /** Publishes every object; the store has to show each at its size. */
+  async commit(sizes: readonly number[]): Promise<void> {
+    await this.#try(async () => {
+      for (const [n, upload] of this.#uploads.entries()) {
+        const seen = await upload.commit();
+        if (seen.bytes !== sizes[n])
+          throw new BkpError(
+            'storeUnreachable',
+            `store ${this.store.name} shows ${seen.key} with ${seen.bytes} bytes, and ${sizes[n]} were sent`,
+          );
+      }
+    });
+  }
+
+  abort = async (): Promise<void> => {
+    for (const upload of this.#uploads) await upload.abort();
+  };
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    if (this.error !== undefined) return;
+    try {
+      await work();
+    } catch (error) {
+      this.error ??= error;
+      await this.abort();
+    }
+  }
+}
+
+/** Buffers of one size, made once: one goes back when every store is done with it. */
+class Pool {
+  readonly #free: Buffer[] = [];
+  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  #left = POOL;
+  readonly #bytes: number;
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  take(): Promise<Buffer> {
+    const free = this.#free.pop();
+    if (free) return Promise.resolve(free);
+    if (this.#left > 0) {
+      this.#left -= 1;
+      return Promise.resolve(Buffer.allocUnsafeSlow(this.#bytes));
+    }
+    return new Promise(resolve => this.#waiting.push(resolve));
+  }
+
+  give(buffer: Buffer): void {
+    const next = this.#waiting.shift();
+    if (next) next(buffer);
+    else this.#free.push(buffer);
+  }
+}
+
+async function* blocksOf(source: Bytes, pool: Pool): AsyncGenerator<{ buffer: Buffer; length: number }> {
+  let buffer = await pool.take();
+  let at = 0;
+  for await (const chunk of source) {
+    for (let from = 0; from < chunk.length; ) {
+      const step = Math.min(chunk.length - from, buffer.length - at);
+      buffer.set(chunk.subarray(from, from + step), at);
+      from += step;
+      at += step;
+      if (at < buffer.length) continue;
+      yield { buffer, length: at };
+      buffer = await pool.take();
+      at = 0;
+    }
+  }
+  if (at > 0) yield { buffer, length: at };
+  else pool.give(buffer);
+}
+
+/** Sends blocks to every live store at once and remembers what the manifest needs. */
+class FanOut {
+  readonly #branches: readonly Branch[];
+  readonly #options: SealOptions;
+  readonly #name: string;
+  readonly #pool: Pool;
+  readonly #perObject: number;
+  readonly #flying = new Set<Promise<void>>();
+  readonly #hash = createHash('sha256');
+  readonly objects: { key: string; bytes: number; blocks: string[] }[] = [];
+  bytes = 0;
+
+  constructor(branches: readonly Branch[], name: string, pool: Pool, blockBytes: number, options: SealOptions) {
+    this.#branches = branches;
+    this.#options = options;
+    this.#name = name;
+    this.#pool = pool;
+    this.#perObject = Math.max(1, Math.floor((options.maxObjectBytes ?? 64 * GIB) / blockBytes));
+  }
+
+  get alive(): Branch[] {
+    return this.#branches.filter(branch => branch.error === undefined);
+  }
+
+  get sha256(): string {
+    return this.#hash.digest('hex');
+  }
+
+  async send({ buffer, length }: { buffer: Buffer; length: number }): Promise<void> {
+    const block = buffer.subarray(0, length);
+    const object = await this.#object();
+    const sha256 = createHash('sha256').update(block).digest('hex');
+    this.#hash.update(block);
+    const n = object.blocks.push(sha256) - 1;
+    object.bytes += length;
+    this.bytes += length;
+    const flight = Promise.all(this.alive.map(branch => branch.block(n, block, sha256))).then(() => {
+      this.#pool.give(buffer);
+      this.#flying.delete(flight);
+    });
+    this.#flying.add(flight);
+    this.refuseTooFew();
+  }
+
+  settle = (): Promise<unknown> => Promise.all(this.#flying);
+
+  /** Throws BkpError('storeUnreachable') with every reason when fewer stores than needed are left. */
+  refuseTooFew(): void {
+    const { need } = this.#options;
+    if (this.alive.length >= need) return;
+    const reasons = this.#branches
+      .filter(branch => branch.error !== undefined)
+      .map(branch => `${branch.store.name}: ${sentence(branch.error)}`);
+    throw new BkpError(
+      'storeUnreachable',
+      `${this.#name} could be stored in ${this.alive.length} of ${need} needed store(s): ${reasons.join('; ')}`,
+      { next: 'bkp doctor shows what each store lacks' },
+    );
+  }
+
+  async #object(): Promise<{ key: string; bytes: number; blocks: string[] }> {
+    const last = this.objects.at(-1);
+    if (last && last.blocks.length < this.#perObject) return last;
+    await this.settle();
+    const suffix = this.#options.recipients.length > 0 ? 'zst.age' : 'zst';
+    const made = {
+      key: `${this.#options.keyPrefix}/${this.#name}.${suffix}.${String(this.objects.length).padStart(3, '0')}`,
+      bytes: 0,
+      blocks: [],
+    };
+    this.objects.push(made);
+    await Promise.all(this.alive.map(branch => branch.object(made.key)));
+    return made;
+  }
+}
+
+/**
+ * Sends one plain stream down the line into every store: plain hash → zstd → age → blocks, each hashed once and sent to all.
+ * Nothing exists under any key unless the source and every stage ended well.
+ * @throws BkpError of the source or a stage; 'storeUnreachable' when fewer than `need` stores took it; 'failed' for an empty stream
+ */
+export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
+  const blockBytes = Math.max(...options.stores.map(store => store.blockBytes));
+  const branches = options.stores.map(store => new Branch(store));
+  const pool = new Pool(blockBytes);
+  const fan = new FanOut(branches, name, pool, blockBytes, options);
+  const plain = measured(source, bytes => options.report.emit({ type: 'progress', what: name, bytes }));
+  try {
+    for await (const block of blocksOf(sealBytes(plain.bytes, options.recipients, options), pool)) await fan.send(block);
+    await fan.settle();
+    options.signal.throwIfAborted();
+    const { bytes, sha256 } = plain.result();
+    if (bytes === 0) throw new BkpError('failed', `${name} came out empty: that is no backup`);
+    await Promise.all(fan.alive.map(branch => branch.commit(fan.objects.map(object => object.bytes))));
+    fan.refuseTooFew();
+    const ref: PieceRef = { name, bytes, sha256, stored: { bytes: fan.bytes, sha256: fan.sha256 }, blockBytes, objects: fan.objects };
+    return { ref, failed: branches.filter(branch => branch.error !== undefined).map(({ store, error }) => ({ store, error })) };
+  } catch (error) {
+    await fan.settle();
+    await Promise.all(branches.map(branch => branch.abort()));
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { createZstdCompress, createZstdDecompress } from 'node:zlib';
+import type { Bytes, Command, Keys, Runner } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { ageOpen, ageSeal, wrongKey } from './age.ts';
+
+export type StageName = 'zstd' | 'age';
+
+interface Tools {
+  run: Runner;
+  signal: AbortSignal;
+}
+
+const native = (tools: Tools, names: readonly string[]): boolean => names.every(name => tools.run.which(name) !== undefined);
+
+const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes =>
+  tools.run.pipeline(commands, { input, signal: tools.signal }).out;
+
+/** The line of a host: always compressed, encrypted where there are recipients. */
+export const lineFor = (keys: Keys): StageName[] => (keys.recipients.length > 0 ? ['zstd', 'age'] : ['zstd']);
+
+/** Compresses and encrypts: by zstd and age as children joined by descriptor, or in this process where one of them is missing (slower). */
+export function sealBytes(source: Bytes, recipients: readonly string[], tools: Tools): Bytes {
+  const names = recipients.length > 0 ? ['zstd', 'age'] : ['zstd'];
+  if (native(tools, names)) {
+    const age: Command = { file: 'age', args: recipients.flatMap(recipient => ['-r', recipient]) };
+    return piped(tools, [{ file: 'zstd', args: ['-q', '-3', '-T0', '-c'] }, ...(recipients.length > 0 ? [age] : [])], source);
+  }
+  const packed: Bytes = Readable.from(source).pipe(createZstdCompress());
+  return recipients.length > 0 ? ageSeal(packed, recipients) : packed;
+}
+
+/** Undoes `sealBytes`. The identity reaches age by a file of mode 0600 that lives as long as the stream. Throws BkpError('usage') for a wrong key. */
+export async function* openBytes(sealed: Bytes, line: readonly string[], keys: Keys, tools: Tools): AsyncGenerator<Uint8Array> {
+  const encrypted = line.includes('age');
+  if (!native(tools, encrypted ? ['zstd', 'age'] : ['zstd'])) {
+    const packed: Bytes = encrypted ? ageOpen(sealed, keys.identity()) : sealed;
+    yield* Readable.from(packed).pipe(createZstdDecompress());
+    return;
+  }
+  const dir = encrypted ? await mkdtemp(join(tmpdir(), 'bkp-key-')) : undefined;
+  try {
+    if (dir) await writeFile(join(dir, 'identity'), keys.identity(), { mode: 0o600 });
+    const age: Command[] = dir ? [{ file: 'age', args: ['-d', '-i', join(dir, 'identity')] }] : [];
+    yield* piped(tools, [...age, { file: 'zstd', args: ['-q', '-d', '-c'] }], sealed);
+  } catch (error) {
+    if (/no identity matched/i.test(sentence(error))) throw wrongKey();
+    if (error instanceof BkpError && error.exit !== 'failed') throw error;
+    throw new BkpError('verifyFailed', `the stored stream cannot be opened: ${sentence(error)}`, { cause: error });
+  } finally {
+    if (dir) await rm(dir, { recursive: true, force: true });
+  }
+}

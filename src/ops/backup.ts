@@ -1,0 +1,159 @@
+import type { Facts, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { makeId } from '../core/id.ts';
+import { encodeManifest } from '../core/manifest.ts';
+import { putBytes } from '../flow/bytes.ts';
+import { sealPiece } from '../flow/seal.ts';
+import { lineFor } from '../flow/stages.ts';
+import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
+import { heal } from './heal.ts';
+
+export interface BackupOptions {
+  newLineage: boolean;
+  /** At least three random bytes, for the id. */
+  random: Uint8Array;
+  /** Name and version of this program, for the manifest. */
+  tool: string;
+}
+
+export interface BackupResult {
+  manifest: Manifest;
+  bytes: number;
+  /** Every store of the target: whether it holds the backup, else why not. */
+  stores: { name: string; ok: boolean; error?: string }[];
+  healed: { id: string; store: string }[];
+  exit: 'done' | 'partial';
+}
+
+type Failures = Map<Store, unknown>;
+
+type Pieces = Manifest['pieces'][number][];
+
+/** Sends every piece down the line, into `pieces`; the capture is told when it is cut short, so that it lets go of what it holds. */
+async function takePieces(
+  source: AsyncGenerator<Piece, Facts>,
+  ctx: TargetContext,
+  id: string,
+  pieces: Pieces,
+  failures: Failures,
+): Promise<Facts> {
+  try {
+    for (let step = await source.next(); ; step = await source.next()) {
+      if (step.done) return step.value;
+      pieces.push(await takePiece(step.value, ctx, id, failures));
+    }
+  } finally {
+    await source.return(undefined as never);
+  }
+}
+
+async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures: Failures): Promise<Pieces[number]> {
+  if ('held' in piece) return piece;
+  const stores = ctx.stores.filter(store => !failures.has(store));
+  const { ref, failed } = await sealPiece(piece.name, piece.bytes, {
+    ...ctx,
+    keyPrefix: backupPrefix(ctx.base, id),
+    stores,
+    recipients: ctx.keys.recipients,
+  });
+  for (const { store, error } of failed) failures.set(store, error);
+  return ref;
+}
+
+/** The manifest goes last, and only into stores that hold every piece: with it the backup begins to exist there. */
+async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures): Promise<void> {
+  const bytes = encodeManifest(manifest, ctx.keys.sign);
+  for (const store of ctx.stores.filter(each => !failures.has(each))) {
+    try {
+      await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
+    } catch (error) {
+      failures.set(store, error);
+    }
+  }
+  if (ctx.stores.length - failures.size >= ctx.need) return;
+  throw new BkpError(
+    'storeUnreachable',
+    `backup ${manifest.id} is in ${ctx.stores.length - failures.size} of ${ctx.need} needed store(s): ${[...failures].map(([store, error]) => `${store.name}: ${sentence(error)}`).join('; ')}`,
+  );
+}
+
+/** Pieces without a manifest are no backup; they are removed where the store lets us, and swept by prune where it does not. */
+async function discard(ctx: TargetContext, pieces: Pieces): Promise<void> {
+  const keys = pieces.flatMap(piece => ('objects' in piece ? piece.objects.map(object => object.key) : []));
+  for (const store of ctx.stores) {
+    const results = await store.remove(keys).catch(error => [{ key: keys[0] ?? '', ok: false, reason: sentence(error) }]);
+    const failed = results.find(result => !result.ok);
+    if (failed)
+      ctx.report.emit({ type: 'warning', text: `store ${store.name} keeps pieces of the failed run: ${failed.key}: ${failed.reason}` });
+  }
+}
+
+/**
+ * Takes one backup of one target into all its stores: pieces first, the signed manifest last.
+ * @returns 'partial' when fewer than all stores hold it; the next run heals that
+ * @throws BkpError when it could not be taken, or fewer than `need` stores hold it; then no store shows a backup of this run that counts
+ */
+export async function backupTarget(target: Target, ctx: TargetContext, options: BackupOptions): Promise<BackupResult> {
+  const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
+  for (const { store, key, error } of problems)
+    ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
+  ctx.keys.sign(new Uint8Array());
+  const startedAt = ctx.clock.now();
+  const id = makeId(startedAt, options.random);
+  const failures: Failures = new Map();
+  const what = `backup ${ctx.kind}/${ctx.name} ${id}`;
+  ctx.report.emit({ type: 'started', what });
+  const pieces: Pieces = [];
+  const { manifest, facts } = await (async () => {
+    try {
+      const facts = await takePieces(target.capture(ctx, { id, newLineage: options.newLineage, known }), ctx, id, pieces, failures);
+      ctx.signal.throwIfAborted();
+      const manifest = assemble(ctx, id, startedAt, options.tool, pieces, facts);
+      await commit(ctx, manifest, failures);
+      return { manifest, facts };
+    } catch (error) {
+      await discard(ctx, pieces);
+      throw error;
+    }
+  })();
+  ctx.report.emit({ type: 'finished', what, bytes: storedBytes(manifest), ms: ctx.clock.now().getTime() - startedAt.getTime() });
+  for (const [store, error] of failures)
+    ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
+  for (const text of facts.warnings) ctx.report.emit({ type: 'warning', text });
+  const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
+  return {
+    manifest,
+    bytes: storedBytes(manifest),
+    stores: ctx.stores.map(store => outcome(store, failures)),
+    healed,
+    exit: failures.size > 0 ? 'partial' : 'done',
+  };
+}
+
+const outcome = (store: Store, failures: Failures): BackupResult['stores'][number] =>
+  failures.has(store) ? { name: store.name, ok: false, error: sentence(failures.get(store)) } : { name: store.name, ok: true };
+
+function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string, pieces: Pieces, facts: Facts): Manifest {
+  return {
+    version: 1,
+    id,
+    env: ctx.env,
+    kind: ctx.kind,
+    name: ctx.name,
+    engine: (ctx.config as { engine?: string }).engine ?? 'native',
+    identity: facts.identity,
+    ...(facts.lineage ? { lineage: facts.lineage } : {}),
+    startedAt: startedAt.toISOString(),
+    recoveryPointAt: facts.at.toISOString(),
+    finishedAt: ctx.clock.now().toISOString(),
+    line: lineFor(ctx.keys),
+    recipients: ctx.keys.recipients,
+    pieces,
+    needs: facts.needs,
+    ...(facts.wal ? { wal: facts.wal } : {}),
+    baseline: facts.baseline,
+    versions: { ...facts.versions, tool },
+    notCovered: facts.notCovered,
+    warnings: facts.warnings,
+  };
+}

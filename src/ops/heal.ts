@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import type { Known, Manifest, Store, TargetContext } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { putBytes, readAll } from '../flow/bytes.ts';
+import { manifestKey, missingObjects, streamed } from './catalog.ts';
+
+const NEWEST = 3;
+
+type StoredObject = ReturnType<typeof streamed>[number]['objects'][number];
+
+/** Copies one object as it is stored, block by block, each proven on the way. */
+async function copyObject(object: StoredObject, blockBytes: number, from: Store, to: Store): Promise<void> {
+  const upload = await to.open(object.key);
+  try {
+    for (const [n, expected] of object.blocks.entries()) {
+      const start = n * blockBytes;
+      const block = await readAll(from.get(object.key, { from: start, to: Math.min(start + blockBytes, object.bytes) }));
+      if (createHash('sha256').update(block).digest('hex') !== expected)
+        throw new BkpError('verifyFailed', `object ${object.key} in store ${from.name} is damaged`);
+      await upload.block(n, block, expected);
+    }
+    await upload.commit();
+  } catch (error) {
+    await upload.abort();
+    throw error;
+  }
+}
+
+async function copyBackup(manifest: Manifest, base: string, from: Store, to: Store): Promise<void> {
+  const missing = new Set(await missingObjects(manifest, to));
+  for (const piece of streamed(manifest)) {
+    for (const object of piece.objects) if (missing.has(object.key)) await copyObject(object, piece.blockBytes, from, to);
+  }
+  await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), { ifAbsent: true });
+}
+
+/**
+ * Gives the newest backups to the stores of the target that lack them (they were down, or are new): stored bytes first, the same
+ * manifest last. What cannot be healed now is a warning, and the next run tries again.
+ * @returns ids with the store that now holds them
+ */
+export async function heal(ctx: TargetContext, known: readonly Known[]): Promise<{ id: string; store: string }[]> {
+  const healed: { id: string; store: string }[] = [];
+  for (const { manifest, stores } of known.slice(-NEWEST)) {
+    const from = ctx.stores.find(store => store.name === stores[0]);
+    for (const to of ctx.stores.filter(store => !stores.includes(store.name))) {
+      try {
+        if (from) await copyBackup(manifest, ctx.base, from, to);
+        healed.push({ id: manifest.id, store: to.name });
+        ctx.report.emit({ type: 'note', text: `backup ${manifest.id} was missing in store ${to.name} and is there now` });
+      } catch (error) {
+        ctx.report.emit({ type: 'warning', text: `backup ${manifest.id} is still missing in store ${to.name}: ${sentence(error)}` });
+      }
+    }
+  }
+  return healed;
+}

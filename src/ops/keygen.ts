@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { BkpError } from '../core/errors.ts';
+import { publicText, signingKey, signingText } from '../flow/keys.ts';
+
+export interface MadeKeys {
+  files: string[];
+  /** The `keys:` block for the config, YAML. */
+  block: string;
+}
+
+async function write(path: string, text: string): Promise<string> {
+  try {
+    await writeFile(path, `${text}\n`, { mode: 0o600, flag: 'wx' });
+    return path;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new BkpError('refused', `${path} is there already, and keys are never overwritten: backups need them`, {
+      next: 'keygen --dir with an empty directory makes a new set',
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Makes the age pair and the signing pair in `dir`, each file mode 0600.
+ * @throws BkpError('refused') when one of the files exists; nothing is overwritten
+ */
+export async function keygen(dir: string): Promise<MadeKeys> {
+  const { generateIdentity, identityToRecipient } = await import('age-encryption');
+  const at = resolve(dir);
+  await mkdir(at, { recursive: true, mode: 0o700 });
+  const identity = await generateIdentity();
+  const recipient = await identityToRecipient(identity);
+  const signing = signingText(randomBytes(32));
+  const trusted = publicText(signingKey(signing));
+  const files = [
+    await write(join(at, 'identity.txt'), identity),
+    await write(join(at, 'recipient.txt'), recipient),
+    await write(join(at, 'signing.key'), signing),
+    await write(join(at, 'trusted.pub'), trusted),
+  ];
+  const block = [
+    'keys:',
+    `  recipients: [${recipient}]`,
+    `  identity: ${JSON.stringify(`\${file:${files[0]}}`)}   # only where restores and drills run`,
+    `  signing: ${JSON.stringify(`\${file:${files[2]}}`)}    # only where backups run`,
+    `  trusted: [${trusted}]`,
+  ].join('\n');
+  return { files, block };
+}

@@ -1,0 +1,259 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { constants, type Dirent } from 'node:fs';
+import { access, type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { z } from 'zod';
+import type { Bytes, ObjectInfo, PerItem, Store, Upload } from '../../core/contracts.ts';
+import { BkpError } from '../../core/errors.ts';
+import { checkKey } from '../../core/key.ts';
+
+const BLOCK = 16 * 1024 * 1024;
+const CHUNK = 1024 * 1024;
+const TEMP = '.tmp-';
+
+/** A directory on a disk of this machine or a mounted share. */
+export const directoryConfig = z.strictObject({
+  type: z.literal('directory'),
+  path: z.string().min(1).describe('absolute path; it has to exist, so that an unmounted disk is noticed'),
+});
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
+
+const isGone = (error: unknown): boolean => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
+
+class DirectoryStore implements Store {
+  readonly name: string;
+  readonly blockBytes = BLOCK;
+  readonly powers = { conditionalPut: true, versions: false, locks: false };
+  readonly #root: string;
+
+  constructor(name: string, root: string) {
+    this.name = name;
+    this.#root = root;
+  }
+
+  async open(key: string, options: { ifAbsent?: boolean } = {}): Promise<Upload> {
+    const path = this.#path(key);
+    await this.#reach();
+    return this.#asking(key, async () => {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      const temp = join(dirname(path), `${TEMP}${randomBytes(8).toString('hex')}`);
+      return new FileUpload(this, key, path, temp, await open(temp, 'wx', 0o600), options.ifAbsent ?? false);
+    });
+  }
+
+  async *get(key: string, range: { from: number; to?: number } = { from: 0 }): Bytes {
+    const path = this.#path(key);
+    const file = await this.#asking(key, () => open(path, constants.O_RDONLY | constants.O_NOFOLLOW)).catch(error =>
+      this.#absent(key, error),
+    );
+    try {
+      const end = Math.min(range.to ?? Number.POSITIVE_INFINITY, (await file.stat()).size);
+      for (let at = range.from; at < end; ) {
+        const { bytesRead, buffer } = await this.#asking(key, () =>
+          file.read(Buffer.allocUnsafe(Math.min(CHUNK, end - at)), 0, undefined, at),
+        );
+        if (bytesRead === 0)
+          throw new BkpError('verifyFailed', `object ${key} in store ${this.name} ended at byte ${at} while it was read`);
+        yield buffer.subarray(0, bytesRead);
+        at += bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async stat(key: string): Promise<ObjectInfo | undefined> {
+    const path = this.#path(key);
+    await this.#reach();
+    try {
+      const { size, mtime } = await stat(path);
+      return { key, bytes: size, modified: mtime };
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw this.#unreachable(error, key);
+    }
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+    await this.#reach();
+    const cut = prefix.lastIndexOf('/');
+    const start = cut < 0 ? this.#root : join(this.#root, checkKey(prefix.slice(0, cut)));
+    yield* this.#walk(start, prefix);
+  }
+
+  async remove(keys: readonly string[]): Promise<PerItem[]> {
+    await this.#reach();
+    const results: PerItem[] = [];
+    for (const key of keys) results.push(await this.#remove(key));
+    return results;
+  }
+
+  /** Publishes a finished temporary file. Called by its upload. */
+  async publish(temp: string, path: string, key: string, ifAbsent: boolean): Promise<ObjectInfo> {
+    try {
+      if (ifAbsent) {
+        await link(temp, path);
+        await rm(temp);
+      } else await rename(temp, path);
+      await syncDirectory(dirname(path));
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST')
+        throw new BkpError('conflict', `store ${this.name} has an object ${key} already, and it is never overwritten`, { cause: error });
+      throw this.#unreachable(error, key);
+    }
+    const seen = await this.stat(key);
+    if (!seen) throw new BkpError('storeUnreachable', `store ${this.name} does not show ${key} after it was written`);
+    return seen;
+  }
+
+  #path(key: string): string {
+    return join(this.#root, checkKey(key));
+  }
+
+  async #reach(): Promise<void> {
+    await access(this.#root, constants.R_OK | constants.X_OK).catch(error => {
+      throw this.#unreachable(error);
+    });
+  }
+
+  #unreachable(error: unknown, key?: string): BkpError {
+    const why = codeOf(error) === 'ENOENT' ? 'is not there (is the disk mounted?)' : `does not answer: ${(error as Error).message}`;
+    return new BkpError('storeUnreachable', `store ${this.name} (${this.#root})${key ? `, object ${key},` : ''} ${why}`, {
+      next: `mkdir -p ${this.#root}   # if it is new`,
+      cause: error,
+    });
+  }
+
+  async #asking<T>(key: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof BkpError || isGone(error)) throw error;
+      throw this.#unreachable(error, key);
+    }
+  }
+
+  async #absent(key: string, error: unknown): Promise<never> {
+    if (!isGone(error)) throw error;
+    await this.#reach();
+    throw new BkpError('notFound', `store ${this.name} has no object ${key}`, { cause: error });
+  }
+
+  async *#walk(dir: string, prefix: string): AsyncGenerator<ObjectInfo> {
+    for (const entry of await this.#entries(dir)) {
+      const path = join(dir, entry.name);
+      const key = relative(this.#root, path);
+      if (entry.isDirectory() && (key.startsWith(prefix) || prefix.startsWith(`${key}/`))) yield* this.#walk(path, prefix);
+      if (!entry.isFile() || !key.startsWith(prefix) || entry.name.startsWith(TEMP)) continue;
+      const seen = await stat(path).catch(error => (isGone(error) ? undefined : Promise.reject(this.#unreachable(error, key))));
+      if (seen) yield { key, bytes: seen.size, modified: seen.mtime };
+    }
+  }
+
+  /** In key order: a directory sorts as its name with a slash behind. */
+  async #entries(dir: string): Promise<Dirent[]> {
+    const sortKey = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+    try {
+      return (await readdir(dir, { withFileTypes: true })).sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+    } catch (error) {
+      if (isGone(error)) return [];
+      throw this.#unreachable(error);
+    }
+  }
+
+  async #remove(key: string): Promise<PerItem> {
+    try {
+      await rm(this.#path(key), { force: true });
+      await this.#prune(dirname(this.#path(key)));
+      return { key, ok: true };
+    } catch (error) {
+      return { key, ok: false, reason: (error as Error).message };
+    }
+  }
+
+  /** Removes directories that became empty, never the root. */
+  async #prune(dir: string): Promise<void> {
+    for (let at = dir; at.length > this.#root.length; at = dirname(at)) {
+      try {
+        await rmdir(at);
+      } catch {
+        return;
+      }
+    }
+  }
+}
+
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+class FileUpload implements Upload {
+  readonly #store: DirectoryStore;
+  readonly #key: string;
+  readonly #path: string;
+  readonly #temp: string;
+  readonly #file: FileHandle;
+  readonly #ifAbsent: boolean;
+  #bytes = 0;
+  #open = true;
+
+  constructor(store: DirectoryStore, key: string, path: string, temp: string, file: FileHandle, ifAbsent: boolean) {
+    this.#store = store;
+    this.#key = key;
+    this.#path = path;
+    this.#temp = temp;
+    this.#file = file;
+    this.#ifAbsent = ifAbsent;
+  }
+
+  async block(n: number, bytes: Buffer, sha256: string): Promise<void> {
+    if (createHash('sha256').update(bytes).digest('hex') !== sha256) {
+      throw new BkpError(
+        'verifyFailed',
+        `block ${n} of ${this.#key} does not have the SHA-256 that was announced to store ${this.#store.name}`,
+      );
+    }
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, n * BLOCK + at).catch(error => {
+        throw new BkpError('storeUnreachable', `store ${this.#store.name} could not write ${this.#key}: ${error.message}`, {
+          cause: error,
+        });
+      });
+      at += bytesWritten;
+    }
+    this.#bytes += bytes.length;
+  }
+
+  async commit(): Promise<ObjectInfo> {
+    const { size } = await this.#file.stat();
+    if (size !== this.#bytes)
+      throw new BkpError(
+        'storeUnreachable',
+        `store ${this.#store.name} has ${size} bytes of ${this.#key}, and ${this.#bytes} were written`,
+      );
+    await this.#file.sync();
+    await this.#close();
+    return this.#store.publish(this.#temp, this.#path, this.#key, this.#ifAbsent);
+  }
+
+  async abort(): Promise<void> {
+    await this.#close().catch(() => {});
+    await rm(this.#temp, { force: true }).catch(() => {});
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#file.close();
+  }
+}
+
+/** A store in a directory: the embedded default. */
+export const openDirectory = (name: string, config: z.infer<typeof directoryConfig>): Store =>
+  new DirectoryStore(name, config.path.replace(/\/+$/, ''));
