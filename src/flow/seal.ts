@@ -203,6 +203,11 @@ class FanOut {
  */
 export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
   const blockBytes = Math.max(...options.stores.map(store => store.blockBytes));
+  const odd = options.stores.find(store => store.blockBytes !== blockBytes);
+  if (odd)
+    throw new BkpError('usage', `store ${odd.name} takes blocks of ${odd.blockBytes} bytes, and the others of ${blockBytes}`, {
+      next: 'one backup has one block size: give its stores the same',
+    });
   const branches = options.stores.map(store => new Branch(store));
   const pool = new Pool(blockBytes);
   const fan = new FanOut(branches, name, pool, blockBytes, options);

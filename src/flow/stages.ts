@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { Bytes, Command, Keys, Runner } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
@@ -19,6 +19,9 @@ const native = (tools: Tools, names: readonly string[]): boolean => names.every(
 const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes =>
   tools.run.pipeline(commands, { input, signal: tools.signal }).out;
 
+/** A stage in this process. A plain `pipe` would drop the source's error and never end. */
+const through = (source: Bytes, stage: Transform): Bytes => pipeline(Readable.from(source, { objectMode: false }), stage, () => {});
+
 /** The line of a host: always compressed, encrypted where there are recipients. */
 export const lineFor = (keys: Keys): StageName[] => (keys.recipients.length > 0 ? ['zstd', 'age'] : ['zstd']);
 
@@ -29,7 +32,7 @@ export function sealBytes(source: Bytes, recipients: readonly string[], tools: T
     const age: Command = { file: 'age', args: recipients.flatMap(recipient => ['-r', recipient]) };
     return piped(tools, [{ file: 'zstd', args: ['-q', '-3', '-T0', '-c'] }, ...(recipients.length > 0 ? [age] : [])], source);
   }
-  const packed: Bytes = Readable.from(source).pipe(createZstdCompress());
+  const packed = through(source, createZstdCompress());
   return recipients.length > 0 ? ageSeal(packed, recipients) : packed;
 }
 
@@ -38,7 +41,7 @@ export async function* openBytes(sealed: Bytes, line: readonly string[], keys: K
   const encrypted = line.includes('age');
   if (!native(tools, encrypted ? ['zstd', 'age'] : ['zstd'])) {
     const packed: Bytes = encrypted ? ageOpen(sealed, keys.identity()) : sealed;
-    yield* Readable.from(packed).pipe(createZstdDecompress());
+    yield* unpacked(packed, tools);
     return;
   }
   const dir = encrypted ? await mkdtemp(join(tmpdir(), 'bkp-key-')) : undefined;
@@ -47,10 +50,20 @@ export async function* openBytes(sealed: Bytes, line: readonly string[], keys: K
     const age: Command[] = dir ? [{ file: 'age', args: ['-d', '-i', join(dir, 'identity')] }] : [];
     yield* piped(tools, [...age, { file: 'zstd', args: ['-q', '-d', '-c'] }], sealed);
   } catch (error) {
+    if (tools.signal.aborted) throw error;
     if (/no identity matched/i.test(sentence(error))) throw wrongKey();
     if (error instanceof BkpError && error.exit !== 'failed') throw error;
     throw new BkpError('verifyFailed', `the stored stream cannot be opened: ${sentence(error)}`, { cause: error });
   } finally {
     if (dir) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function* unpacked(packed: Bytes, tools: Tools): AsyncGenerator<Uint8Array> {
+  try {
+    yield* through(packed, createZstdDecompress());
+  } catch (error) {
+    if (error instanceof BkpError || tools.signal.aborted) throw error;
+    throw new BkpError('verifyFailed', `the stored stream cannot be opened: ${sentence(error)}`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import type { Facts, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
-import { encodeManifest } from '../core/manifest.ts';
+import { decodeManifest, encodeManifest } from '../core/manifest.ts';
 import { putBytes } from '../flow/bytes.ts';
 import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
@@ -63,6 +63,7 @@ async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures:
 /** The manifest goes last, and only into stores that hold every piece: with it the backup begins to exist there. */
 async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures): Promise<void> {
   const bytes = encodeManifest(manifest, ctx.keys.sign);
+  decodeManifest(bytes, () => true, `the manifest of ${manifest.id}`);
   for (const store of ctx.stores.filter(each => !failures.has(each))) {
     try {
       await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
@@ -71,10 +72,23 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
     }
   }
   if (ctx.stores.length - failures.size >= ctx.need) return;
+  await withdraw(ctx, manifest.id, failures);
   throw new BkpError(
     'storeUnreachable',
     `backup ${manifest.id} is in ${ctx.stores.length - failures.size} of ${ctx.need} needed store(s): ${[...failures].map(([store, error]) => `${store.name}: ${sentence(error)}`).join('; ')}`,
   );
+}
+
+/** Takes the manifest out again wherever this run may have put it; a conflict means that the one there is another run's. */
+async function withdraw(ctx: TargetContext, id: string, failures: Failures): Promise<void> {
+  for (const store of ctx.stores) {
+    const error = failures.get(store);
+    if (error instanceof BkpError && error.exit === 'conflict') continue;
+    const key = manifestKey(ctx.base, id);
+    const [result] = await store.remove([key]).catch(reason => [{ key, ok: false, reason: sentence(reason) }]);
+    if (result && !result.ok)
+      ctx.report.emit({ type: 'warning', text: `store ${store.name} keeps the manifest of the failed run: ${key}: ${result.reason}` });
+  }
 }
 
 /** Pieces without a manifest are no backup; they are removed where the store lets us, and swept by prune where it does not. */
@@ -108,6 +122,7 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
     try {
       const facts = await takePieces(target.capture(ctx, { id, newLineage: options.newLineage, known }), ctx, id, pieces, failures);
       ctx.signal.throwIfAborted();
+      if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
       const manifest = assemble(ctx, id, startedAt, options.tool, pieces, facts);
       await commit(ctx, manifest, failures);
       return { manifest, facts };

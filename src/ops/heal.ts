@@ -42,10 +42,11 @@ async function copyBackup(manifest: Manifest, base: string, from: Store, to: Sto
 export async function heal(ctx: TargetContext, known: readonly Known[]): Promise<{ id: string; store: string }[]> {
   const healed: { id: string; store: string }[] = [];
   for (const { manifest, stores } of known.slice(-NEWEST)) {
-    const from = ctx.stores.find(store => store.name === stores[0]);
+    const from = ctx.stores.find(store => stores.includes(store.name));
     for (const to of ctx.stores.filter(store => !stores.includes(store.name))) {
       try {
-        if (from) await copyBackup(manifest, ctx.base, from, to);
+        if (!from) throw new BkpError('storeUnreachable', `the store that holds it (${stores.join(', ')}) cannot be read now`);
+        await copyBackup(manifest, ctx.base, from, to);
         healed.push({ id: manifest.id, store: to.name });
         ctx.report.emit({ type: 'note', text: `backup ${manifest.id} was missing in store ${to.name} and is there now` });
       } catch (error) {

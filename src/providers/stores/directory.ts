@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
-import { access, type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { access, type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import type { Bytes, ObjectInfo, PerItem, Store, Upload } from '../../core/contracts.ts';
@@ -37,6 +37,7 @@ class DirectoryStore implements Store {
     await this.#reach();
     return this.#asking(key, async () => {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await this.#inside(path, key);
       const temp = join(dirname(path), `${TEMP}${randomBytes(8).toString('hex')}`);
       return new FileUpload(this, key, path, temp, await open(temp, 'wx', 0o600), options.ifAbsent ?? false);
     });
@@ -44,6 +45,7 @@ class DirectoryStore implements Store {
 
   async *get(key: string, range: { from: number; to?: number } = { from: 0 }): Bytes {
     const path = this.#path(key);
+    await this.#inside(path, key).catch(error => this.#absent(key, error));
     const file = await this.#asking(key, () => open(path, constants.O_RDONLY | constants.O_NOFOLLOW)).catch(error =>
       this.#absent(key, error),
     );
@@ -67,10 +69,12 @@ class DirectoryStore implements Store {
     const path = this.#path(key);
     await this.#reach();
     try {
-      const { size, mtime } = await stat(path);
+      await this.#inside(path, key);
+      const { size, mtime } = await lstat(path);
       return { key, bytes: size, modified: mtime };
     } catch (error) {
       if (isGone(error)) return undefined;
+      if (error instanceof BkpError) throw error;
       throw this.#unreachable(error, key);
     }
   }
@@ -109,6 +113,13 @@ class DirectoryStore implements Store {
 
   #path(key: string): string {
     return join(this.#root, checkKey(key));
+  }
+
+  /** A link inside the root must not lead reads, writes or deletions out of it. */
+  async #inside(path: string, key: string): Promise<void> {
+    const [root, parent] = await Promise.all([realpath(this.#root), realpath(dirname(path))]);
+    if (parent !== root && !parent.startsWith(`${root}/`))
+      throw new BkpError('refused', `object ${key} in store ${this.name} lies behind a link that leads out of ${this.#root}`);
   }
 
   async #reach(): Promise<void> {
@@ -164,10 +175,12 @@ class DirectoryStore implements Store {
 
   async #remove(key: string): Promise<PerItem> {
     try {
+      await this.#inside(this.#path(key), key);
       await rm(this.#path(key), { force: true });
       await this.#prune(dirname(this.#path(key)));
       return { key, ok: true };
     } catch (error) {
+      if (isGone(error)) return { key, ok: true };
       return { key, ok: false, reason: (error as Error).message };
     }
   }
