@@ -1,0 +1,94 @@
+import { parseDuration } from '../duration.ts';
+import { hint } from './faults.ts';
+import type { Fault, Path } from './position.ts';
+import type { Registry } from './schema.ts';
+import { badReferences } from './secrets.ts';
+
+type Data = Record<string, unknown>;
+
+const isData = (value: unknown): value is Data => typeof value === 'object' && value !== null && !Array.isArray(value);
+const items = (value: unknown): [string, Data][] =>
+  isData(value) ? Object.entries(value).filter((pair): pair is [string, Data] => isData(pair[1])) : [];
+const texts = (value: unknown): [number, string][] =>
+  Array.isArray(value) ? [...value.entries()].filter((pair): pair is [number, string] => typeof pair[1] === 'string') : [];
+
+function unknownNames(list: unknown, known: readonly string[], path: Path): Fault[] {
+  const bad = texts(list).filter(([, store]) => !known.includes(store));
+  const twice = texts(list).filter(([index, store]) => (list as unknown[]).indexOf(store) !== index);
+  return [
+    ...bad.map(([n, store]) => ({ path: [...path, n], text: `store "${store}" is not defined${hint(store, known)}` })),
+    ...twice.map(([n, store]) => ({ path: [...path, n], text: `store "${store}" is named twice; allowed is once` })),
+  ];
+}
+
+function keepsNothing(retention: Data): boolean {
+  const counts = ['daily', 'weekly', 'monthly', 'last'].map(rule => retention[rule] ?? 0);
+  const { within } = retention;
+  if (counts.some(count => count !== 0)) return false;
+  if (within === undefined) return true;
+  try {
+    return typeof within === 'string' && parseDuration(within) === 0;
+  } catch {
+    return false;
+  }
+}
+
+function* ofEntry(entry: Data, defaults: Data, known: readonly string[], path: Path): Generator<Fault> {
+  yield* unknownNames(entry['stores'], known, [...path, 'stores']);
+  const own = Array.isArray(entry['stores']) ? entry['stores'].filter(store => typeof store === 'string') : known;
+  for (const [field, value] of items(entry))
+    yield* unknownNames(
+      value['stores'],
+      known.filter(store => own.includes(store)),
+      [...path, field, 'stores'],
+    );
+  const need = entry['need'];
+  if (typeof need === 'number' && need > own.length && own.length > 0)
+    yield { path: [...path, 'need'], text: `${need} is more than the entry has stores; allowed is 1 to ${own.length}` };
+  const retention = entry['retention'];
+  if (isData(retention) && keepsNothing({ ...defaults, ...retention }))
+    yield {
+      path: [...path, 'retention'],
+      key: true,
+      text: 'keeps nothing, so prune would remove every backup; at least one of daily, weekly, monthly, last or within must be above 0',
+    };
+}
+
+function* ofEnvironment(env: Data, registry: Registry, names: readonly string[], path: Path): Generator<Fault> {
+  const from = env['restoresFrom'];
+  if (typeof from === 'string' && !names.includes(from))
+    yield { path: [...path, 'restoresFrom'], text: `environment "${from}" is not defined${hint(from, names)}` };
+  const stores = isData(env['stores']) ? Object.keys(env['stores']) : [];
+  if (isData(env['stores']) && !stores.length) yield { path: [...path, 'stores'], text: 'is empty; at least one store is needed' };
+  for (const [kind, { defaults }] of Object.entries(registry.kinds))
+    for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
+}
+
+function* ofKeys(keys: unknown): Generator<Fault> {
+  if (keys !== undefined && !isData(keys)) return;
+  const recipients = keys?.['recipients'];
+  const none = recipients === undefined || (Array.isArray(recipients) && !recipients.length);
+  if (keys && none && keys['unencrypted'] !== true)
+    yield {
+      path: ['keys', 'recipients'],
+      text: 'has no age recipient (age1…); name one (`bkp keygen` makes a pair), or set `unencrypted: true`',
+    };
+  if (!none && keys?.['unencrypted'] === true)
+    yield { path: ['keys', 'unencrypted'], text: 'is true beside recipients; allowed is one of the two' };
+  for (const [n, text] of texts(recipients))
+    if (!/^age1|\$\{/.test(text))
+      yield { path: ['keys', 'recipients', n], text: 'is no age recipient; allowed is a text that begins with age1' };
+}
+
+/** Faults that no single field shows: names that point nowhere, rules that keep nothing, references that are not written right. */
+export function* crossFaults(data: unknown, registry: Registry): Generator<Fault> {
+  if (!isData(data)) return;
+  yield* ofKeys(data['keys']);
+  const environments = isData(data['environments']) ? Object.keys(data['environments']) : [];
+  if (isData(data['environments']) && !environments.length) yield { path: ['environments'], text: 'is empty; at least one is needed' };
+  const chosen = data['defaultEnv'];
+  if (typeof chosen === 'string' && !environments.includes(chosen))
+    yield { path: ['defaultEnv'], text: `environment "${chosen}" is not defined${hint(chosen, environments)}` };
+  for (const [name, env] of items(data['environments'])) yield* ofEnvironment(env, registry, environments, ['environments', name]);
+  yield* badReferences(data);
+}

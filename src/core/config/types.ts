@@ -1,0 +1,49 @@
+/** What prune keeps. Durations are text such as `30d`; kinds may add their own windows (`wal`). */
+export interface Retention {
+  daily?: number;
+  weekly?: number;
+  monthly?: number;
+  last?: number;
+  within?: string;
+  [window: string]: number | string | undefined;
+}
+
+/** One named entry of a kind: what every entry has, then the kind's own fields. */
+export interface TargetEntry {
+  /** Names of stores, in the order of the config; absent in the file = all of the environment. */
+  stores: string[];
+  need: number;
+  schedule: string;
+  rpo: string;
+  retention: Retention;
+  [field: string]: unknown;
+}
+
+/** One named store; `type` chooses its other fields. */
+export interface StoreEntry {
+  type: string;
+  [field: string]: unknown;
+}
+
+export interface Environment {
+  /** The key under `environments`. */
+  name: string;
+  protected: boolean;
+  restoresFrom?: string;
+  /** Normalised: no slash at either end, none doubled; may be empty. */
+  prefix: string;
+  stores: Record<string, StoreEntry>;
+  /** Kind → name → entry. Kinds that the file does not name are empty. */
+  targets: Record<string, Record<string, TargetEntry>>;
+}
+
+/** A whole config with defaults filled; secrets still stand as `${…}`. */
+export interface Config {
+  /** Path as the person knows it, for messages. */
+  file: string;
+  timezone: string;
+  defaultEnv?: string;
+  temp?: string;
+  keys: { recipients: string[]; unencrypted: boolean; identity?: string; signing?: string; trusted: string[] };
+  environments: Record<string, Environment>;
+}

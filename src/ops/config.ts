@@ -1,0 +1,21 @@
+import { type Config, missingSecrets, parseConfig, type Registry, type SecretSource, withoutSecrets } from '../core/config/index.ts';
+import { BkpError } from '../core/errors.ts';
+
+/** The config as it may be shown: defaults filled, `${…}` kept, written-out secrets hidden, kinds beside `stores` as in the file. */
+export function shownConfig(config: Config): Record<string, unknown> {
+  const { file: _file, environments, ...rest } = withoutSecrets(config);
+  const envs = Object.entries(environments).map(([name, { name: _name, targets, ...env }]) => [name, { ...env, ...targets }]);
+  return { ...rest, environments: Object.fromEntries(envs) };
+}
+
+/** The config, when it has no fault and nothing is missing. Throws BkpError('usage') with a line for each fault. */
+export function checkConfig(text: string, file: string, registry: Registry, source: SecretSource): Config {
+  const config = parseConfig(text, file, registry);
+  const { file: _file, environments, ...rest } = config;
+  const inFile = Object.entries(environments).map(([name, { targets, ...env }]) => [name, { ...env, ...targets }]);
+  const missing = missingSecrets({ ...rest, environments: Object.fromEntries(inFile) }, source);
+  if (!missing.length) return config;
+  throw new BkpError('usage', missing.map(line => `${file}: ${line}`).join('\n'), {
+    next: 'A host needs only the secrets of what it does: keys.identity for restores, keys.signing for backups',
+  });
+}
