@@ -18,10 +18,17 @@ export interface Running {
   kill(signal?: NodeJS.Signals): void;
 }
 
-/** Starts a program with its output gathered; `input` is written to it and closed. A program that cannot start rejects `ended`. */
-export function start(file: string, args: readonly string[], options: SpawnOptions & { input?: string } = {}): Running {
-  const { input, ...rest } = options;
-  const child = spawn(file, [...args], { ...rest, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+/**
+ * Starts a program with its output gathered. `input` is written to it and closed; with `keepInput` its standard input stays open for
+ * the caller. A program that cannot start rejects `ended`.
+ */
+export function start(
+  file: string,
+  args: readonly string[],
+  options: SpawnOptions & { input?: string; keepInput?: boolean } = {},
+): Running {
+  const { input, keepInput = false, ...rest } = options;
+  const child = spawn(file, [...args], { ...rest, stdio: [input === undefined && !keepInput ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   const got = { stdout: '', stderr: '' };
   child.stdout?.setEncoding('utf8').on('data', text => {
     got.stdout += text;
@@ -30,7 +37,7 @@ export function start(file: string, args: readonly string[], options: SpawnOptio
     got.stderr += text;
   });
   child.stdin?.on('error', () => {});
-  child.stdin?.end(input);
+  if (!keepInput) child.stdin?.end(input);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code, signal, ...got }));
