@@ -64,7 +64,8 @@ async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures:
 async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures): Promise<void> {
   const bytes = encodeManifest(manifest, ctx.keys.sign);
   decodeManifest(bytes, () => true, `the manifest of ${manifest.id}`);
-  for (const store of ctx.stores.filter(each => !failures.has(each))) {
+  const tried = ctx.stores.filter(store => !failures.has(store));
+  for (const store of tried) {
     try {
       await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
     } catch (error) {
@@ -72,7 +73,7 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
     }
   }
   if (ctx.stores.length - failures.size >= ctx.need) return;
-  await withdraw(ctx, manifest.id, failures);
+  await withdraw(ctx, manifest.id, tried, failures);
   throw new BkpError(
     'storeUnreachable',
     `backup ${manifest.id} is in ${ctx.stores.length - failures.size} of ${ctx.need} needed store(s): ${[...failures].map(([store, error]) => `${store.name}: ${sentence(error)}`).join('; ')}`,
@@ -80,8 +81,8 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
 }
 
 /** Takes the manifest out again wherever this run may have put it; a conflict means that the one there is another run's. */
-async function withdraw(ctx: TargetContext, id: string, failures: Failures): Promise<void> {
-  for (const store of ctx.stores) {
+async function withdraw(ctx: TargetContext, id: string, tried: readonly Store[], failures: Failures): Promise<void> {
+  for (const store of tried) {
     const error = failures.get(store);
     if (error instanceof BkpError && error.exit === 'conflict') continue;
     const key = manifestKey(ctx.base, id);

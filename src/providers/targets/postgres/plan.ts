@@ -70,7 +70,7 @@ function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base
 }
 
 function targetOf(want: RestoreRequest['want']): Record<string, string> {
-  if (want.time) return { recovery_target_time: want.time.toISOString() };
+  if (want.time) return { recovery_target_time: want.time.toISOString().replace('T', ' ').replace('Z', '+00') };
   if (want.lsn) return { recovery_target_lsn: want.lsn };
   if (want.xid) return { recovery_target_xid: want.xid };
   if (want.point) return { recovery_target_name: want.point };

@@ -114,17 +114,9 @@ async function recover(ctx: Context, place: Private, plan: RestorePlan): Promise
   );
   await feeder.listen();
   const log: string[] = [];
-  const targets = {
-    recovery_target: '',
-    recovery_target_name: '',
-    recovery_target_time: '',
-    recovery_target_xid: '',
-    recovery_target_lsn: '',
-    ...plan.target,
-  };
   const command = postgresCommand(place, {
     ...privateSettings(place),
-    ...targets,
+    ...targetSettings(plan.target),
     recovery_target_inclusive: 'on',
     recovery_target_action: 'promote',
     recovery_target_timeline: String(plan.reach.timeline),
@@ -149,6 +141,14 @@ async function recover(ctx: Context, place: Private, plan: RestorePlan): Promise
     await feeder.close();
   }
   return { log, ...(await forkOf(place, log)) };
+}
+
+/** Blanks what the cluster's own files may still set. The one that counts comes last: PostgreSQL refuses any assignment after it, even of ''. */
+function targetSettings(target: RestorePlan['target']): Record<string, string> {
+  const blank = ['recovery_target', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid', 'recovery_target_lsn'].filter(
+    name => !(name in target),
+  );
+  return { ...Object.fromEntries(blank.map(name => [name, ''])), ...target };
 }
 
 function tellReplay(ctx: Context, line: string, feeder: Feeder, plan: RestorePlan): void {
