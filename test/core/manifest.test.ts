@@ -1,0 +1,90 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Manifest } from '../../src/core/contracts.ts';
+import { decodeManifest, encodeManifest } from '../../src/core/manifest.ts';
+import { makeKeys, publicText, signingKey, signingText } from '../../src/flow/keys.ts';
+
+const keysOf = (seed: number) => {
+  const signing = signingText(Buffer.alloc(32, seed));
+  const trusted = [publicText(signingKey(signing))];
+  return makeKeys({ recipients: [], signing: () => signing, trusted });
+};
+const ours = keysOf(1);
+const hash = 'a'.repeat(64);
+
+const manifest: Manifest = {
+  version: 1,
+  id: '20260115T020000Z-4f2a1c',
+  env: 'prod',
+  kind: 'postgres',
+  name: 'app',
+  engine: 'native',
+  identity: { systemIdentifier: '7' },
+  startedAt: '2026-01-15T02:00:00.000Z',
+  recoveryPointAt: '2026-01-15T02:00:05.000Z',
+  finishedAt: '2026-01-15T02:00:06.000Z',
+  line: ['zstd', 'age'],
+  recipients: ['age1x'],
+  pieces: [
+    {
+      name: 'base',
+      bytes: 5,
+      sha256: hash,
+      stored: { bytes: 9, sha256: hash },
+      blockBytes: 16,
+      objects: [{ key: 'p/o', bytes: 9, blocks: [hash] }],
+    },
+  ],
+  needs: [],
+  wal: { timeline: 1, from: '0/2000000', to: 'A/1', segmentBytes: 16777216 },
+  baseline: { tables: 3 },
+  versions: { tool: 'bkp' },
+  notCovered: [],
+  warnings: ['one'],
+};
+
+const refused = (raw: Buffer, says: RegExp) => {
+  try {
+    decodeManifest(raw, ours.verify, 'm');
+  } catch (error) {
+    expect(error).toMatchObject({ exit: 'verifyFailed', message: expect.stringMatching(says) });
+    return;
+  }
+  throw new Error('it was accepted');
+};
+
+test('comes back as it was written', () => {
+  expect(decodeManifest(encodeManifest(manifest, ours.sign), ours.verify, 'm')).toEqual(manifest);
+});
+
+test('any flipped byte of the signed line is refused', () => {
+  const raw = encodeManifest(manifest, ours.sign);
+  for (let at = 0; at < raw.indexOf('\n'); at += 7) {
+    const bent = Buffer.from(raw);
+    bent[at] = bent[at]! ^ 1;
+    expect(() => decodeManifest(bent, ours.verify, 'm')).toThrow();
+  }
+});
+
+test('another key, no signature, and no manifest at all are refused', () => {
+  refused(encodeManifest(manifest, keysOf(2).sign), /not signed by a key of keys.trusted/);
+  refused(Buffer.from(JSON.stringify(manifest)), /carries no signature/);
+  refused(Buffer.from('hello'), /carries no signature/);
+  refused(Buffer.alloc(0), /carries no signature/);
+});
+
+describe('a signed manifest is still checked word by word', () => {
+  const [piece] = manifest.pieces;
+  test.each<[string, object]>([
+    ['id', { id: '../../etc' }],
+    ['name', { name: 'a/b' }],
+    ['pieces', { pieces: [] }],
+    ['pieces', { pieces: [{ ...piece, objects: [{ key: '../x', bytes: 1, blocks: [hash] }] }] }],
+    ['pieces', { pieces: [{ ...piece, sha256: 'short' }] }],
+    ['line', { line: ['sh'] }],
+    ['version', { version: 2 }],
+    ['startedAt', { startedAt: 'yesterday' }],
+    ['wal', { wal: { ...manifest.wal, from: '$(id)' } }],
+  ])('%s', (field, change) => {
+    refused(encodeManifest({ ...manifest, ...change } as Manifest, ours.sign), new RegExp(`no manifest.*${field}`));
+  });
+});
