@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { runBkp } from './bkp.ts';
 import { tempDir } from './temp.ts';
 
 export interface ConfigParts {
-  /** Store name → path of a directory store, or a whole store entry. */
+  /** Store name → path of a directory store (made if need be), or a whole store entry. */
   stores: Record<string, string | Record<string, unknown>>;
   /** Name → entry, e.g. `{ app: server.entry({ spool }) }`. */
   postgres: Record<string, Record<string, unknown>>;
@@ -28,7 +28,11 @@ export interface WrittenConfig {
   identityFile: string;
 }
 
-const store = (entry: string | Record<string, unknown>) => (typeof entry === 'string' ? { type: 'directory', path: entry } : entry);
+function store(entry: string | Record<string, unknown>): Record<string, unknown> {
+  if (typeof entry !== 'string') return entry;
+  mkdirSync(entry, { recursive: true });
+  return { type: 'directory', path: entry };
+}
 
 /** Makes keys by `bkp keygen` and returns the `keys` block that it prints. */
 export async function makeKeys(dir: string): Promise<Record<string, unknown>> {
@@ -38,7 +42,7 @@ export async function makeKeys(dir: string): Promise<Record<string, unknown>> {
   return parse(block).keys;
 }
 
-/** Writes a bkp.yaml with fresh keys. */
+/** Writes a bkp.yaml with fresh keys, and makes the directories of the stores given by path. */
 export async function makeConfig(parts: ConfigParts): Promise<WrittenConfig> {
   const dir = parts.dir ?? tempDir();
   const keysDir = join(dir, 'keys');
