@@ -50,7 +50,23 @@ function told(ctx: Context, request: RestoreRequest, plan: RestorePlan, aside: b
   ];
 }
 
-async function preflight(request: RestoreRequest, plan: RestorePlan): Promise<void> {
+/** Every object of the base has to be there at its size, in one store or another, before the target is touched. */
+async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
+  for (const object of pieceOf(plan.known).objects) {
+    const seen = await Promise.all(ctx.stores.map(store => store.stat(object.key).catch(() => undefined)));
+    if (seen.some(info => info?.bytes === object.bytes)) continue;
+    throw new BkpError(
+      'verifyFailed',
+      `backup ${plan.known.manifest.id} cannot be restored: object ${object.key} is in no store at its size of ${object.bytes} bytes`,
+      {
+        next: 'restore another one: bkp list postgres',
+      },
+    );
+  }
+}
+
+async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePlan): Promise<void> {
+  await refuseMissing(ctx, plan);
   const segmentBytes = plan.reach.base.segmentBytes;
   const needed = pieceOf(plan.known).bytes + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   const free = await freeBytes(request.to);
@@ -229,7 +245,7 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
   const plan = await planRestore(ctx, request, known);
   const tools = await serverTools(ctx, Number.parseInt(plan.known.manifest.versions['server'] ?? '', 10));
   const aside = await inspect(request.to, request.force);
-  await preflight(request, plan);
+  await preflight(ctx, request, plan);
   const owner = await ownerOf(ctx, request);
   const lines = told(ctx, request, plan, aside, owner);
   if (request.dryRun) {
