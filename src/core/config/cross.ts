@@ -22,7 +22,7 @@ function unknownNames(list: unknown, known: readonly string[], path: Path): Faul
 }
 
 function keepsNothing(retention: Data): boolean {
-  const counts = ['daily', 'weekly', 'monthly', 'last'].map(rule => retention[rule] ?? 0);
+  const counts = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'].map(rule => retention[rule] ?? 0);
   const { within } = retention;
   if (counts.some(count => count !== 0)) return false;
   if (within === undefined) return true;
@@ -50,7 +50,7 @@ function* ofEntry(entry: Data, defaults: Data, known: readonly string[], path: P
     yield {
       path: [...path, 'retention'],
       key: true,
-      text: 'keeps nothing, so prune would remove every backup; at least one of daily, weekly, monthly, last or within must be above 0',
+      text: 'keeps nothing, so prune would remove every backup; allowed is at least one of last, hourly, daily, weekly, monthly, yearly or within above 0',
     };
 }
 

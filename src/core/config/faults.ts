@@ -1,72 +1,85 @@
-import { closest } from 'fastest-levenshtein';
-import type { Document, LineCounter, Node, Pair } from 'yaml';
-import { isMap } from 'yaml';
+import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { BkpError } from '../errors.ts';
+import { NAME } from './fields.ts';
+import type { Fault, Path } from './position.ts';
+import { isSecretField } from './secrets.ts';
 
-/** Something wrong with a config, and where: `at` is an offset into the text. */
-export interface Fault {
-  at: number;
-  text: string;
+/** A value in words; never the value of a secret field. */
+function shown(input: unknown, path: Path = []): string {
+  if (input === null) return 'empty';
+  return isSecretField(path) ? 'this value' : (JSON.stringify(input) ?? String(input));
 }
 
-type Path = readonly PropertyKey[];
+/** `; did you mean "stores"? Allowed: …` */
+export function hint(word: string, allowed: readonly string[]): string {
+  const near = allowed.length ? closest(word, allowed) : '';
+  const mean = near && distance(word, near) <= Math.max(2, Math.floor(word.length / 3)) ? `; did you mean "${near}"?` : '';
+  return `${mean || ';'} ${allowed.length ? `allowed: ${allowed.join(', ')}` : 'nothing is allowed here'}`;
+}
 
-/** The offset of what `path` names: the key of a map, the item of a list; the nearest thing around it where it is missing. */
-export function offsetOf(document: Document, path: Path): number {
-  for (let length = path.length; length > 0; length -= 1) {
-    const parent = document.getIn(path.slice(0, length - 1), true) as Node | undefined;
-    const last = path[length - 1];
-    const pair = isMap(parent) ? parent.items.find(item => String((item as Pair<Node>).key) === String(last)) : undefined;
-    const key = pair?.key as Node | undefined;
-    if (key?.range) return key.range[0];
-    const node = document.getIn(path.slice(0, length), true) as Node | undefined;
-    if (node?.range) return node.range[0];
+const NAMES: Readonly<Record<string, string>> = {
+  string: 'text (in quotes, where YAML would read something else)',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of settings',
+  record: 'a map of names',
+};
+
+function range(low: unknown, high: unknown): string {
+  const bounds = [Number(low), Number(high)];
+  const [from, to] = bounds.map(bound => (Number.isFinite(bound) && Math.abs(bound) < Number.MAX_SAFE_INTEGER ? bound : undefined));
+  if (from !== undefined && to !== undefined) return ` from ${from} to ${to}`;
+  return from !== undefined ? ` of at least ${from}` : to !== undefined ? ` of at most ${to}` : '';
+}
+
+const wanted = (issue: any): string => {
+  if (issue.expected === 'number' || issue.expected === 'int') return `a whole number${range(issue.inst?.minValue, issue.inst?.maxValue)}`;
+  return NAMES[issue.expected] ?? String(issue.expected);
+};
+
+const size = (issue: any): string => {
+  const [low, word] = [issue.code === 'too_small', issue.origin === 'array' ? 'items' : 'characters'];
+  const bound = low ? issue.minimum : issue.maximum;
+  if (issue.origin === 'number' || issue.origin === 'int')
+    return `${shown(issue.input)} is not allowed; allowed is a whole number of at ${low ? 'least' : 'most'} ${bound}`;
+  return `has too ${low ? 'few' : 'many'} ${word}; allowed are at ${low ? 'least' : 'most'} ${bound}`;
+};
+
+const choice = (issue: any): string => {
+  if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
+    const given = issue.input?.[issue.discriminator];
+    const options: string[] = (issue.options ?? []).map(String);
+    return given === undefined ? `is missing; allowed: ${options.join(', ')}` : `${shown(given)} is unknown${hint(String(given), options)}`;
   }
-  return 0;
-}
-
-const dotted = (path: Path): string => path.map(String).join('.') || 'the file';
-
-const nearest = (key: string, allowed: readonly string[]): string => {
-  const near = allowed.length > 0 ? closest(key, [...allowed]) : '';
-  return near && !near.includes(key) && Math.abs(near.length - key.length) > 3 ? '' : near;
+  return `${shown(issue.input, issue.path)} is unknown${hint(String(issue.input), (issue.values ?? []).map(String))}`;
 };
 
-const unknownKey = (key: string, path: Path, allowed: readonly string[]): string => {
-  const near = nearest(key, allowed);
-  return `unknown key "${key}" in ${dotted(path)}${near ? `, did you mean "${near}"?` : ''} (allowed: ${allowed.join(', ')})`;
-};
+const missing = (issue: any): string =>
+  issue.values ? `is missing; allowed: ${issue.values.join(', ')}` : `is missing; it must be ${wanted({ expected: 'a value', ...issue })}`;
 
-/** The keys that the schema allows at a path; records allow any name and answer with none. */
-export type AllowedAt = (path: Path) => readonly string[];
-
-function faultsOf(issue: z.core.$ZodIssue, document: Document, allowed: AllowedAt): Fault[] {
+/** Words for one raw issue of zod, which still knows its input and schema. Unknown keys come a line each. */
+export function words(issue: any): string | undefined {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => ({
-      at: offsetOf(document, [...issue.path, key]),
-      text: unknownKey(key, issue.path, allowed(issue.path)),
-    }));
+    const allowed = Object.keys(issue.inst?.def?.shape ?? {});
+    return issue.keys.map((key: string) => `unknown key ${JSON.stringify(key)}${hint(key, allowed)}`).join('\n');
   }
-  const at = offsetOf(document, issue.path);
-  if (issue.code === 'invalid_key') return [{ at, text: `${dotted(issue.path)}: ${issue.issues[0]?.message ?? issue.message}` }];
-  const value = document.getIn(issue.path);
-  if (value === undefined) return [{ at, text: `${dotted(issue.path)} is missing: ${issue.message}` }];
-  const shown = typeof value === 'string' || typeof value === 'number' ? ` is "${value}"` : '';
-  const secret = /password|secret|token|identity|signing/i.test(String(issue.path.at(-1)));
-  return [{ at, text: `${dotted(issue.path)}${secret ? '' : shown}: ${issue.message}` }];
+  if (issue.code === 'invalid_union') return choice(issue);
+  if (issue.input === undefined) return missing(issue);
+  if (issue.code === 'invalid_type') return `${shown(issue.input, issue.path)} is not allowed; it must be ${wanted(issue)}`;
+  if (issue.code === 'invalid_value') return choice(issue);
+  if (issue.code === 'too_small' || issue.code === 'too_big') return size(issue);
+  if (issue.code === 'invalid_key') return `is no name; allowed: lower-case letters, digits and "-" inside, 1 to 63 (${NAME.source})`;
+  if (issue.code === 'invalid_format') return `${shown(issue.input, issue.path)} is not allowed; allowed is what matches ${issue.pattern}`;
+  return undefined;
 }
 
-export const zodFaults = (error: z.ZodError, document: Document, allowed: AllowedAt): Fault[] =>
-  error.issues.flatMap(issue => faultsOf(issue, document, allowed));
+const valueAt = (data: unknown, path: Path): unknown => path.reduce<any>((at, key) => at?.[key], data);
 
-/** One error of all faults, a line each, in the order of the file. */
-export function refusal(file: string, faults: readonly Fault[], lines: LineCounter): BkpError {
-  const told = [...faults]
-    .sort((a, b) => a.at - b.at)
-    .map(({ at, text }) => {
-      const { line, col } = lines.linePos(at);
-      return `${file}:${line}:${col}: ${text}`;
-    });
-  return new BkpError('usage', told.join('\n'), { next: 'bkp config schema prints everything that is allowed' });
-}
+/** Faults of zod's issues, a fault for each unknown key. */
+export const faultsOf = (error: z.ZodError, data: unknown): Fault[] =>
+  error.issues.flatMap(issue => {
+    if (issue.code === 'unrecognized_keys')
+      return issue.message.split('\n').map((text, n) => ({ path: [...issue.path, issue.keys[n]!], text, key: true }));
+    const text = issue.code === 'custom' ? `${shown(valueAt(data, issue.path), issue.path)} ${issue.message}` : issue.message;
+    return [{ path: issue.path, text, key: issue.code === 'invalid_key' }];
+  });

@@ -1,128 +1,88 @@
-import { Cron } from 'croner';
 import { z } from 'zod';
-import { DURATION } from '../duration.ts';
+import { count, duration, name, prefix, schedule, timezone } from './fields.ts';
 
-/** What the loader knows of the kinds of targets and stores; core itself knows none. */
-export interface Registry {
-  kinds: Readonly<
-    Record<string, { config: z.ZodType; defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> } }>
-  >;
-  stores: Readonly<Record<string, { config: z.ZodType }>>;
+/** What a kind of target brings: the fields of its entries and the built-in policy. */
+export interface KindSchema {
+  config: z.ZodType;
+  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> };
 }
 
-export const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+/** The kinds of targets (`postgres`, …) and the types of stores (`directory`, …) that a config may name. */
+export interface Registry {
+  kinds: Readonly<Record<string, KindSchema>>;
+  stores: Readonly<Record<string, z.ZodType | { config: z.ZodType }>>;
+}
 
-const name = z.string().regex(NAME, 'a name is lower-case letters, digits and dashes, at most 63');
-const duration = z.string().regex(DURATION, 'a duration is a whole number and a unit, like 15m, 12h or 30d');
-const count = z.int('a count is a whole number').min(0, 'a count is not negative');
+const KEEP = { last: count, hourly: count, daily: count, weekly: count, monthly: count, yearly: count, within: duration };
 
-const cron = z.string().refine(text => {
-  try {
-    new Cron(text, { paused: true });
-    return true;
-  } catch {
-    return false;
-  }
-}, 'not a cron expression: five fields, like "0 2 * * *"');
+/** Keep rules; a rule that is not named keeps the built-in value of the kind, so that one line never drops the others. */
+function retention(defaults: Readonly<Record<string, unknown>>) {
+  const extra = Object.keys(defaults).filter(key => !Object.hasOwn(KEEP, key));
+  const fields: Record<string, z.ZodType> = { ...KEEP, ...Object.fromEntries(extra.map(key => [key, duration])) };
+  const filled = Object.entries(fields).map(([key, field]) => [
+    key,
+    Object.hasOwn(defaults, key) ? field.default(defaults[key]) : field.optional(),
+  ]);
+  return z.strictObject(Object.fromEntries(filled)).prefault({}).describe('what prune keeps; rules not named keep their built-in value');
+}
 
-const zone = z.string().refine(text => {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
-  } catch {
-    return false;
-  }
-}, 'not a time zone: use a name like UTC or Europe/Berlin');
-
-const COUNTS = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
-
-const retention = z
-  .strictObject({
-    last: count.optional(),
-    hourly: count.optional(),
-    daily: count.optional(),
-    weekly: count.optional(),
-    monthly: count.optional(),
-    yearly: count.optional(),
-    within: duration.optional(),
-    wal: duration.optional(),
-  })
-  .refine(
-    policy => policy.within !== undefined || COUNTS.some(key => (policy[key] ?? 0) > 0),
-    'a retention that keeps nothing is refused: set a count above 0, or within',
-  );
-
-const common = {
-  stores: z.array(name).min(1).optional().describe('stores of this target; default: every store of the environment'),
-  need: z.int().min(1).default(1).describe('fewest stores that must hold a backup for it to exist'),
-  schedule: cron.optional().describe('cron expression, read in `timezone`'),
-  rpo: duration.optional().describe('how much may be lost at most'),
-  retention: retention.optional(),
-};
-
-const keys = z.strictObject({
-  recipients: z.array(z.string().regex(/^age1[0-9a-z]+$/, 'a recipient begins with age1: bkp keygen makes one')).default([]),
-  identity: z.string().optional().describe('age identity; only where restores and drills run'),
-  signing: z.string().optional().describe('signing key; only where backups run'),
-  trusted: z
-    .array(z.string().regex(/^bkp-ed25519-[A-Za-z0-9_-]{43}$/, 'a verify key begins with bkp-ed25519-: bkp keygen makes one'))
-    .min(1),
-  unencrypted: z.boolean().default(false).describe('true = no recipients on purpose: whoever reads the store reads the data'),
+const common = (defaults: KindSchema['defaults']) => ({
+  stores: z.array(name).min(1).optional().describe('stores of this entry; default: all of the environment'),
+  need: z.int().min(1).max(100).default(1).describe('fewest stores that must hold a backup for it to exist'),
+  schedule: schedule.default(defaults.schedule).describe("cron, in the config's time zone"),
+  rpo: duration.default(defaults.rpo).describe('how much time of data may be lost at most'),
+  retention: retention(defaults.retention),
 });
 
-const entryOf = (kind: Registry['kinds'][string]): z.ZodType => (kind.config as z.ZodObject).extend(common);
+function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodType {
+  if (schema instanceof z.ZodObject) return schema.safeExtend(fields).strict();
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    const options = schema.def.options.map(option => extended(option as z.ZodType, fields));
+    return z.discriminatedUnion(schema.def.discriminator, options as [any, ...any[]]);
+  }
+  throw new TypeError('the schema of a kind or store must be an object or a discriminated union of objects');
+}
 
-const environmentOf = (registry: Registry) => {
-  const kinds = Object.entries(registry.kinds).map(([kind, target]) => [kind, z.record(name, entryOf(target)).optional()] as const);
-  const stores = Object.values(registry.stores).map(store => store.config as z.ZodObject);
+function stores(types: Registry['stores']): z.ZodType {
+  const options = Object.entries(types).map(([type, schema]) =>
+    extended('config' in schema ? schema.config : schema, { type: z.literal(type) }),
+  );
+  return z.record(name, z.discriminatedUnion('type', options as [any, ...any[]]));
+}
+
+function environmentSchema(registry: Registry) {
+  const kinds = Object.entries(registry.kinds).map(([kind, { config, defaults }]) => [
+    kind,
+    z.record(name, extended(config, common(defaults))).prefault({}),
+  ]);
   return z.strictObject({
-    protected: z.boolean().default(false).describe('true = a restore wants the name of the environment typed'),
-    restoresFrom: name.optional().describe('environment whose backups restores and drills of this one use'),
-    prefix: z.string().default('bkp').describe('first part of every key in the stores'),
-    stores: z
-      .record(name, z.discriminatedUnion('type', stores as never))
-      .refine(all => Object.keys(all).length > 0, 'at least one store is needed'),
-    ...Object.fromEntries(kinds),
+    protected: z.boolean().default(false).describe('destructive commands ask for the name of the environment'),
+    restoresFrom: name.optional().describe("environment whose backups are restored here; default: this one's own"),
+    prefix: prefix.default('bkp').describe('what every key in the stores begins with'),
+    stores: stores(registry.stores),
+    ...(Object.fromEntries(kinds) as Record<string, z.ZodType>),
   });
-};
+}
 
-/** The whole shape of a config file, for the kinds and stores of `registry`. */
-export const configShape = (registry: Registry) =>
+const keys = z.strictObject({
+  recipients: z.array(z.string().min(1)).default([]).describe('age recipients (age1…) to which backups are encrypted'),
+  unencrypted: z.boolean().default(false).describe('true = backups are not encrypted'),
+  identity: z.string().min(1).optional().describe('age identity; only where restores and drills run'),
+  signing: z.string().min(1).optional().describe('signing key; only where backups run'),
+  trusted: z.array(z.string().min(1)).default([]).describe('verify keys (bkp-ed25519-…) whose backups are restored'),
+});
+
+/** The schema of a whole bkp.yaml over what the registry knows. */
+export const configSchema = (registry: Registry) =>
   z.strictObject({
-    timezone: zone.default('UTC'),
-    weekStart: z.enum(['sunday', 'monday']).default('sunday'),
-    defaultEnv: name.optional(),
-    temp: z.string().optional().describe('directory for temporary files; default: TMPDIR, else /tmp'),
+    timezone: timezone.default('UTC').describe('IANA zone of schedules, retention and times without an offset'),
+    weekStart: z.enum(['sunday', 'monday']).default('sunday').describe('first day of the weeks that retention counts'),
+    defaultEnv: name.optional().describe('environment without --env; default: the only one, else production'),
+    temp: z.string().min(1).optional().describe('scratch directory; default: $TMPDIR, else /tmp'),
     keys,
-    environments: z.record(name, environmentOf(registry)).refine(all => Object.keys(all).length > 0, 'at least one environment is needed'),
+    environments: z.record(name, environmentSchema(registry)),
   });
 
-export interface TargetEntry {
-  engine: string;
-  stores: string[];
-  need: number;
-  schedule: string;
-  rpo: string;
-  retention: Record<string, unknown>;
-  [setting: string]: unknown;
-}
-
-export interface Environment {
-  name: string;
-  protected: boolean;
-  restoresFrom?: string;
-  prefix: string;
-  stores: Record<string, { type: string; [setting: string]: unknown }>;
-  /** kind → name → entry, defaults filled in, secrets still as written. */
-  targets: Record<string, Record<string, TargetEntry>>;
-}
-
-export interface Config {
-  file: string;
-  timezone: string;
-  weekStart: 'sunday' | 'monday';
-  defaultEnv?: string;
-  temp?: string;
-  keys: { recipients: string[]; identity?: string; signing?: string; trusted: string[]; unencrypted: boolean };
-  environments: Record<string, Environment>;
-}
+/** JSON Schema of a bkp.yaml, for editors. */
+export const configJsonSchema = (registry: Registry): object =>
+  z.toJSONSchema(configSchema(registry), { io: 'input', unrepresentable: 'any' });

@@ -1,87 +1,114 @@
-import { BkpError } from '../errors.ts';
+import { BkpError, sentence } from '../errors.ts';
+import { dotted, type Fault, type Path } from './position.ts';
 
-/** Where values come from: the environment, and files. */
+/** Where secrets come from. `onSecret` is told every value that came out, for a redactor. */
 export interface SecretSource {
   env: Readonly<Record<string, string | undefined>>;
-  /** The file's text. Throws when it cannot be read. */
+  /** The file's text, byte for byte; throws when it cannot be read. */
   readFile(path: string): string;
+  onSecret?(value: string): void;
 }
 
-/** `$${` is a literal `${`; `${NAME}` and `${file:/path}` are replaced; nothing else is looked at. */
-const REFERENCE = /\$\$\{|\$\{(file:)?([^}]*)\}/g;
+/** One `${…}` of the config. */
+export interface SecretRef {
+  /** `environments.production.postgres.app.password` */
+  path: string;
+  from: 'env' | 'file';
+  /** Name of the variable, or path of the file. */
+  name: string;
+}
 
-export const hasReference = (text: string): boolean => text.search(REFERENCE) >= 0;
+const TOKEN = /\$\$\{|\$\{([^}]*)\}?/g;
+const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Fields whose values are secret even when they stand in the file itself. */
+const SECRET_FIELDS: ReadonlySet<string> = new Set(['password', 'secretKey', 'identity', 'signing', 'token']);
 
-function valueOf(isFile: boolean, name: string, path: string, source: SecretSource): string {
-  if (isFile) {
-    try {
-      return source.readFile(name).replace(/\r?\n$/, '');
-    } catch (error) {
-      throw new BkpError('usage', `${path}: the file ${name} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
-        cause: error,
-      });
+/** Whether the value at a path is a secret by its field's name. */
+export const isSecretField = (path: Path): boolean => SECRET_FIELDS.has(dotted(path).split('.').at(-1) ?? '');
+
+/** Calls `change` for every text in a tree of plain data, and gives the tree back with its answers. */
+function mapTexts(value: unknown, path: Path, change: (text: string, path: Path) => unknown): unknown {
+  if (typeof value === 'string') return change(value, path);
+  if (Array.isArray(value)) return value.map((item, n) => mapTexts(item, [...path, n], change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTexts(item, [...path, key], change)]));
+}
+
+function refOf(token: string, inside: string | undefined, path: string): SecretRef | undefined {
+  if (token === '$${' || !token.endsWith('}') || inside === undefined) return undefined;
+  if (inside.startsWith('file:/')) return { path, from: 'file', name: inside.slice('file:'.length) };
+  return VARIABLE.test(inside) ? { path, from: 'env', name: inside } : undefined;
+}
+
+const BAD = 'holds a "${" that is no reference; allowed: ${NAME}, ${file:/absolute/path}, and $${ for a literal ${';
+
+/** Faults of every `${` that is neither `${NAME}` nor `${file:/path}`. */
+export function badReferences(data: unknown): Fault[] {
+  const faults: Fault[] = [];
+  mapTexts(data, [], (text, path) => {
+    const tokens = [...text.matchAll(TOKEN)];
+    if (tokens.some(([token, inside]) => token !== '$${' && !refOf(token, inside, ''))) faults.push({ path, text: BAD });
+  });
+  return faults;
+}
+
+/** Every reference in a tree, in its order. `path` is what the names begin with. */
+export function secretsIn(tree: unknown, path = ''): SecretRef[] {
+  const refs: SecretRef[] = [];
+  mapTexts(tree, path ? [path] : [], (text, at) => {
+    for (const [token, inside] of text.matchAll(TOKEN)) {
+      const ref = refOf(token, inside, dotted(at));
+      if (ref) refs.push(ref);
     }
-  }
-  const value = source.env[name];
-  if (value === undefined) throw new BkpError('usage', `${path}: the variable ${name} is not set`, { next: `export ${name}=…` });
+  });
+  return refs;
+}
+
+function read(ref: SecretRef, source: SecretSource): string {
+  if (ref.from === 'file') return source.readFile(ref.name).replace(/\r?\n$/, '');
+  const value = Object.hasOwn(source.env, ref.name) ? source.env[ref.name] : undefined;
+  if (value === undefined) throw new Error('it is not set');
   return value;
 }
 
-const expand = (text: string, path: string, source: SecretSource): string =>
-  text.replace(REFERENCE, (all, file: string | undefined, name: string) =>
-    all === '$${' ? '${' : valueOf(file !== undefined, name, path, source),
-  );
+function faultOf(ref: SecretRef, source: SecretSource): string | undefined {
+  try {
+    read(ref, source);
+    return undefined;
+  } catch (error) {
+    return `${ref.path} needs the ${ref.from === 'env' ? 'variable' : 'file'} ${ref.name}: ${sentence(error)}`;
+  }
+}
+
+/** A sentence for every reference of the tree that cannot be read now; empty when all can. */
+export const missingSecrets = (tree: unknown, source: SecretSource, path = ''): string[] =>
+  secretsIn(tree, path).flatMap(ref => faultOf(ref, source) ?? []);
 
 /**
- * A copy of any part of a config with its references replaced, byte for byte; one trailing newline of a file is trimmed.
- * @param path of the part, for errors
- * @throws BkpError('usage') naming the setting and the variable or file
+ * The subtree with every `${NAME}` and `${file:/path}` replaced, byte for byte; one newline at a file's end is dropped.
+ * @param path where the subtree stands in the config, for messages
+ * @throws BkpError('usage') naming every setting with its missing variable or unreadable file
  */
-export function resolveSecrets<T>(part: T, path: string, source: SecretSource): T {
-  if (typeof part === 'string') return expand(part, path, source) as T;
-  if (Array.isArray(part)) return part.map((each, n) => resolveSecrets(each, `${path}.${n}`, source)) as T;
-  if (typeof part !== 'object' || part === null) return part;
-  return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, resolveSecrets(each, `${path}.${key}`, source)])) as T;
+export function resolveSecrets<T>(subtree: T, path: string, source: SecretSource): T {
+  const faults = missingSecrets(subtree, source, path);
+  if (faults.length) throw new BkpError('usage', faults.join('\n'), { next: 'Set it, or see all that is missing with: bkp config check' });
+  return mapTexts(subtree, [path], (text, at) => {
+    const value = text.replace(TOKEN, (token, inside) => {
+      const ref = refOf(token, inside, dotted(at));
+      if (!ref) return token === '$${' ? '${' : token;
+      const secret = read(ref, source);
+      source.onSecret?.(secret);
+      return secret;
+    });
+    if (isSecretField(at)) source.onSecret?.(value);
+    return value;
+  }) as T;
 }
 
-/** Every string of a config that has a reference, with its path. */
-export function referencesIn(part: unknown, path = ''): { path: string; text: string }[] {
-  if (typeof part === 'string') return hasReference(part) ? [{ path, text: part }] : [];
-  if (typeof part !== 'object' || part === null) return [];
-  return Object.entries(part).flatMap(([key, each]) => referencesIn(each, path ? `${path}.${key}` : key));
-}
-
-const SECRET_SETTING = /password|passphrase|secret|token|identity|signing|accesskey/i;
-
-/** A copy with every literal secret hidden; references stay readable, they give nothing away. */
-export function withoutSecrets<T>(part: T, setting = ''): T {
-  if (typeof part === 'string') return (SECRET_SETTING.test(setting) && !hasReference(part) ? '[redacted]' : part) as T;
-  if (Array.isArray(part)) return part.map(each => withoutSecrets(each, setting)) as T;
-  if (typeof part !== 'object' || part === null) return part;
-  return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, withoutSecrets(each, key)])) as T;
-}
-
-/** Collects secret values and takes them out of every text that leaves. Values under four characters would redact ordinary words. */
-export class Redactor {
-  readonly #values = new Set<string>();
-
-  add(value: string): void {
-    for (const each of [value, ...value.split('\n')]) if (each.trim().length >= 4) this.#values.add(each);
-  }
-
-  /** Adds what a resolved part holds where the part as written had a reference or a secret's name. */
-  learn(written: unknown, resolved: unknown, setting = ''): void {
-    if (typeof resolved === 'string') {
-      if (SECRET_SETTING.test(setting) || (typeof written === 'string' && written.includes('${file:'))) this.add(resolved);
-    } else if (typeof resolved === 'object' && resolved !== null) {
-      for (const [key, each] of Object.entries(resolved)) this.learn((written as Record<string, unknown>)?.[key], each, key);
-    }
-  }
-
-  redact(text: string): string {
-    let out = text;
-    for (const value of [...this.#values].sort((a, b) => b.length - a.length))
-      out = out.replaceAll(value, '[redacted]').replaceAll(JSON.stringify(value).slice(1, -1), '[redacted]');
-    return out;
-  }
-}
+/** The tree as it may be shown: `${…}` stays, secrets written out in fields such as `password` do not. */
+export const withoutSecrets = <T>(tree: T): T =>
+  mapTexts(tree, [], (text, path) => {
+    if (!isSecretField(path)) return text;
+    const rest = text.replace(TOKEN, (token, inside) => (refOf(token, inside, '') ? '' : token));
+    return rest === '' ? text : '[redacted]';
+  }) as T;

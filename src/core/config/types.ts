@@ -1,8 +1,10 @@
 /** What prune keeps. Durations are text such as `30d`; kinds may add their own windows (`wal`). */
 export interface Retention {
+  hourly?: number;
   daily?: number;
   weekly?: number;
   monthly?: number;
+  yearly?: number;
   last?: number;
   within?: string;
   [window: string]: number | string | undefined;
@@ -10,6 +12,7 @@ export interface Retention {
 
 /** One named entry of a kind: what every entry has, then the kind's own fields. */
 export interface TargetEntry {
+  engine: string;
   /** Names of stores, in the order of the config; absent in the file = all of the environment. */
   stores: string[];
   need: number;
@@ -42,6 +45,8 @@ export interface Config {
   /** Path as the person knows it, for messages. */
   file: string;
   timezone: string;
+  /** First day of the weeks that retention counts. */
+  weekStart: 'sunday' | 'monday';
   defaultEnv?: string;
   temp?: string;
   keys: { recipients: string[]; unencrypted: boolean; identity?: string; signing?: string; trusted: string[] };
