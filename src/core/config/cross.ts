@@ -64,6 +64,12 @@ function* ofEnvironment(env: Data, registry: Registry, names: readonly string[],
     for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
 }
 
+/** `${…}` may stand in place of a key. */
+const begins = (start: string, list: unknown, path: Path): Fault[] =>
+  texts(list)
+    .filter(([, text]) => !text.startsWith(start) && !text.includes('${'))
+    .map(([n]) => ({ path: [...path, n], text: `is no such key; allowed is a text that begins with ${start}` }));
+
 function* ofKeys(keys: unknown): Generator<Fault> {
   if (keys !== undefined && !isData(keys)) return;
   const recipients = keys?.['recipients'];
@@ -75,9 +81,8 @@ function* ofKeys(keys: unknown): Generator<Fault> {
     };
   if (!none && keys?.['unencrypted'] === true)
     yield { path: ['keys', 'unencrypted'], text: 'is true beside recipients; allowed is one of the two' };
-  for (const [n, text] of texts(recipients))
-    if (!/^age1|\$\{/.test(text))
-      yield { path: ['keys', 'recipients', n], text: 'is no age recipient; allowed is a text that begins with age1' };
+  yield* begins('age1', recipients, ['keys', 'recipients']);
+  yield* begins('bkp-ed25519-', keys?.['trusted'], ['keys', 'trusted']);
 }
 
 /** Faults that no single field shows: names that point nowhere, rules that keep nothing, references that are not written right. */
