@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { findConfig, type SecretSource } from '../core/config/index.ts';
+import { findConfig } from '../core/config/find.ts';
+import type { SecretSource } from '../core/config/secrets.ts';
 import { BkpError } from '../core/errors.ts';
 
 const utf8 = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
