@@ -225,6 +225,7 @@ export async function sealPiece(name: string, source: Bytes, options: SealOption
   } catch (error) {
     await fan.settle();
     await Promise.all(branches.map(branch => branch.abort()));
+    options.signal.throwIfAborted();
     throw error;
   }
 }

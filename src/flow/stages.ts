@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline, Readable, type Transform } from 'node:stream';
+import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { Bytes, Command, Keys, Runner } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
@@ -20,7 +20,11 @@ const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes 
   tools.run.pipeline(commands, { input, signal: tools.signal }).out;
 
 /** A stage in this process. A plain `pipe` would drop the source's error and never end. */
-const through = (source: Bytes, stage: Transform): Bytes => pipeline(Readable.from(source, { objectMode: false }), stage, () => {});
+const through = (source: Bytes, stage: Transform, tools: Tools): Bytes =>
+  addAbortSignal(
+    tools.signal,
+    pipeline(Readable.from(source, { objectMode: false }), stage, () => {}),
+  );
 
 /** The line of a host: always compressed, encrypted where there are recipients. */
 export const lineFor = (keys: Keys): StageName[] => (keys.recipients.length > 0 ? ['zstd', 'age'] : ['zstd']);
@@ -32,7 +36,7 @@ export function sealBytes(source: Bytes, recipients: readonly string[], tools: T
     const age: Command = { file: 'age', args: recipients.flatMap(recipient => ['-r', recipient]) };
     return piped(tools, [{ file: 'zstd', args: ['-q', '-3', '-T0', '-c'] }, ...(recipients.length > 0 ? [age] : [])], source);
   }
-  const packed = through(source, createZstdCompress());
+  const packed = through(source, createZstdCompress(), tools);
   return recipients.length > 0 ? ageSeal(packed, recipients) : packed;
 }
 
@@ -61,7 +65,7 @@ export async function* openBytes(sealed: Bytes, line: readonly string[], keys: K
 
 async function* unpacked(packed: Bytes, tools: Tools): AsyncGenerator<Uint8Array> {
   try {
-    yield* through(packed, createZstdDecompress());
+    yield* through(packed, createZstdDecompress(), tools);
   } catch (error) {
     if (error instanceof BkpError || tools.signal.aborted) throw error;
     throw new BkpError('verifyFailed', `the stored stream cannot be opened: ${sentence(error)}`, { cause: error });
