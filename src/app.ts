@@ -1,0 +1,169 @@
+import { constants } from 'node:fs';
+import { access, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Config,
+  type Environment,
+  entry,
+  environment,
+  parseConfig,
+  type Registry,
+  redactor,
+  resolveSecrets,
+  type TargetEntry,
+} from './core/config/index.ts';
+import type { Reporter, Store, Target, TargetContext } from './core/contracts.ts';
+import { BkpError } from './core/errors.ts';
+import { joinKey } from './core/key.ts';
+import { makeKeys } from './flow/keys.ts';
+import { stores as storeKinds } from './providers/stores/index.ts';
+import { targets } from './providers/targets/index.ts';
+import { systemClock } from './system/clock.ts';
+import { systemRunner } from './system/runner.ts';
+import { readConfig, secretSource } from './system/secrets.ts';
+
+/** Flags that every command takes. */
+export interface GlobalOptions {
+  config?: string;
+  env?: string;
+  json?: boolean;
+  quiet?: boolean;
+  verbose?: boolean;
+  color?: boolean;
+}
+
+const seen = new Set<string>();
+
+/** Secrets that were resolved so far are taken out of every text that leaves. */
+export const redact = redactor(seen);
+export const source = secretSource(process.env, seen);
+
+export const registry: Registry = { kinds: targets, stores: storeKinds };
+
+/** One target of one environment, ready to work with. */
+export interface Opened {
+  target: Target;
+  ctx: TargetContext;
+  entry: TargetEntry;
+  env: Environment;
+}
+
+/** The composition root: config, stores, keys and scratch space of one run. */
+export class App {
+  readonly config: Config;
+  readonly #report: Reporter;
+  readonly #signal: AbortSignal;
+  readonly #stores = new Map<string, Store>();
+  readonly #scratch: string[] = [];
+
+  constructor(config: Config, report: Reporter, signal: AbortSignal) {
+    this.config = config;
+    this.#report = report;
+    this.#signal = signal;
+  }
+
+  /** Reads the config and tries the temporary directory. Throws BkpError('usage'). */
+  static async open(options: GlobalOptions, report: Reporter, signal: AbortSignal): Promise<App> {
+    const { file, text } = readConfig(options.config);
+    const config = parseConfig(text, file, registry);
+    if (config.temp) process.env['TMPDIR'] = config.temp;
+    await access(tmpdir(), constants.W_OK | constants.X_OK).catch(error => {
+      throw new BkpError('usage', `the directory for temporary files, ${tmpdir()}, cannot be written: ${error.message}`, {
+        next: '`temp:` in the config, or TMPDIR, names another one',
+        cause: error,
+      });
+    });
+    return new App(config, report, signal);
+  }
+
+  env = (name?: string): Environment => environment(this.config, name);
+
+  /** Every target of an environment, or the one kind, or the one entry. Throws BkpError when the name fits none. */
+  select(envName: string | undefined, kind?: string, name?: string): { kind: string; name: string }[] {
+    const env = this.env(envName);
+    if (kind !== undefined) checkKind(kind);
+    if (kind !== undefined && name !== undefined) return [{ kind, name: entry(env, kind, name).name }];
+    const kinds = kind === undefined ? Object.keys(env.targets) : [kind];
+    const found = kinds.flatMap(each => Object.keys(env.targets[each] ?? {}).map(entryName => ({ kind: each, name: entryName })));
+    if (found.length === 0)
+      throw new BkpError('notFound', `environment ${env.name} has no ${kind ?? 'targets'} in ${this.config.file}`, {
+        next: `add one under environments.${env.name}`,
+      });
+    return found;
+  }
+
+  /** Opens one target with its stores; `from` leaves one store only. `prefixEnv` is the environment whose backups are read. */
+  target(envName: string | undefined, kind: string, name?: string, options: { from?: string; backupsOf?: string } = {}): Opened {
+    const env = this.env(envName);
+    const target = checkKind(kind);
+    const chosen = entry(env, kind, name);
+    const origin = options.backupsOf ? this.env(options.backupsOf) : env;
+    const { keys } = this.config;
+    const ctx: TargetContext = {
+      env: origin.name,
+      kind,
+      name: chosen.name,
+      config: this.#settings(env, kind, chosen.name, chosen.entry),
+      base: joinKey(origin.prefix, origin.name, kind, chosen.name),
+      stores: chosen.entry.stores
+        .filter(store => isAsked(store, chosen.entry.stores, options.from))
+        .map(store => this.#store(origin, store)),
+      need: chosen.entry.need,
+      keys: makeKeys({
+        recipients: keys.recipients,
+        trusted: keys.trusted,
+        ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', source) } : {}),
+        ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
+      }),
+      timezone: this.config.timezone,
+      run: systemRunner,
+      clock: systemClock,
+      report: this.#report,
+      signal: this.#signal,
+      scratch: () => this.scratch(),
+    };
+    return { target, ctx, entry: chosen.entry, env };
+  }
+
+  async scratch(): Promise<string> {
+    const dir = await mkdtemp(join(tmpdir(), 'bkp-'));
+    this.#scratch.push(dir);
+    return dir;
+  }
+
+  async close(): Promise<void> {
+    for (const dir of this.#scratch.splice(0)) await rm(dir, { recursive: true, force: true });
+  }
+
+  /** The kind's own settings, secrets resolved: what every entry has is the program's, not the target's. */
+  #settings(env: Environment, kind: string, name: string, chosen: TargetEntry): unknown {
+    const { stores: _stores, need: _need, schedule: _schedule, rpo: _rpo, retention: _retention, ...own } = chosen;
+    return resolveSecrets(own, `environments.${env.name}.${kind}.${name}`, source);
+  }
+
+  #store(env: Environment, name: string): Store {
+    const key = `${env.name}/${name}`;
+    const open = this.#stores.get(key) ?? this.#openStore(env, name);
+    this.#stores.set(key, open);
+    return open;
+  }
+
+  #openStore(env: Environment, name: string): Store {
+    const settings = env.stores[name];
+    if (!settings) throw new BkpError('usage', `environment ${env.name} has no store "${name}"`);
+    return storeKinds[settings.type]!.open(name, resolveSecrets(settings, `environments.${env.name}.stores.${name}`, source));
+  }
+}
+
+function checkKind(kind: string): Target {
+  const target = targets[kind];
+  if (!target) throw new BkpError('usage', `there is no target "${kind}"`, { next: `one of: ${Object.keys(targets).join(', ')}` });
+  return target;
+}
+
+function isAsked(store: string, all: readonly string[], from: string | undefined): boolean {
+  if (from !== undefined && !all.includes(from))
+    throw new BkpError('usage', `this target has no store "${from}"`, { next: `--from with one of: ${all.join(', ')}` });
+  return from === undefined || store === from;
+}

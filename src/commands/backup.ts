@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { Command } from 'commander';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
+import type { BackupResult } from '../ops/backup.ts';
+import { formatBytes } from '../report/format.ts';
+import { showList } from './list.ts';
+import { type Run, type Session, worst } from './session.ts';
+
+interface Flags {
+  list?: boolean;
+  newLineage?: boolean;
+}
+
+interface Outcome {
+  kind: string;
+  name: string;
+  exit: ExitName;
+  result?: BackupResult;
+  error?: string;
+  next?: readonly string[];
+}
+
+async function one(session: Session, kind: string, name: string, flags: Flags): Promise<Outcome> {
+  const { backupTarget } = await import('../ops/backup.ts');
+  try {
+    const { target, ctx } = session.app.target(session.options.env, kind, name);
+    const result = await backupTarget(target, ctx, {
+      newLineage: flags.newLineage ?? false,
+      random: randomBytes(3),
+      tool: `bkp ${session.version}`,
+    });
+    return { kind, name, exit: result.exit, result };
+  } catch (error) {
+    session.signal.throwIfAborted();
+    return {
+      kind,
+      name,
+      exit: error instanceof BkpError ? error.exit : 'failed',
+      error: sentence(error),
+      next: error instanceof BkpError ? error.next : [],
+    };
+  }
+}
+
+const told = ({ kind, name, result, error, next }: Outcome): string[] => {
+  if (!result) return [`${kind}/${name}: FAILED: ${error}`, ...(next ?? []).map(line => `  → ${line}`)];
+  const copies = result.stores.map(store => `${store.name} ${store.ok ? 'ok' : `FAILED (${store.error})`}`).join(', ');
+  return [
+    `${kind}/${name}: ${result.manifest.id}, ${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
+  ];
+};
+
+const asJson = ({ kind, name, exit, result, error, next }: Outcome): Record<string, unknown> => ({
+  kind,
+  name,
+  exit,
+  ...(error ? { error, next } : {}),
+  ...(result
+    ? {
+        id: result.manifest.id,
+        bytes: result.bytes,
+        recoveryPointAt: result.manifest.recoveryPointAt,
+        lineage: result.manifest.lineage,
+        stores: result.stores,
+        healed: result.healed,
+        warnings: result.manifest.warnings,
+      }
+    : {}),
+});
+
+/** `bkp backup [target] [name]`: one, all of a kind, or everything of the environment, each with a result of its own. */
+export const backupCommand = (run: Run): Command =>
+  new Command('backup')
+    .description('take a backup into every store of the target; without a target: of everything in the environment')
+    .argument('[target]', 'kind of target, e.g. postgres')
+    .argument('[name]', 'entry of that kind; all of them when left out')
+    .option('--list', 'list the backups instead')
+    .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
+      run(async session => {
+        if (flags.list) return showList(session, kind, name);
+        const outcomes: Outcome[] = [];
+        for (const each of session.app.select(session.options.env, kind, name))
+          outcomes.push(await one(session, each.kind, each.name, flags));
+        const [first] = outcomes;
+        if (outcomes.length === 1 && first?.error) throw new BkpError(first.exit, first.error, { next: first.next ?? [] });
+        const exit = worst(outcomes.map(outcome => outcome.exit));
+        session.result({ exit, backups: outcomes.map(asJson) }, outcomes.flatMap(told));
+        return exit;
+      }),
+    );

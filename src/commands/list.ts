@@ -1,0 +1,48 @@
+import { Command } from 'commander';
+import type { ExitName } from '../core/errors.ts';
+import type { Copy, Row } from '../ops/list.ts';
+import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
+import { type Run, type Session, worst } from './session.ts';
+
+const MARK: Readonly<Record<Copy, string>> = { whole: 'ok', damaged: 'DAMAGED', absent: '-', unknown: '?' };
+
+const table = (rows: readonly Row[], now: Date): string[] =>
+  formatTable(
+    ['TARGET', 'ID', 'AGE', 'RECOVERY POINT', 'SIZE', 'COPIES', 'NOTES'],
+    rows.map(row => [
+      `${row.kind}/${row.name}`,
+      row.id,
+      formatAge(new Date(row.startedAt), now),
+      formatInstant(new Date(row.recoveryPointAt)),
+      formatBytes(row.bytes),
+      Object.entries(row.copies)
+        .map(([store, copy]) => `${store} ${MARK[copy]}`)
+        .join(', '),
+      row.warnings.length > 0 ? `${row.warnings.length} warning(s)` : '',
+    ]),
+  );
+
+/** Lists what the stores show; zero backups are said plainly. Exit 3 when a store or a manifest keeps something from being seen. */
+export async function showList(session: Session, kind?: string, name?: string): Promise<ExitName> {
+  const { listTarget } = await import('../ops/list.ts');
+  const rows: Row[] = [];
+  const ends: ExitName[] = [];
+  for (const each of session.app.select(session.options.env, kind, name)) {
+    const { ctx } = session.app.target(session.options.env, each.kind, each.name);
+    const seen = await listTarget(ctx);
+    rows.push(...seen.rows);
+    for (const { store, key, error } of seen.problems)
+      session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
+    ends.push(seen.problems.length > 0 ? 'partial' : 'done');
+  }
+  const env = session.app.env(session.options.env).name;
+  session.result({ env, backups: rows }, rows.length > 0 ? table(rows, new Date()) : [`no backups of ${kind ?? 'anything'} in ${env} yet`]);
+  return worst(ends);
+}
+
+export const listCommand = (run: Run): Command =>
+  new Command('list')
+    .description('backups with age, recovery point, size and the state of each copy')
+    .argument('[target]', 'kind of target')
+    .argument('[name]', 'entry of that kind')
+    .action((kind?: string, name?: string) => run(session => showList(session, kind, name)));

@@ -1,0 +1,148 @@
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Command, Option } from 'commander';
+import type { RestoreRequest, Want } from '../core/contracts.ts';
+import { BkpError } from '../core/errors.ts';
+import { checkId } from '../core/id.ts';
+import { readTargetTime } from '../core/time.ts';
+import { formatAge } from '../report/format.ts';
+import type { Run, Session } from './session.ts';
+
+interface Flags {
+  latest?: boolean;
+  fromBackup?: string;
+  targetTime?: string;
+  targetLsn?: string;
+  targetXid?: string;
+  targetName?: string;
+  to?: string;
+  from?: string;
+  owner?: string;
+  serve?: boolean;
+  dryRun?: boolean;
+  yes?: boolean;
+  confirmEnv?: string;
+  force?: boolean;
+}
+
+function wantOf(session: Session, flags: Flags): Want {
+  const given = [flags.latest, flags.targetTime, flags.targetLsn, flags.targetXid, flags.targetName].filter(
+    each => each !== undefined,
+  ).length;
+  if (given > 1)
+    throw new BkpError('usage', 'only one of --latest, --target-time, --target-lsn, --target-xid and --target-name can be the target');
+  if (given === 0 && flags.fromBackup === undefined) {
+    throw new BkpError('usage', 'nothing says what to restore to', {
+      next: [
+        '--latest = everything that was archived',
+        '--target-time "2026-01-15 14:30:00"',
+        '--from-backup ID = the state at the end of that backup',
+      ],
+    });
+  }
+  const time = flags.targetTime === undefined ? undefined : timeOf(session, flags.targetTime);
+  const backup = flags.fromBackup === undefined || flags.fromBackup === 'latest' ? flags.fromBackup : checkId(flags.fromBackup);
+  return {
+    ...(flags.latest ? { latest: true } : {}),
+    ...(backup ? { backup } : {}),
+    ...(time ? { time } : {}),
+    ...(flags.targetLsn ? { lsn: flags.targetLsn } : {}),
+    ...(flags.targetXid ? { xid: flags.targetXid } : {}),
+    ...(flags.targetName ? { point: flags.targetName } : {}),
+  };
+}
+
+function timeOf(session: Session, text: string): Date {
+  const now = new Date();
+  const { utc, reading } = readTargetTime(text, session.app.config.timezone, now);
+  session.report.emit({ type: 'note', text: `target time: ${reading} (${formatAge(utc, now)})` });
+  return utc;
+}
+
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return (await terminal.question(question)).trim();
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Shows the plan, then wants a yes: typed on a terminal (the environment's name where it is protected), or given by flags elsewhere. */
+async function confirm(session: Session, env: { name: string; protected: boolean }, flags: Flags, plan: readonly string[]): Promise<void> {
+  for (const text of plan) session.report.emit({ type: 'note', text });
+  if (flags.yes) {
+    if (!env.protected || flags.confirmEnv === env.name) return;
+    throw new BkpError('refused', `environment ${env.name} is protected`, {
+      next: `--yes --confirm-env ${env.name} confirms without a terminal`,
+    });
+  }
+  if (!process.stdin.isTTY) {
+    throw new BkpError('refused', 'a restore wants to be confirmed, and there is no terminal to ask on', {
+      next: env.protected ? `--yes --confirm-env ${env.name}` : '--yes',
+    });
+  }
+  const wanted = env.protected ? env.name : 'yes';
+  if ((await ask(`Type ${wanted} to go on: `)) !== wanted) throw new BkpError('aborted', 'not confirmed: nothing was changed');
+}
+
+function place(flags: Flags, entry: { [setting: string]: unknown }, kind: string, name: string): string {
+  const to = flags.to ?? (entry['dataDir'] as string | undefined);
+  if (to) return resolve(to);
+  throw new BkpError('usage', `nothing says where to restore ${kind}/${name}`, { next: ['--to DIR', `or \`dataDir:\` in the entry`] });
+}
+
+async function restore(session: Session, kind: string, name: string | undefined, flags: Flags) {
+  const { restoreTarget } = await import('../ops/restore.ts');
+  const env = session.app.env(session.options.env);
+  const want = wantOf(session, flags);
+  const opened = session.app.target(session.options.env, kind, name, {
+    ...(flags.from ? { from: flags.from } : {}),
+    ...(env.restoresFrom ? { backupsOf: env.restoresFrom } : {}),
+  });
+  const request: RestoreRequest = {
+    want,
+    to: place(flags, opened.entry, kind, opened.ctx.name),
+    force: flags.force ?? false,
+    serve: flags.serve ?? false,
+    dryRun: flags.dryRun ?? false,
+    ...(flags.owner ? { owner: flags.owner } : {}),
+    confirm: plan => confirm(session, env, flags, plan),
+  };
+  const began = Date.now();
+  const reached = await restoreTarget(opened.target, opened.ctx, request);
+  if (!reached) {
+    session.result({ dryRun: true }, ['dry run: nothing was changed']);
+    return 'done' as const;
+  }
+  const seconds = Math.round((Date.now() - began) / 100) / 10;
+  const { at, lsn, next, facts } = reached;
+  const where = [at ? `last commit ${at.toISOString()}` : undefined, lsn ? `LSN ${lsn}` : undefined].filter(Boolean).join(', ');
+  session.result({ ...(at ? { reachedAt: at.toISOString() } : {}), ...(lsn ? { lsn } : {}), seconds, facts, next }, [
+    `${kind}/${opened.ctx.name} is back in ${request.to}: ${where}; ${seconds} s`,
+    ...next.map(line => `  → ${line}`),
+  ]);
+  return 'done' as const;
+}
+
+/** `bkp restore <target> [name]`. */
+export const restoreCommand = (run: Run): Command =>
+  new Command('restore')
+    .description('bring a target back into an empty place; what is there is never destroyed')
+    .argument('<target>', 'kind of target, e.g. postgres')
+    .argument('[name]', 'entry of that kind')
+    .option('--latest', 'everything that was archived')
+    .option('--from-backup <id>', 'this backup, or `latest`; without a target below: its own end')
+    .option('--target-time <time>', 'the last state at or before this time, e.g. "2026-01-15 14:30:00"')
+    .option('--target-lsn <lsn>', 'PostgreSQL: up to this LSN')
+    .option('--target-xid <xid>', 'PostgreSQL: up to this transaction')
+    .option('--target-name <name>', 'PostgreSQL: up to this named restore point')
+    .option('--to <dir>', 'where to; default: `dataDir` of the entry')
+    .option('--from <store>', 'from this store only')
+    .option('--owner <user>', 'who owns the restored files when bkp runs as root')
+    .option('--serve', 'PostgreSQL: leave the copy running on a private socket')
+    .option('--dry-run', 'show the plan and change nothing')
+    .option('--yes', 'do not ask')
+    .addOption(new Option('--confirm-env <name>', 'name of a protected environment, with --yes'))
+    .option('--force', 'move what is there aside under a dated name')
+    .action((kind: string, name: string | undefined, flags: Flags) => run(session => restore(session, kind, name, flags)));

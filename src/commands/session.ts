@@ -1,0 +1,29 @@
+import type { App, GlobalOptions } from '../app.ts';
+import type { Reporter } from '../core/contracts.ts';
+import type { ExitName } from '../core/errors.ts';
+
+/** What a command's action has to hand, beside its own flags. */
+export interface Session {
+  options: GlobalOptions;
+  report: Reporter;
+  signal: AbortSignal;
+  app: App;
+  version: string;
+  /** The result of the command: text for a person, or one JSON object as the last line. */
+  result(json: Record<string, unknown>, text: readonly string[]): void;
+}
+
+/** Runs an action within a session; what it returns is how the process ends. */
+export type Run = (action: (session: Session) => Promise<ExitName>) => Promise<void>;
+
+/** The worst of several ends: a failure beats a partial success, and that beats done. */
+export const worst = (ends: readonly ExitName[]): ExitName =>
+  ends.find(end => end !== 'done' && end !== 'partial') ?? (ends.includes('partial') ? 'partial' : 'done');
+
+/** For the end of every help text. */
+export const EXIT_HELP = [
+  '',
+  'Exit codes: 0 done; 1 failed; 2 usage or config; 3 partial (fewer copies than wanted); 4 refused before anything',
+  'changed; 5 aborted by you; 6 not found; 7 conflict or lock; 8 store unreachable; 9 verification failed; 10 late or',
+  'unhealthy; 130/143 ended by a signal.',
+].join('\n');

@@ -1,0 +1,81 @@
+import { BkpError } from './errors.ts';
+
+const TEXT = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*(Z|[+-]\d{2}:?\d{2}|UTC)?$/;
+
+/** A target time as it was understood. */
+export interface TargetTime {
+  utc: Date;
+  /** How it was read, for the person to check. */
+  reading: string;
+}
+
+const bad = (text: string, why: string): BkpError =>
+  new BkpError('usage', `"${text}" is no time to restore to: ${why}`, {
+    next: 'write it like "2026-01-15 14:30:00" or 2026-01-15T14:30:00Z',
+  });
+
+/** Offset of `zone` at an instant, milliseconds east of UTC. */
+function offsetAt(zone: string, at: number): number {
+  const parts = new Intl.DateTimeFormat('en-US', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  }).formatToParts(at);
+  const part = (type: string) => Number(parts.find(each => each.type === type)?.value);
+  return (
+    Date.UTC(part('year'), part('month') - 1, part('day'), part('hour'), part('minute'), part('second')) - Math.floor(at / 1000) * 1000
+  );
+}
+
+/** Every instant that a wall clock in `zone` shows as `wall` (a UTC count of the wall's fields): none in a gap, two when clocks go back. */
+function instantsOf(wall: number, zone: string): number[] {
+  const offsets = new Set([offsetAt(zone, wall - 86_400_000), offsetAt(zone, wall), offsetAt(zone, wall + 86_400_000)]);
+  return [...offsets].map(offset => wall - offset).filter(at => at + offsetAt(zone, at) === wall);
+}
+
+function offsetOf(text: string): number {
+  if (text === 'Z' || text === 'UTC') return 0;
+  const sign = text.startsWith('-') ? -1 : 1;
+  const [hours, minutes] = [Number(text.slice(1, 3)), Number(text.slice(-2))];
+  return sign * (hours * 60 + minutes) * 60_000;
+}
+
+/**
+ * Reads `--target-time`. With an offset it is an instant; without one it is a wall clock in `zone`.
+ * @throws BkpError('usage') for no time, a day that is none, a local time that does not exist or exists twice, or the future
+ */
+export function readTargetTime(text: string, zone: string, now: Date): TargetTime {
+  const match = TEXT.exec(text.trim());
+  if (!match) throw bad(text, 'it is not a date and a time of day');
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map(part => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const wall = Date.UTC(year, month - 1, day, hour, minute, second) + Math.floor(Number(match[7] ?? 0) * 1000);
+  const back = new Date(wall);
+  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
+    throw bad(text, 'there is no such day or time of day');
+  const utc = new Date(match[8] ? wall - offsetOf(match[8]) : single(instantsOf(wall, zone), text, zone));
+  if (utc.getTime() > now.getTime()) throw bad(text, `${utc.toISOString()} lies in the future`);
+  const reading = match[8] ? `${text} is ${utc.toISOString()}` : `${text} read in ${zone} is ${utc.toISOString()}`;
+  return { utc, reading };
+}
+
+function single(instants: readonly number[], text: string, zone: string): number {
+  const [only, second] = instants;
+  if (only === undefined) throw bad(text, `clocks in ${zone} skipped it; give it with an offset`);
+  if (second === undefined) return only;
+  throw bad(
+    text,
+    `clocks in ${zone} showed it twice, as ${instants.map(at => new Date(at).toISOString()).join(' and ')}; give one of these`,
+  );
+}

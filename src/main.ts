@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import type { GlobalOptions } from './app.ts';
+import { backupCommand } from './commands/backup.ts';
+import { configCommand } from './commands/config.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { listCommand } from './commands/list.ts';
+import { restoreCommand } from './commands/restore.ts';
+import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
+import { streamCommand } from './commands/stream.ts';
+import { walCommand } from './commands/wal.ts';
+import type { Reporter } from './core/contracts.ts';
+import { BkpError, EXIT, type ExitName, sentence } from './core/errors.ts';
+
+let exit: number = EXIT.failed;
+let redactText = (text: string): string => text;
+
+const version = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+
+const out = (text: string): void => void process.stdout.write(`${redactText(text)}\n`);
+const err = (text: string): void => void process.stderr.write(`${redactText(text)}\n`);
+
+const abort = new AbortController();
+for (const [signal, name] of [
+  ['SIGINT', 'interrupted'],
+  ['SIGTERM', 'terminated'],
+] as const) {
+  process.on(signal, () => abort.abort(new BkpError(name, `ended by ${signal}: nothing of this run counts as done`)));
+}
+// A reader that has seen enough (`bkp list | head`) is no error.
+process.stdout.on('error', error => {
+  if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+});
+
+async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(): void }> {
+  if (options.json) {
+    const { JsonReporter } = await import('./report/json.ts');
+    return new JsonReporter(out);
+  }
+  const { TextReporter } = await import('./report/text.ts');
+  const { systemClock } = await import('./system/clock.ts');
+  const color = options.color !== false && !process.env['NO_COLOR'] && process.stderr.isTTY === true;
+  return new TextReporter({
+    stream: process.stderr,
+    clock: systemClock,
+    color,
+    quiet: options.quiet ?? false,
+    redact: text => redactText(text),
+  });
+}
+
+/** The sentence, what to do next, and how the process ends. */
+function fail(error: unknown, options: GlobalOptions): void {
+  const known = error instanceof BkpError ? error : undefined;
+  const code: ExitName = known?.exit ?? 'failed';
+  exit = EXIT[code];
+  if (options.json) out(JSON.stringify({ type: 'error', code, exit, message: sentence(error), next: known?.next ?? [] }));
+  err(`bkp: ${sentence(error)}`);
+  for (const line of known?.next ?? []) err(`  → ${line}`);
+  if (options.verbose && error instanceof Error)
+    err(`${error.stack}${error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''}`);
+}
+
+const runnerFor =
+  (program: Command): Run =>
+  async action => {
+    const options = program.opts<GlobalOptions>();
+    const report = await reporterFor(options);
+    const { App, redact } = await import('./app.ts');
+    redactText = redact;
+    const app = await App.open(options, report, abort.signal);
+    const session: Session = {
+      options,
+      report,
+      signal: abort.signal,
+      app,
+      version: version(),
+      result(json, text) {
+        report.close?.();
+        if (options.json) out(JSON.stringify({ type: 'result', ...json }));
+        else for (const line of text) out(line);
+      },
+    };
+    try {
+      exit = EXIT[await action(session)];
+    } finally {
+      report.close?.();
+      await app.close();
+    }
+  };
+
+function keygenCommand(program: Command): Command {
+  return new Command('keygen')
+    .description('make the keys of a platform: age pair, signing pair')
+    .requiredOption('--dir <dir>', 'directory for the key files (mode 0600); nothing is overwritten')
+    .action(async ({ dir }: { dir: string }) => {
+      const { keygen } = await import('./ops/keygen.ts');
+      const made = await keygen(dir);
+      if (program.opts<GlobalOptions>().json) out(JSON.stringify({ type: 'result', ...made }));
+      else {
+        err('keep identity.txt off the hosts that only back up, and a copy of all four files where this platform cannot lose it');
+        out(made.block);
+      }
+      exit = EXIT.done;
+    });
+}
+
+async function addConfig(program: Command): Promise<Command> {
+  const { registry, source } = await import('./app.ts');
+  const { readConfig } = await import('./system/secrets.ts');
+  const options = (): GlobalOptions => program.opts<GlobalOptions>();
+  const command = configCommand({
+    load: () => readConfig(options().config),
+    registry,
+    source,
+    json: () => options().json ?? false,
+    out: line => {
+      out(line);
+      exit = EXIT.done;
+    },
+  });
+  return command;
+}
+
+async function build(): Promise<Command> {
+  const program = new Command('bkp')
+    .description('backs up, restores and proves the restore of what a platform would lose')
+    .version(version())
+    .option('--config <file>', 'config file; else BKP_CONFIG, ./bkp.yaml, $XDG_CONFIG_HOME/bkp/bkp.yaml, /etc/bkp/bkp.yaml')
+    .option('--env <name>', 'environment of the config')
+    .option('--json', 'one JSON object per line; the last is the result')
+    .option('--quiet', 'warnings and errors only')
+    .option('--verbose', 'with the stack of an error')
+    .option('--no-color', 'no colours (NO_COLOR does the same)');
+  const run = runnerFor(program);
+  const end = (code: number, error?: unknown): void => {
+    if (error) fail(error, program.opts<GlobalOptions>());
+    forced = code;
+  };
+  const commands = [
+    backupCommand(run),
+    restoreCommand(run),
+    listCommand(run),
+    streamCommand(run),
+    walCommand(run, end),
+    doctorCommand(run),
+    await addConfig(program),
+    keygenCommand(program),
+  ];
+  for (const command of commands) program.addCommand(command);
+  for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])
+    command.addHelpText('after', EXIT_HELP).exitOverride().showHelpAfterError();
+  return program;
+}
+
+/** A code that a command chose itself: `wal fetch` speaks PostgreSQL's language. */
+let forced: number | undefined;
+
+/**
+ * Runs one command line.
+ * @param argv as `process.argv`
+ * @returns the exit code
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = await build();
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    if (error instanceof CommanderError) exit = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    else fail(abort.signal.aborted ? abort.signal.reason : error, program.opts<GlobalOptions>());
+  }
+  return forced ?? exit;
+}

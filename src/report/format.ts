@@ -1,0 +1,42 @@
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** Bytes as people read them: `512 B`, `1.2 GiB`. */
+export function formatBytes(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
+}
+
+const STEPS: readonly [number, string][] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1000, 's'],
+];
+
+/** A duration in milliseconds as its largest whole unit: `3 d`, `2 h`, `45 s`, `300 ms`. */
+export function formatDuration(ms: number): string {
+  const step = STEPS.find(([size]) => Math.abs(ms) >= size);
+  return step ? `${Math.floor(Math.abs(ms) / step[0])} ${step[1]}` : `${Math.round(Math.abs(ms))} ms`;
+}
+
+/** How long ago, or how far ahead: `2 h ago`, `in 5 min`. */
+export const formatAge = (at: Date, now: Date): string => {
+  const ms = now.getTime() - at.getTime();
+  return ms >= 0 ? `${formatDuration(ms)} ago` : `in ${formatDuration(ms)}`;
+};
+
+/** An instant in UTC to the second: `2026-01-15 02:00:00Z`. */
+export const formatInstant = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+
+/** Rows as aligned columns, two spaces apart; numbers are the caller's to format. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(...all.map(row => (row[column] ?? '').length)));
+  return all.map(row =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,66 @@
+import { Chalk } from 'chalk';
+import ora, { type Ora } from 'ora';
+import type { Clock, Event, Reporter } from '../core/contracts.ts';
+import { formatBytes, formatDuration } from './format.ts';
+import { progressText } from './progress.ts';
+
+const PLAIN_EVERY_MS = 5000;
+
+export interface TextOptions {
+  stream: NodeJS.WriteStream;
+  clock: Clock;
+  color: boolean;
+  quiet: boolean;
+  redact(text: string): string;
+}
+
+/** Events for a person: a spinner with rate and time left on a terminal, plain lines elsewhere. */
+export class TextReporter implements Reporter {
+  readonly #options: TextOptions;
+  readonly #chalk: InstanceType<typeof Chalk>;
+  readonly #began = new Map<string, number>();
+  #spinner: Ora | undefined;
+  #lastPlain = 0;
+
+  constructor(options: TextOptions) {
+    this.#options = options;
+    this.#chalk = new Chalk({ level: options.color ? 1 : 0 });
+  }
+
+  emit(event: Event): void {
+    if (event.type === 'warning') this.#line(`${this.#chalk.yellow('warning')} ${event.text}`);
+    else if (this.#options.quiet) return;
+    else if (event.type === 'note') this.#line(event.text);
+    else if (event.type === 'started') this.#line(`${this.#chalk.dim('start')}   ${event.what}`);
+    else if (event.type === 'progress') this.#progress(event);
+    else this.#line(`${this.#chalk.green('done')}    ${event.what}${endOf(event)}`);
+  }
+
+  /** Ends the spinner; call before the last words. */
+  close(): void {
+    this.#spinner?.stop();
+    this.#spinner = undefined;
+  }
+
+  #progress({ what, bytes, total }: Extract<Event, { type: 'progress' }>): void {
+    const now = this.#options.clock.now().getTime();
+    const began = this.#began.get(what) ?? now;
+    this.#began.set(what, began);
+    if (this.#options.stream.isTTY) {
+      this.#spinner ??= ora({ stream: this.#options.stream, discardStdin: false }).start();
+      this.#spinner.text = progressText(what, bytes, total, now - began);
+      return;
+    }
+    if (now - Math.max(this.#lastPlain, began) < PLAIN_EVERY_MS) return;
+    this.#lastPlain = now;
+    this.#line(progressText(what, bytes, total, now - began));
+  }
+
+  #line(text: string): void {
+    this.close();
+    this.#options.stream.write(`${this.#options.redact(text)}\n`);
+  }
+}
+
+const endOf = ({ bytes, ms }: Extract<Event, { type: 'finished' }>): string =>
+  `${bytes === undefined ? '' : `, ${formatBytes(bytes)} stored`}${ms === undefined ? '' : ` in ${formatDuration(ms)}`}`;
