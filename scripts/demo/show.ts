@@ -1,7 +1,7 @@
 import chalk from 'chalk';
 import { type BkpOptions, runBkp } from '../../test/real/rig/index.ts';
 
-const WIDTH = 16;
+const WIDTH = 18;
 let chapters = 0;
 
 const indented = (text: string): string =>
