@@ -13,6 +13,7 @@ const ROLE = { user: 'bkp', password: 'it\'s a test: $HOME "quoted"' };
 
 const HBA = [
   'local all all trust',
+  'local replication all trust',
   'host postgres bkp 127.0.0.1/32 scram-sha-256',
   'host replication bkp 127.0.0.1/32 scram-sha-256',
   '',
