@@ -16,7 +16,7 @@ if (major < 22 || (major === 22 && minor < 15)) {
     const { main } = await import(`../dist/${program}.js`);
     process.exitCode = await main(program === 'ready' ? args.slice(3) : process.argv);
   } catch (error) {
-    if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+    if (error.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('/dist/')) throw error;
     process.stderr.write('bkp: dist/ is missing\n  → npm run build\n');
     process.exitCode = 1;
   }

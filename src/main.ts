@@ -28,9 +28,11 @@ for (const [signal, name] of [
   process.on(signal, () => abort.abort(new BkpError(name, `ended by ${signal}: nothing of this run counts as done`)));
 }
 // A reader that has seen enough (`bkp list | head`) is no error.
-process.stdout.on('error', error => {
-  if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
-});
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', error => {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  });
+}
 
 async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(): void }> {
   if (options.json) {
@@ -59,6 +61,13 @@ function fail(error: unknown, options: GlobalOptions): void {
   for (const line of known?.next ?? []) err(`  → ${line}`);
   if (options.verbose && error instanceof Error)
     err(`${error.stack}${error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''}`);
+}
+
+/** commander has printed its own words by now; with --json they are said once more, as an object. */
+function misused(error: CommanderError, options: GlobalOptions): void {
+  exit = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (options.json && exit !== EXIT.done)
+    out(JSON.stringify({ type: 'error', code: 'usage', exit, message: error.message.replace(/^error: /, ''), next: [] }));
 }
 
 const runnerFor =
@@ -166,8 +175,19 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync([...argv]);
   } catch (error) {
-    if (error instanceof CommanderError) exit = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error instanceof CommanderError) misused(error, program.opts<GlobalOptions>());
     else fail(abort.signal.aborted ? abort.signal.reason : error, program.opts<GlobalOptions>());
   }
-  return forced ?? exit;
+  return forced ?? spoken(argv.slice(2), exit);
+}
+
+/**
+ * PostgreSQL's language: to restore_command 1–125 mean "the WAL ends here", so `wal fetch` ends with 255 whatever went wrong;
+ * archive_command has to fail with 1–125 (above, the archiver restarts and does not count it).
+ */
+function spoken(args: readonly string[], code: number): number {
+  const wal = args.indexOf('wal');
+  const verb = wal < 0 ? undefined : args[wal + 1];
+  if (verb === 'fetch' && code !== 0) return 255;
+  return verb === 'push' && code > 125 ? EXIT.failed : code;
 }

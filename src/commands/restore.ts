@@ -86,7 +86,12 @@ async function confirm(session: Session, env: { name: string; protected: boolean
   if ((await ask(`Type ${wanted} to go on: `)) !== wanted) throw new BkpError('aborted', 'not confirmed: nothing was changed');
 }
 
-function place(flags: Flags, entry: { [setting: string]: unknown }, kind: string, name: string): string {
+function place(flags: Flags, entry: { [setting: string]: unknown }, kind: string, name: string, named: boolean): string {
+  if (flags.to === undefined && !named && !process.stdin.isTTY) {
+    throw new BkpError('refused', 'without a terminal a restore wants to be told where to: nothing is taken by default', {
+      next: ['--to DIR', `or name the entry: bkp restore ${kind} ${name}`],
+    });
+  }
   const to = flags.to ?? (entry['dataDir'] as string | undefined);
   if (to) return resolve(to);
   throw new BkpError('usage', `nothing says where to restore ${kind}/${name}`, { next: ['--to DIR', `or \`dataDir:\` in the entry`] });
@@ -102,7 +107,7 @@ async function restore(session: Session, kind: string, name: string | undefined,
   });
   const request: RestoreRequest = {
     want,
-    to: place(flags, opened.entry, kind, opened.ctx.name),
+    to: place(flags, opened.entry, kind, opened.ctx.name, name !== undefined),
     force: flags.force ?? false,
     serve: flags.serve ?? false,
     dryRun: flags.dryRun ?? false,

@@ -95,11 +95,20 @@ const fetchProgram = (): string => {
   return found;
 };
 
+/** PostgreSQL takes Node's own exit code 1 for the end of the WAL and would promote: whatever goes wrong has to end with 255. */
+const STARTER = [
+  'process.exitCode = 255;',
+  "process.on('uncaughtException', error => { console.error(error.message); process.exit(255); });",
+  "const { main } = await import('./ready.mjs');",
+  'process.exitCode = await main(process.argv.slice(2));',
+  '',
+].join('\n');
+
 /** The restore_command: a copy of the small fetch program, run by a Node that the server's user may execute. */
 export async function restoreCommand(ctx: Context, place: Private, socket: string): Promise<string> {
   const start = join(place.dir, 'fetch.mjs');
   await copyFile(fetchProgram(), join(place.dir, 'ready.mjs'));
-  await writeFile(start, "import { main } from './ready.mjs';\nprocess.exitCode = await main(process.argv.slice(2));\n");
+  await writeFile(start, STARTER);
   if (place.owner) for (const file of [start, join(place.dir, 'ready.mjs')]) await chown(file, place.owner.uid, place.owner.gid);
   const node = await usableNode(ctx, place.owner);
   return shellCommand([node, start, socket, '%f', '%p']);
