@@ -52,6 +52,12 @@ const isExecutable = (path: string): boolean => {
   }
 };
 
+/** What writing into a child that ended looks like: the child's own end is the reason, not this. */
+const CONSEQUENCES = ['EPIPE', 'ECANCELED', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'];
+
+/** A child that was ended for another one's failure, or could not write to one that had gone. */
+const isConsequence = (error: Error): boolean => /signal SIG(TERM|PIPE)|Broken pipe|Connection reset by peer/.test(error.message);
+
 /** Joins children by file descriptor: the bytes between two of them never pass through this process. */
 function joined(commands: readonly Command[], options: Parameters<Runner['pipeline']>[1] = {}): Pipeline {
   const children: ChildProcess[] = [];
@@ -74,7 +80,7 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
     });
     if (index === 0 && options.input && child.stdin) {
       pump(Readable.from(options.input, { objectMode: false }), child.stdin).catch(error => {
-        if (error.code !== 'EPIPE') inputError ??= error;
+        if (!CONSEQUENCES.includes(error.code)) inputError ??= error;
         child.kill('SIGTERM');
       });
     }
@@ -106,9 +112,8 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
     options.signal?.removeEventListener('abort', killAll);
     if (options.signal?.aborted) throw options.signal.reason;
     if (inputError) throw inputError;
-    // The first child that failed by itself, not one that was ended for it.
     const failed = results.filter(result => result instanceof Error) as Error[];
-    const first = failed.find(error => !/signal SIG(TERM|PIPE)/.test(error.message)) ?? failed[0];
+    const first = failed.find(error => !isConsequence(error)) ?? failed[0];
     if (first) throw first;
     return results as string[];
   })();
