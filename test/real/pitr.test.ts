@@ -26,11 +26,12 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     db = await startPostgres({ version, settings: { max_prepared_transactions: '5' } });
     at = await setUp(db);
     await db.sql('create table orders (id bigserial primary key, at timestamptz default clock_timestamp())');
+    await db.sql('create table pending (id int)');
     const stream = startBkp(['stream', 'postgres', '--json'], at.run);
     await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 30_000, 'the slot');
     await aBackup(at);
     await db.sql('insert into orders select from generate_series(1, 1000)');
-    await db.sql("begin; insert into orders default values; prepare transaction 'open at the target'");
+    await db.sql("begin; insert into pending values (1); prepare transaction 'open at the target'");
     await db.sql('insert into orders default values');
     before = {
       count: await db.sql('select count(*) from orders'),
