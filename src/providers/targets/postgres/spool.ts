@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 
@@ -37,16 +37,15 @@ export class Spool {
   remove = (name: string): Promise<void> => rm(join(this.dir, name), { force: true });
 
   /**
-   * Makes pg_receivewal begin right after `segment`: it starts at the segment after the newest whole one in its directory, and
-   * looks at names and sizes only (tried on 15.20 and 18.6). The placeholder is all zeros and is never shipped.
+   * Makes pg_receivewal begin at the start of `segment`: an empty `.partial` is where it goes on. A whole segment before it would do
+   * too, but not for segment 1: number 0 counts as "nothing there", and it would start at the server's present end (tried on 15.20 and 18.6).
    */
   async seed(segment: Segment): Promise<void> {
-    const path = join(this.dir, segmentName(segment, this.segmentBytes));
+    const path = join(this.dir, `${segmentName(segment, this.segmentBytes)}.partial`);
     await (await open(path, 'wx', 0o600)).close();
-    await truncate(path, this.segmentBytes);
   }
 
-  /** Whole size, and the page header of its first page names this very segment: neither a placeholder nor a torn file. */
+  /** Whole size, and the page header of its first page names this very segment: not a torn file. */
   async isReal(name: string, plain: Buffer): Promise<boolean> {
     if (name.endsWith('.history')) return plain.length > 0;
     const segment = parseSegment(name.slice(0, 24), this.segmentBytes);

@@ -143,7 +143,7 @@ const resumePoint = (live: Live, restartLsn: bigint, stored: readonly Segment[])
   let number = first;
   while (has.has(number)) number += 1;
   const behind = stored.filter(segment => segment.number === number - 1).sort((a, b) => b.timeline - a.timeline)[0];
-  return { timeline: behind?.timeline ?? (stored.length === 0 ? live.timeline : timeline), number: number - 1 };
+  return { timeline: behind?.timeline ?? (stored.length === 0 ? live.timeline : timeline), number };
 };
 
 async function seedSpool(ctx: Context, live: Live, spool: Spool, names: Iterable<string>): Promise<void> {
@@ -154,7 +154,7 @@ async function seedSpool(ctx: Context, live: Live, spool: Spool, names: Iterable
   const from = resumePoint(live, restart, stored);
   ctx.report.emit({
     type: 'note',
-    text: `the spool is empty: receiving goes on at ${formatLsn(segmentStart(from.number + 1, live.segmentBytes))} on timeline ${from.timeline}`,
+    text: `the spool is empty: receiving goes on at ${formatLsn(segmentStart(from.number, live.segmentBytes))} on timeline ${from.timeline}`,
   });
   await spool.seed(from);
 }

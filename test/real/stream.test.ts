@@ -1,0 +1,155 @@
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  cleanUp,
+  type Postgres,
+  type PostgresVersion,
+  pause,
+  type Running,
+  runBkp,
+  startBkp,
+  startPostgres,
+  stopBkp,
+  waitFor,
+} from './rig/index.ts';
+import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+
+afterAll(cleanUp);
+
+describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', version => {
+  let db: Postgres;
+  let at: Setup;
+
+  beforeEach(async () => {
+    db = await startPostgres({ version });
+    at = await setUp(db);
+    await db.sql('create table t (n int)');
+  });
+  afterEach(() => db.destroy());
+
+  const streaming = async (): Promise<Running> => {
+    const child = startBkp(['stream', 'postgres'], at.run);
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 30_000, 'the receiver');
+    return child;
+  };
+  const kill = async (child: Running): Promise<void> => {
+    child.kill('SIGKILL');
+    await child.ended;
+    await db.sql('select pg_terminate_backend(pid) from pg_stat_replication');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 30_000, 'the receiver to be gone');
+  };
+  const segment = async (n: number): Promise<string> => {
+    await db.sql(`insert into t values (${n})`);
+    const name = await db.sql('select pg_walfile_name(pg_current_wal_lsn())');
+    await db.sql('select pg_switch_wal(); checkpoint');
+    return name;
+  };
+  const stored = (name: string, store = 'local') => waitFor(() => at.walNames(store).includes(name), 30_000, `WAL ${name} in ${store}`);
+  const latest = async (): Promise<string> => {
+    const to = aPlace();
+    const run = await runBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], at.run);
+    expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
+    const copy = await startPostgres({ version, dir: to });
+    const rows = await copy.sql("select string_agg(n::text, ',' order by n) from t");
+    await copy.destroy();
+    return rows;
+  };
+
+  it('puts every segment into both stores, and moves its slot only behind what they hold', async () => {
+    const child = await streaming();
+    const name = await segment(1);
+    await stored(name, 'local');
+    await stored(name, 'offsite');
+    const behind = await db.sql(`select '0/${(Number.parseInt(name.slice(16), 16) + 1).toString(16)}000000'::pg_lsn`);
+    const moved = `select restart_lsn = '${behind}' from pg_replication_slots where slot_name = 'bkp_app'`;
+    await waitFor(async () => (await db.sql(moved)) === 't', 20_000, 'the slot to move');
+    expect((await stopBkp(child, 'SIGTERM')).code).toBe(143);
+  });
+
+  it('loses no WAL when the spool is lost before anything was stored', async () => {
+    await kill(await streaming());
+    await aBackup(at);
+    const places = Object.values(at.stores);
+    for (const path of places) renameSync(path, `${path}.gone`);
+    const names: string[] = [];
+    const child = startBkp(['stream', 'postgres'], at.run);
+    for (const n of [1, 2, 3, 4]) names.push(await segment(n));
+    await pause(2000);
+    child.kill('SIGKILL');
+    await child.ended;
+    await db.sql('select pg_terminate_backend(pid) from pg_stat_replication');
+    rmSync(at.spool, { recursive: true, force: true });
+    for (const path of places) renameSync(`${path}.gone`, path);
+    const again = await streaming();
+    for (const name of names) {
+      await stored(name).catch(error => {
+        again.kill('SIGTERM');
+        return again.ended.then(({ stderr }) => Promise.reject(new Error(`${error.message}: ${stderr}`)));
+      });
+    }
+    await stopBkp(again, 'SIGTERM');
+    expect(await latest()).toBe('1,2,3,4');
+  });
+
+  it('goes on where it was after kill -9 with the spool lost', async () => {
+    const first = await streaming();
+    await aBackup(at);
+    await stored(await segment(1));
+    await kill(first);
+    await segment(2);
+    rmSync(at.spool, { recursive: true });
+    const second = await streaming();
+    const last = await segment(3);
+    await stored(last);
+    await stored(last, 'offsite');
+    await stopBkp(second, 'SIGTERM');
+    expect(await latest()).toBe('1,2,3');
+  });
+
+  it('survives a restart of the server and an outage of one store', async () => {
+    const child = await streaming();
+    await aBackup(at);
+    await stored(await segment(1));
+    renameSync(at.stores['offsite']!, `${at.stores['offsite']}.gone`);
+    await stored(await segment(2));
+    await db.restart();
+    const name = await segment(3);
+    await stored(name);
+    renameSync(`${at.stores['offsite']}.gone`, at.stores['offsite']!);
+    await waitFor(
+      () => JSON.stringify(at.walNames('offsite')) === JSON.stringify(at.walNames('local')),
+      60_000,
+      'both stores to hold the same',
+    );
+    await stopBkp(child, 'SIGTERM');
+    expect(await latest()).toBe('1,2,3');
+  });
+
+  it('PG19: refuses a cluster that was created anew, until told that it is meant', async () => {
+    await aBackup(at);
+    const other = await startPostgres({ version });
+    const there = await setUp(other, { like: at });
+    const backup = await runBkp(['backup', 'postgres'], there.run);
+    expect(backup.code).toBe(4);
+    expect(backup.stderr).toMatch(/system identifier is \d+.*another cluster/);
+    expect((await runBkp(['stream', 'postgres'], there.run)).code).toBe(4);
+    expect((await runBkp(['backup', 'postgres', '--new-lineage'], there.run)).code).toBe(0);
+    expect(readdirSync(join(at.stores['local']!, 'bkp/production/postgres/app/lineages'))).toHaveLength(2);
+    await other.destroy();
+  });
+
+  it('a hole in the WAL never promotes: "latest" is refused and the segment named', async () => {
+    const child = await streaming();
+    await aBackup(at);
+    const names = [await segment(1), await segment(2), await segment(3)];
+    for (const name of names) for (const store of ['local', 'offsite']) await stored(name, store);
+    await stopBkp(child, 'SIGTERM');
+    for (const root of Object.values(at.stores)) {
+      for (const path of readdirSync(root, { recursive: true, encoding: 'utf8' })) if (path.includes(names[1]!)) rmSync(join(root, path));
+    }
+    const run = await runBkp(['restore', 'postgres', '--latest', '--to', aPlace(), '--yes'], at.run);
+    expect(run.code).toBe(4);
+    expect(run.stderr).toContain(names[1]);
+  });
+});
