@@ -119,6 +119,8 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
   })();
   options.signal?.addEventListener('abort', killAll, { once: true });
   if (options.signal?.aborted) killAll();
+  // `done` carries the error; a caller that only drains must not be ended by the event.
+  out.on('error', () => {});
   out.once('close', () => {
     if (!out.readableEnded) killAll();
   });
