@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
@@ -94,7 +94,6 @@ export async function occupy(ctx: Context, to: string, aside: boolean, owner: Ow
     });
   }
   await mkdir(to, { recursive: true, mode: 0o700 });
-  const { chmod, chown } = await import('node:fs/promises');
   await chmod(to, 0o700);
   await writeFile(join(to, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
   if (owner) for (const path of [to, join(to, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);

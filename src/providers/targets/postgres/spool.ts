@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 
@@ -57,6 +57,4 @@ export class Spool {
   async clear(): Promise<void> {
     for (const name of await readdir(this.dir)) await this.remove(name);
   }
-
-  size = async (name: string): Promise<number> => (await stat(join(this.dir, name))).size;
 }
