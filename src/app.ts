@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -14,12 +14,13 @@ import {
   type TargetEntry,
 } from './core/config/index.ts';
 import type { Reporter, Store, Target, TargetContext } from './core/contracts.ts';
-import { BkpError } from './core/errors.ts';
+import { BkpError, sentence } from './core/errors.ts';
 import { joinKey } from './core/key.ts';
 import { makeKeys } from './flow/keys.ts';
 import { stores as storeKinds } from './providers/stores/index.ts';
 import { targets } from './providers/targets/index.ts';
 import { systemClock } from './system/clock.ts';
+import { cacheDir, manifestCache } from './system/manifestCache.ts';
 import { systemRunner } from './system/runner.ts';
 import { readConfig, secretSource } from './system/secrets.ts';
 
@@ -38,6 +39,9 @@ const seen = new Set<string>();
 /** Secrets that were resolved so far are taken out of every text that leaves. */
 export const redact = redactor(seen);
 export const source = secretSource(process.env, seen);
+
+const cached = cacheDir(process.env);
+const cache = cached ? manifestCache(cached) : undefined;
 
 export const registry: Registry = { kinds: targets, stores: storeKinds };
 
@@ -68,12 +72,7 @@ export class App {
     const { file, text } = readConfig(options.config);
     const config = parseConfig(text, file, registry);
     if (config.temp) process.env['TMPDIR'] = config.temp;
-    await access(tmpdir(), constants.W_OK | constants.X_OK).catch(error => {
-      throw new BkpError('usage', `the directory for temporary files, ${tmpdir()}, cannot be written: ${error.message}`, {
-        next: '`temp:` in the config, or TMPDIR, names another one',
-        cause: error,
-      });
-    });
+    await tryTemp(tmpdir());
     return new App(config, report, signal);
   }
 
@@ -122,6 +121,7 @@ export class App {
       report: this.#report,
       signal: this.#signal,
       scratch: () => this.scratch(),
+      ...(cache ? { cache } : {}),
     };
     return { target, ctx, entry: chosen.entry, env };
   }
@@ -152,7 +152,21 @@ export class App {
   #openStore(env: Environment, name: string): Store {
     const settings = env.stores[name];
     if (!settings) throw new BkpError('usage', `environment ${env.name} has no store "${name}"`);
-    return storeKinds[settings.type]!.open(name, resolveSecrets(settings, `environments.${env.name}.stores.${name}`, source));
+    const resolved = resolveSecrets(settings, `environments.${env.name}.stores.${name}`, source);
+    return storeKinds[settings.type]!.open(name, resolved, { prefix: env.prefix, clock: systemClock, random: randomBytes });
+  }
+}
+
+/** Identities, sockets and spools of an operation live there: a file is really written, since permissions say nothing on a read-only mount. */
+async function tryTemp(dir: string): Promise<void> {
+  try {
+    const trial = await mkdtemp(join(dir, 'bkp-'));
+    await writeFile(join(trial, 'trial'), 'x').finally(() => rm(trial, { recursive: true, force: true }));
+  } catch (error) {
+    throw new BkpError('usage', `the directory for temporary files, ${dir}, cannot be written: ${sentence(error)}`, {
+      next: '`temp:` in the config, or TMPDIR, names another one',
+      cause: error,
+    });
   }
 }
 

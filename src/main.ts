@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
-import { configCommand } from './commands/config.ts';
+import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { listCommand } from './commands/list.ts';
 import { restoreCommand } from './commands/restore.ts';
@@ -35,12 +35,12 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(): void }> {
+  const { systemClock } = await import('./system/clock.ts');
   if (options.json) {
     const { JsonReporter } = await import('./report/json.ts');
-    return new JsonReporter(out);
+    return new JsonReporter(out, systemClock);
   }
   const { TextReporter } = await import('./report/text.ts');
-  const { systemClock } = await import('./system/clock.ts');
   const color = options.color !== false && !process.env['NO_COLOR'] && process.stderr.isTTY === true;
   return new TextReporter({
     stream: process.stderr,
@@ -114,24 +114,25 @@ function keygenCommand(program: Command): Command {
     });
 }
 
-async function addConfig(program: Command): Promise<Command> {
-  const { registry, source } = await import('./app.ts');
+async function configDeps(program: Command): Promise<ConfigDeps> {
+  const { redact, registry, source } = await import('./app.ts');
   const { readConfig } = await import('./system/secrets.ts');
-  const options = (): GlobalOptions => program.opts<GlobalOptions>();
-  const command = configCommand({
-    load: () => readConfig(options().config),
+  redactText = redact;
+  const options = program.opts<GlobalOptions>();
+  return {
+    load: () => readConfig(options.config),
     registry,
     source,
-    json: () => options().json ?? false,
+    json: () => options.json ?? false,
     out: line => {
       out(line);
       exit = EXIT.done;
     },
-  });
-  return command;
+  };
 }
 
-async function build(): Promise<Command> {
+/** The whole program, every command with its help. Nothing of it has run yet. */
+export function build(): Command {
   const program = new Command('bkp')
     .description('backs up, restores and proves the restore of what a platform would lose')
     .version(version())
@@ -153,7 +154,7 @@ async function build(): Promise<Command> {
     streamCommand(run),
     walCommand(run, end),
     doctorCommand(run),
-    await addConfig(program),
+    configCommand(() => configDeps(program)),
     keygenCommand(program),
   ];
   for (const command of commands) program.addCommand(command);
@@ -171,7 +172,7 @@ let forced: number | undefined;
  * @returns the exit code
  */
 export async function main(argv: readonly string[]): Promise<number> {
-  const program = await build();
+  const program = build();
   try {
     await program.parseAsync([...argv]);
   } catch (error) {

@@ -1,7 +1,5 @@
 import { Command } from 'commander';
-import { stringify } from 'yaml';
-import { configJsonSchema, parseConfig, type Registry, type SecretSource } from '../core/config/index.ts';
-import { checkConfig, shownConfig } from '../ops/config.ts';
+import type { Registry, SecretSource } from '../core/config/index.ts';
 
 /** What `bkp config` needs from the program. `load` finds and reads the file that --config and the environment name. */
 export interface ConfigDeps {
@@ -15,31 +13,40 @@ export interface ConfigDeps {
 }
 
 async function check({ load, registry, source, json, out }: ConfigDeps): Promise<void> {
+  const { checkConfig } = await import('../ops/config.ts');
   const { file, text } = await load();
   checkConfig(text, file, registry, source);
   out(json() ? JSON.stringify({ type: 'result', ok: true, file }) : `${file}: ok`);
 }
 
 async function show({ load, registry, json, out }: ConfigDeps): Promise<void> {
+  const { parseConfig } = await import('../core/config/index.ts');
+  const { shownConfig } = await import('../ops/config.ts');
+  const { stringify } = await import('yaml');
   const { file, text } = await load();
   const config = shownConfig(parseConfig(text, file, registry));
   out(json() ? JSON.stringify({ type: 'result', file, config }) : stringify(config, { lineWidth: 0 }).trimEnd());
 }
 
-/** `bkp config check | show | schema`. Faults leave as BkpError('usage'). */
-export function configCommand(deps: ConfigDeps): Command {
+async function schema({ registry, json, out }: ConfigDeps): Promise<void> {
+  const { configJsonSchema } = await import('../core/config/index.ts');
+  out(JSON.stringify(configJsonSchema(registry), null, json() ? 0 : 2));
+}
+
+/** `bkp config check | show | schema`. Faults leave as BkpError('usage'). `deps` is asked for when one of them runs, not before. */
+export function configCommand(deps: () => ConfigDeps | Promise<ConfigDeps>): Command {
   const command = new Command('config').description('check the config, show it whole, or print its JSON Schema');
   command
     .command('check')
     .description('every fault at once, missing variables and files too')
-    .action(() => check(deps));
+    .action(async () => check(await deps()));
   command
     .command('show')
     .description('the whole config with defaults filled in; secrets are not shown')
-    .action(() => show(deps));
+    .action(async () => show(await deps()));
   command
     .command('schema')
     .description('JSON Schema of bkp.yaml, for editors')
-    .action(() => deps.out(JSON.stringify(configJsonSchema(deps.registry), null, deps.json() ? 0 : 2)));
+    .action(async () => schema(await deps()));
   return command;
 }

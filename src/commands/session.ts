@@ -16,9 +16,26 @@ export interface Session {
 /** Runs an action within a session; what it returns is how the process ends. */
 export type Run = (action: (session: Session) => Promise<ExitName>) => Promise<void>;
 
-/** The worst of several ends: a failure beats a partial success, and that beats done. */
+/** From harmless to worst: what a person has to look at first decides how a run over several targets ends. */
+const BY_WEIGHT: readonly ExitName[] = [
+  'done',
+  'partial',
+  'notFound',
+  'unhealthy',
+  'aborted',
+  'conflict',
+  'refused',
+  'usage',
+  'storeUnreachable',
+  'failed',
+  'verifyFailed',
+  'interrupted',
+  'terminated',
+];
+
+/** The worst of several ends, by weight and not by order: damage beats a failure, and that beats a partial success. */
 export const worst = (ends: readonly ExitName[]): ExitName =>
-  ends.find(end => end !== 'done' && end !== 'partial') ?? (ends.includes('partial') ? 'partial' : 'done');
+  ends.reduce((a, b) => (BY_WEIGHT.indexOf(b) > BY_WEIGHT.indexOf(a) ? b : a), 'done' as ExitName);
 
 /** For the end of every help text. */
 export const EXIT_HELP = [

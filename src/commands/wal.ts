@@ -13,14 +13,14 @@ const logOf = (session: Session, name: string) => {
   return { log: target.log, ctx };
 };
 
-async function fetch(session: Session, name: string, file: string, path: string): Promise<void> {
+/** @returns the exit code for PostgreSQL */
+async function fetch(session: Session, name: string, file: string, path: string): Promise<number> {
   const { log, ctx } = logOf(session, name);
   const plain = await log.fetch(ctx, file, process.cwd());
-  if (plain === undefined) process.exitCode = END_OF_WAL;
-  else {
-    await writeFile(path, plain, { mode: 0o600 });
-    process.exitCode = 0;
-  }
+  session.signal.throwIfAborted();
+  if (plain === undefined) return END_OF_WAL;
+  await writeFile(path, plain, { mode: 0o600 });
+  return 0;
 }
 
 /** `bkp wal push` is an archive_command, `bkp wal fetch` a restore_command; both run in the data directory. */
@@ -48,8 +48,7 @@ export const walCommand = (run: Run, end: (code: number, error?: unknown) => voi
     .action((name: string, file: string, path: string) =>
       run(async session => {
         try {
-          await fetch(session, name, file, path);
-          end(process.exitCode === undefined ? STOP : Number(process.exitCode));
+          end(await fetch(session, name, file, path));
         } catch (error) {
           end(STOP, new Error(`WAL ${file} could not be fetched: ${sentence(error)}`, { cause: error }));
         }

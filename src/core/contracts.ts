@@ -97,8 +97,11 @@ export interface PerItem {
 
 /** What a store can do beyond the least, learnt by a probe. */
 export interface Powers {
+  /** Of two writes with `ifAbsent` at the same time one wins. Without it that is only very likely. */
   conditionalPut: boolean;
+  /** Deletion may only hide, and what is hidden goes on billing. */
   versions: boolean;
+  /** Objects can be held by the store itself until a date. */
   locks: boolean;
 }
 
@@ -120,7 +123,8 @@ export interface Store {
   readonly name: string;
   /** Bytes of a block; the same for every object of one backup. */
   readonly blockBytes: number;
-  readonly powers: Powers;
+  /** Asked of the store once, then remembered. */
+  powers(): Promise<Powers>;
   open(key: string, options?: { ifAbsent?: boolean }): Promise<Upload>;
   /** `to` is exclusive. */
   get(key: string, range?: { from: number; to?: number }): Bytes;
@@ -128,6 +132,10 @@ export interface Store {
   /** Every object whose key starts with `prefix`, in key order, complete or throwing. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   remove(keys: readonly string[]): Promise<PerItem[]>;
+  /** Takes away what uploads under `prefix` left that were begun before an instant and never finished; an item per upload. */
+  sweep?(prefix: string, before: Date): Promise<PerItem[]>;
+  /** Old versions and marks of deletion under `prefix`: no listing shows them, and they go on billing. Zero where there are no versions. */
+  hidden?(prefix: string): Promise<{ objects: number; bytes: number }>;
 }
 
 // ---- backups ----------------------------------------------------------------------------------
@@ -207,6 +215,20 @@ export interface Known {
   stores: readonly string[];
 }
 
+/** A manifest as it was read from a store at a time when the listing showed this size and instant (ISO 8601). */
+export interface Remembered {
+  bytes: number;
+  modified: string;
+  raw: string;
+}
+
+/** Manifests never change, so this host may keep what it read. Only ever a short cut: it answers empty rather than failing. */
+export interface ManifestCache {
+  load(base: string, store: string): Promise<ReadonlyMap<string, Remembered>>;
+  /** Replaces what is kept of one target in one store. */
+  save(base: string, store: string, manifests: ReadonlyMap<string, Remembered>): Promise<void>;
+}
+
 /** The keys that this host has. What it lacks is undefined, and is asked for only when used. */
 export interface Keys {
   /** age recipients (`age1…`); empty = backups are not encrypted. */
@@ -233,6 +255,8 @@ export interface TargetContext<C = unknown> {
   /** Fewest stores that must hold a backup or a WAL segment for it to exist. */
   need: number;
   keys: Keys;
+  /** Only for what shows backups; what restores or deletes reads the stores themselves. */
+  cache?: ManifestCache;
   /** Zone of the config, for times without an offset. */
   timezone: string;
   run: Runner;

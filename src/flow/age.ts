@@ -95,7 +95,7 @@ async function unwrap(header: Buffer, identity: string): Promise<Uint8Array> {
 /** The identity of this host is none of those that the backup was sealed for: not damage, and no reason to take another copy. */
 export const wrongKey = (): BkpError =>
   new BkpError('usage', 'the backup was encrypted for another key than keys.identity of this host', {
-    next: 'the manifest lists its recipients; put the matching identity into keys.identity',
+    next: 'put the identity that belongs to one of its recipients into keys.identity',
   });
 
 /** Decrypts an age stream. Throws BkpError('usage') for a wrong key, 'verifyFailed' for damage. */

@@ -6,6 +6,8 @@ import { openBytes } from './stages.ts';
 
 export interface OpenOptions {
   keys: Keys;
+  /** For whom the manifest says that the backup was sealed; named where this host's identity is none of them. */
+  recipients?: readonly string[];
   run: Runner;
   signal: AbortSignal;
   report: Reporter;
@@ -62,6 +64,11 @@ async function* sealedBlocks(ref: PieceRef, stores: readonly Store[], options: O
   }
 }
 
+const named = (error: unknown, recipients: readonly string[] = []): unknown =>
+  error instanceof BkpError && error.exit === 'usage' && recipients.length > 0
+    ? new BkpError('usage', `${error.message}: it was sealed for ${recipients.join(', ')}`, { next: error.next, cause: error })
+    : error;
+
 /**
  * The plain bytes of a piece. Each block comes from the first store that holds it undamaged.
  * @throws BkpError('verifyFailed') naming the damaged object, 'usage' for a wrong key; the last check, of the plain hash, comes at the end
@@ -88,7 +95,7 @@ export async function* openPiece(
   try {
     yield* plain.bytes;
   } catch (error) {
-    throw broken ?? error;
+    throw broken ?? named(error, options.recipients);
   }
   const { bytes, sha256 } = plain.result();
   if (bytes !== ref.bytes || sha256 !== ref.sha256) {

@@ -1,4 +1,5 @@
-import type { Keys, Known, Manifest, PieceRef, Store } from '../core/contracts.ts';
+import pMap from 'p-map';
+import type { Keys, Known, Manifest, ManifestCache, ObjectInfo, PieceRef, Remembered, Store } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { isId } from '../core/id.ts';
 import { joinKey } from '../core/key.ts';
@@ -8,14 +9,24 @@ import { readAll } from '../flow/bytes.ts';
 /** Something in a store that keeps a backup from counting. */
 export interface Problem {
   store: string;
+  /** Absent = the store as a whole did not answer. */
   key?: string;
   error: string;
+}
+
+/** What one store shows under a target's `backups/`. */
+export interface Shown {
+  store: Store;
+  /** Bytes by key of every object of the listing. */
+  sizes: ReadonlyMap<string, number>;
 }
 
 export interface Catalog {
   /** Oldest first, by the start recorded inside the manifest. */
   known: Known[];
   problems: Problem[];
+  /** The stores that answered, each with its listing. */
+  shown: Shown[];
 }
 
 export const backupPrefix = (base: string, id: string): string => joinKey(base, 'backups', id);
@@ -37,51 +48,85 @@ function checkPlace(manifest: Manifest, base: string, id: string, what: string):
   if (stray) throw new BkpError('verifyFailed', `${what} names the object ${stray.key}, which is not its own`);
 }
 
-async function* manifestsIn(
-  store: Store,
-  base: string,
-  keys: Keys,
-): AsyncGenerator<{ id: string; raw: Buffer; manifest: Manifest } | Problem> {
-  for await (const { key } of store.list(`${joinKey(base, 'backups')}/`)) {
-    const id = /\/([^/]+)\/manifest\.json$/.exec(key)?.[1];
-    if (!id || !isId(id) || key !== manifestKey(base, id)) continue;
-    try {
-      const raw = await readAll(store.get(key));
-      const what = `${key} in store ${store.name}`;
-      const manifest = decodeManifest(raw, keys.verify, what);
-      checkPlace(manifest, base, id, what);
-      yield { id, raw, manifest };
-    } catch (error) {
-      if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-      yield { store: store.name, key, error: sentence(error) };
-    }
+type Seen = { id: string; raw: Buffer; manifest: Manifest } | Problem;
+
+/** Manifests read at once from one store. */
+const AT_ONCE = 8;
+
+async function read(store: Store, info: ObjectInfo, remembered: Remembered | undefined): Promise<Buffer> {
+  const fresh = remembered?.bytes !== info.bytes || remembered.modified !== info.modified.toISOString();
+  return fresh ? readAll(store.get(info.key)) : Buffer.from(remembered.raw);
+}
+
+/** One manifest as it lies in a store. Throws only when the store no longer answers. */
+async function look(store: Store, base: string, id: string, keys: Keys, raw: () => Promise<Buffer>): Promise<Seen> {
+  const key = manifestKey(base, id);
+  const what = `${key} in store ${store.name}`;
+  try {
+    const bytes = await raw();
+    const manifest = decodeManifest(bytes, keys.verify, what);
+    checkPlace(manifest, base, id, what);
+    return { id, raw: bytes, manifest };
+  } catch (error) {
+    if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
+    return { store: store.name, key, error: sentence(error) };
   }
+}
+
+const idOf = (base: string, key: string): string | undefined => {
+  const id = /\/([^/]+)\/manifest\.json$/.exec(key)?.[1];
+  return id && isId(id) && key === manifestKey(base, id) ? id : undefined;
+};
+
+async function readStore(store: Store, base: string, keys: Keys, cache?: ManifestCache): Promise<{ seen: Seen[]; shown: Shown }> {
+  const sizes = new Map<string, number>();
+  const manifests: ObjectInfo[] = [];
+  for await (const info of store.list(`${joinKey(base, 'backups')}/`)) {
+    sizes.set(info.key, info.bytes);
+    if (idOf(base, info.key)) manifests.push(info);
+  }
+  const before = (await cache?.load(base, store.name)) ?? new Map<string, Remembered>();
+  const after = new Map<string, Remembered>();
+  const seen = await pMap(
+    manifests,
+    async info => {
+      const each = await look(store, base, idOf(base, info.key)!, keys, () => read(store, info, before.get(info.key)));
+      if ('raw' in each) after.set(info.key, { bytes: info.bytes, modified: info.modified.toISOString(), raw: each.raw.toString('utf8') });
+      return each;
+    },
+    { concurrency: AT_ONCE },
+  );
+  await cache?.save(base, store.name, after);
+  return { seen, shown: { store, sizes } };
 }
 
 /**
  * Every backup of a target that its stores show, each manifest signed by a trusted key and in its place.
  * A store that does not answer, and a manifest that is not trusted, are told in `problems`.
+ * @param cache manifests that were read earlier and whose size and time the listing still shows; signatures are checked all the same
  * @throws BkpError('storeUnreachable') when no store answers
  */
-export async function catalog(stores: readonly Store[], base: string, keys: Keys): Promise<Catalog> {
+export async function catalog(stores: readonly Store[], base: string, keys: Keys, cache?: ManifestCache): Promise<Catalog> {
   const found = new Map<string, { raw: Buffer; manifest: Manifest; stores: string[] }>();
   const problems: Problem[] = [];
-  let silent = 0;
-  for (const store of stores) {
-    try {
-      for await (const seen of manifestsIn(store, base, keys)) {
-        if (!('manifest' in seen)) problems.push(seen);
-        else place(found, store.name, seen, problems);
-      }
-    } catch (error) {
-      silent += 1;
-      problems.push({ store: store.name, error: sentence(error) });
+  const shown: Shown[] = [];
+  const results = await Promise.allSettled(stores.map(store => readStore(store, base, keys, cache)));
+  for (const [n, result] of results.entries()) {
+    const store = stores[n]!;
+    if (result.status === 'rejected') {
+      problems.push({ store: store.name, error: sentence(result.reason) });
+      continue;
+    }
+    shown.push(result.value.shown);
+    for (const seen of result.value.seen) {
+      if ('manifest' in seen) place(found, store.name, seen, problems);
+      else problems.push(seen);
     }
   }
-  if (silent === stores.length)
+  if (shown.length === 0)
     throw new BkpError('storeUnreachable', `no store of ${base} answers: ${problems.map(problem => problem.error).join('; ')}`);
   const known = [...found.values()].map(({ manifest, stores: holding }) => ({ manifest, stores: holding }));
-  return { known: known.sort((a, b) => a.manifest.startedAt.localeCompare(b.manifest.startedAt)), problems };
+  return { known: known.sort((a, b) => a.manifest.startedAt.localeCompare(b.manifest.startedAt)), problems, shown };
 }
 
 function place(
@@ -102,7 +147,14 @@ export const streamed = (manifest: Manifest): PieceRef[] => manifest.pieces.filt
 /** Bytes that a backup takes in one store. */
 export const storedBytes = (manifest: Manifest): number => streamed(manifest).reduce((sum, piece) => sum + piece.stored.bytes, 0);
 
-/** Objects of a backup that a store does not show at their size; empty = whole. */
+/** Objects of a backup that a listing lacks or shows at another size; empty = whole. */
+export const lacking = (manifest: Manifest, sizes: Shown['sizes']): string[] =>
+  streamed(manifest)
+    .flatMap(piece => piece.objects)
+    .filter(object => sizes.get(object.key) !== object.bytes)
+    .map(object => object.key);
+
+/** Objects of a backup that a store, asked now for each, does not show at their size; empty = whole. */
 export async function missingObjects(manifest: Manifest, store: Store): Promise<string[]> {
   const missing: string[] = [];
   for (const object of streamed(manifest).flatMap(piece => piece.objects)) {

@@ -18,8 +18,9 @@ export async function restoreTarget(target: Target, ctx: TargetContext, request:
       next: [`bkp list ${ctx.kind} ${ctx.name}`, ...problems.map(({ store, error }) => `store ${store} has a problem: ${error}`)],
     });
   }
-  const lineOf = (piece: PieceRef): readonly string[] =>
-    known.find(({ manifest }) => manifest.pieces.some(p => p === piece))?.manifest.line ?? [];
-  const read = (piece: PieceRef, from: readonly Store[]) => openPiece(piece, lineOf(piece), from, ctx);
+  const read = (piece: PieceRef, from: readonly Store[]) => {
+    const of = known.find(({ manifest }) => manifest.pieces.some(each => each === piece));
+    return openPiece(piece, of?.manifest.line ?? [], from, { ...ctx, recipients: of?.manifest.recipients ?? [] });
+  };
   return target.restore(ctx, request, known, read);
 }

@@ -92,7 +92,7 @@ export function frail(store: Store): { store: Store; broken: Set<string> } {
   const made: Store = {
     name: store.name,
     blockBytes: store.blockBytes,
-    powers: store.powers,
+    powers: () => store.powers(),
     open: async (key, options) => {
       fail('open');
       if (key.endsWith('manifest.json')) fail('manifest');

@@ -72,11 +72,18 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
   it.each([
     ['--target-name', () => ['--target-name', 'before the accident']],
     ['--target-lsn', () => ['--target-lsn', before.lsn]],
+    ['--target-xid', () => ['--target-xid', before.xid]],
     ['one store alone', () => ['--target-time', before.time, '--from', 'offsite']],
   ])('reaches the same rows by %s', async (_, args) => {
     const { copy } = await restored(args());
     expect(await copy.sql('select count(*) from orders')).toBe(before.count);
     await copy.destroy();
+  });
+
+  it('a name or a transaction that no WAL has is not found, and the base is named', async () => {
+    const run = await runBkp(['restore', 'postgres', '--to', aPlace(), '--yes', '--target-name', 'never made'], at.run);
+    expect(run.code).toBe(6);
+    expect(run.stderr).toMatch(/recovery_target_name = never made is not in the WAL from backup \d{8}T/);
   });
 
   it('reaches the end of everything archived by --latest, and the end of the backup by --from-backup', async () => {

@@ -59,7 +59,7 @@ describe('bkp config', () => {
       json: () => json,
       out: (line: string) => void lines.push(line),
     };
-    await configCommand(deps).parseAsync(args, { from: 'user' });
+    await configCommand(() => deps).parseAsync(args, { from: 'user' });
     return lines.join('\n');
   }
 

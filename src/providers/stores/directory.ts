@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import type { Bytes, ObjectInfo, PerItem, Store, Upload } from '../../core/contracts.ts';
+import type { Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
 
@@ -21,15 +21,20 @@ const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoExc
 
 const isGone = (error: unknown): boolean => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
 
+const isTemp = (key: string): boolean => basename(key).startsWith(TEMP);
+
 class DirectoryStore implements Store {
   readonly name: string;
   readonly blockBytes = BLOCK;
-  readonly powers = { conditionalPut: true, versions: false, locks: false };
   readonly #root: string;
 
   constructor(name: string, root: string) {
     this.name = name;
     this.#root = root;
+  }
+
+  async powers(): Promise<Powers> {
+    return { conditionalPut: true, versions: false, locks: false };
   }
 
   async open(key: string, options: { ifAbsent?: boolean } = {}): Promise<Upload> {
@@ -81,15 +86,23 @@ class DirectoryStore implements Store {
 
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
     await this.#reach();
-    const cut = prefix.lastIndexOf('/');
-    const start = cut < 0 ? this.#root : join(this.#root, checkKey(prefix.slice(0, cut)));
-    yield* this.#walk(start, prefix);
+    for await (const info of this.#walk(this.#start(prefix), prefix)) if (!isTemp(info.key)) yield info;
   }
 
   async remove(keys: readonly string[]): Promise<PerItem[]> {
     await this.#reach();
     const results: PerItem[] = [];
     for (const key of keys) results.push(await this.#remove(key));
+    return results;
+  }
+
+  /** A killed upload leaves its temporary file. A file that is still written to has a young `modified`. */
+  async sweep(prefix: string, before: Date): Promise<PerItem[]> {
+    await this.#reach();
+    const stale: string[] = [];
+    for await (const { key, modified } of this.#walk(this.#start(prefix), prefix)) if (isTemp(key) && modified < before) stale.push(key);
+    const results: PerItem[] = [];
+    for (const key of stale) results.push(await this.#remove(key, join(this.#root, key)));
     return results;
   }
 
@@ -151,12 +164,19 @@ class DirectoryStore implements Store {
     throw new BkpError('notFound', `store ${this.name} has no object ${key}`, { cause: error });
   }
 
+  /** The deepest directory that can hold keys of a prefix. */
+  #start(prefix: string): string {
+    const cut = prefix.lastIndexOf('/');
+    return cut < 0 ? this.#root : join(this.#root, checkKey(prefix.slice(0, cut)));
+  }
+
+  /** Every file, temporary ones too. */
   async *#walk(dir: string, prefix: string): AsyncGenerator<ObjectInfo> {
     for (const entry of await this.#entries(dir)) {
       const path = join(dir, entry.name);
       const key = relative(this.#root, path);
       if (entry.isDirectory() && (key.startsWith(prefix) || prefix.startsWith(`${key}/`))) yield* this.#walk(path, prefix);
-      if (!entry.isFile() || !key.startsWith(prefix) || entry.name.startsWith(TEMP)) continue;
+      if (!entry.isFile() || !key.startsWith(prefix)) continue;
       const seen = await stat(path).catch(error => (isGone(error) ? undefined : Promise.reject(this.#unreachable(error, key))));
       if (seen) yield { key, bytes: seen.size, modified: seen.mtime };
     }
@@ -173,11 +193,12 @@ class DirectoryStore implements Store {
     }
   }
 
-  async #remove(key: string): Promise<PerItem> {
+  async #remove(key: string, file?: string): Promise<PerItem> {
     try {
-      await this.#inside(this.#path(key), key);
-      await rm(this.#path(key), { force: true });
-      await this.#prune(dirname(this.#path(key)));
+      const path = file ?? this.#path(key);
+      await this.#inside(path, key);
+      await rm(path, { force: true });
+      await this.#prune(dirname(path));
       return { key, ok: true };
     } catch (error) {
       if (isGone(error)) return { key, ok: true };

@@ -23,7 +23,8 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => {});
 for await (const line of createInterface({ input: process.stdin })) {
   const [what, ...rest] = line.split(' ');
   const value = rest.join(' ');
-  if (what === '+pid') pids.add(Number(value));
+  // A start that failed has no pid of its own, and -1 would mean everybody.
+  if (what === '+pid' && Number(value) > 0) pids.add(Number(value));
   if (what === '-pid') pids.delete(Number(value));
   if (what === '+dir') dirs.add(value);
   if (what === '-dir') dirs.delete(value);

@@ -1,19 +1,49 @@
 import { killAllBkp } from './bkp.ts';
 import { destroyAll } from './postgres.ts';
+import { stopAllS3 } from './s3.ts';
 import { removeAllTemp } from './temp.ts';
 
 export { type Account, serverAccount } from './account.ts';
+export { type B2, startB2 } from './b2.ts';
 export { type BkpOptions, bkpCommand, runBkp, startBkp, stopBkp } from './bkp.ts';
 export { childrenOf, type Ended, isAlive, type Running, run, start } from './child.ts';
 export { type ConfigParts, makeConfig, makeKeys, type WrittenConfig } from './config.ts';
+export {
+  type Act,
+  accessDenied,
+  afterwards,
+  answer,
+  cutAfter,
+  delay,
+  drop,
+  errorIn200,
+  type Fault,
+  type FaultyS3,
+  isListing,
+  type ListingFault,
+  listing,
+  rewrite,
+  slowDown,
+  stall,
+  stallAfter,
+  startFaulty,
+  throttle,
+  tooLargeHtml,
+  tooSkewed,
+} from './faulty.ts';
 export { binDir, node24, type PostgresVersion, root } from './places.ts';
 export { Postgres, type PostgresOptions, type StopMode, startPostgres } from './postgres.ts';
+export { type Entry, errorXml, type Seen } from './proxy.ts';
+export { startRgw } from './rgw.ts';
+export { type BucketOptions, type S3Server, s3Client, stopAllS3 } from './s3.ts';
 export { removeTemp, tempDir } from './temp.ts';
+export { startVersity } from './versity.ts';
 export { freePort, pause, waitFor } from './wait.ts';
 
 /** Ends every bkp and every server that this process started and removes every temporary directory: for `afterAll`. */
 export async function cleanUp(): Promise<void> {
   await killAllBkp();
   await destroyAll();
+  await stopAllS3();
   removeAllTemp();
 }

@@ -35,9 +35,9 @@ async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalOb
   }
 }
 
-/** All archived files of one lineage in one store. */
-export const walObjects = (store: Store, base: string, lineage: string): AsyncGenerator<WalObject> =>
-  objectsUnder(store, `${base}/wal/${lineage}/`);
+/** Archived files of one lineage in one store: all, or those whose name begins with `names` (a timeline's eight digits, or more). */
+export const walObjects = (store: Store, base: string, lineage: string, names = ''): AsyncGenerator<WalObject> =>
+  objectsUnder(store, names === '' ? `${base}/wal/${lineage}/` : `${dirOf(base, lineage, names)}${names}`);
 
 const find = async (store: Store, base: string, lineage: string, name: string): Promise<WalObject | undefined> => {
   for await (const object of objectsUnder(store, `${dirOf(base, lineage, name)}${name}-`)) if (object.name === name) return object;
@@ -102,12 +102,12 @@ export interface Holdings {
   unreachable: { store: string; reason: string }[];
 }
 
-/** Lists a lineage in every given store. Stores that do not answer are told in `unreachable`. */
-export async function holdings(stores: readonly Store[], base: string, lineage: string): Promise<Holdings> {
+/** Lists a lineage, or the files of it whose name begins with `names`, in every given store. Stores that do not answer are told in `unreachable`. */
+export async function holdings(stores: readonly Store[], base: string, lineage: string, names = ''): Promise<Holdings> {
   const result: Holdings = { copies: new Map(), unreachable: [] };
   for (const store of stores) {
     try {
-      for await (const object of walObjects(store, base, lineage)) {
+      for await (const object of walObjects(store, base, lineage, names)) {
         result.copies.set(object.name, [...(result.copies.get(object.name) ?? []), object]);
       }
     } catch (error) {
@@ -117,14 +117,16 @@ export async function holdings(stores: readonly Store[], base: string, lineage: 
   return result;
 }
 
-/** Reads a file from the first store whose copy is whole; each damaged copy is a warning. Throws the last reason when none is. */
+/**
+ * Reads a file from the first store whose copy is whole; each damaged copy is a warning. Damage in age's header looks like a wrong key,
+ * so that is believed only when every copy says so. Throws the last reason when no copy is whole.
+ */
 export async function readFirstWhole(ctx: TargetContext, lineage: string, copies: readonly WalObject[]): Promise<Buffer> {
   let last: unknown = new BkpError('notFound', `lineage ${lineage}: no store holds the file`);
   for (const copy of copies) {
     try {
       return await readWal(ctx, lineage, copy);
     } catch (error) {
-      if (error instanceof BkpError && error.exit === 'usage') throw error;
       last = error;
       if (copies.length > 1) ctx.report.emit({ type: 'warning', text: sentence(error) });
     }

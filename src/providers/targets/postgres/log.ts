@@ -75,18 +75,22 @@ export async function fetch(ctx: Context, name: string, dataDir: string): Promis
   const own = [...(await knownLineages(ctx)).values()].filter(l => l.systemIdentifier === systemIdentifier && l.nonce === nonce);
   const lineage = own.sort((a, b) => Number(b.lineage.split('-')[1]) - Number(a.lineage.split('-')[1]))[0]?.lineage;
   if (!lineage) throw new BkpError('notFound', `postgres/${ctx.name}: no store has WAL of the cluster ${systemIdentifier}`);
-  const held = await holdings(walStores(ctx), ctx.base, lineage);
-  const copies = held.copies.get(name);
+  const copies = (await holdings(walStores(ctx), ctx.base, lineage, name)).copies.get(name);
   if (copies) return readFirstWhole(ctx, lineage, copies);
-  if (held.unreachable.length > 0) {
+  await refuseHole(ctx, lineage, name);
+  return undefined;
+}
+
+/** A file may be called absent only when every store answered and none has a later segment of its timeline. */
+async function refuseHole(ctx: Context, lineage: string, name: string): Promise<void> {
+  const { copies, unreachable } = await holdings(walStores(ctx), ctx.base, lineage, name.slice(0, 8));
+  if (copies.has(name)) throw new BkpError('conflict', `WAL ${name} was stored just now`, { next: 'ask for it again' });
+  if (unreachable.length > 0) {
     throw new BkpError(
       'storeUnreachable',
-      `${name} is in no store that answers, and ${held.unreachable.map(u => `${u.store} does not: ${u.reason}`).join('; ')}`,
+      `${name} is in no store that answers, and ${unreachable.map(u => `${u.store} does not: ${u.reason}`).join('; ')}`,
     );
   }
-  const later = [...held.copies.keys()].find(
-    other => /^[0-9A-F]{24}$/.test(other) && /^[0-9A-F]{24}/.test(name) && other.slice(0, 8) === name.slice(0, 8) && other > name,
-  );
+  const later = /^[0-9A-F]{24}/.test(name) && [...copies.keys()].find(other => /^[0-9A-F]{24}$/.test(other) && other > name);
   if (later) throw new BkpError('verifyFailed', `WAL ${name} is missing in every store although ${later} is there: there is a hole`);
-  return undefined;
 }

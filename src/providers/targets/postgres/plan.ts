@@ -18,6 +18,8 @@ export interface RestorePlan {
   target: Readonly<Record<string, string>>;
   /** Newest commit within reach; looked up only when a time was asked for. */
   last?: Commit;
+  /** Ids of the bases before the chosen one, newest first, three at most. */
+  older: readonly string[];
 }
 
 const baseOf = ({ manifest }: Known): Base[] =>
@@ -132,7 +134,18 @@ export async function planRestore(ctx: Context, request: RestoreRequest, known: 
     target['recovery_target'] === 'immediate'
       ? { ...reachOf(base, { segments: new Set(), histories: new Map() }, ownPath) }
       : reachOf(base, archive);
-  const plan: RestorePlan = { known: chosen, lineage, reach, held, target };
+  const older = known.filter(({ manifest }) => manifest.wal && manifest.recoveryPointAt < chosen.manifest.recoveryPointAt);
+  const plan: RestorePlan = {
+    known: chosen,
+    lineage,
+    reach,
+    held,
+    target,
+    older: older
+      .slice(-3)
+      .reverse()
+      .map(({ manifest }) => manifest.id),
+  };
   if (want.time) plan.last = await lastCommit(ctx, plan);
   refuseBehind(ctx, want, plan);
   return plan;

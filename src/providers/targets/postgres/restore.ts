@@ -53,8 +53,10 @@ function told(ctx: Context, request: RestoreRequest, plan: RestorePlan, aside: b
 /** Every object of the base has to be there at its size, in one store or another, before the target is touched. */
 async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
   for (const object of pieceOf(plan.known).objects) {
-    const seen = await Promise.all(ctx.stores.map(store => store.stat(object.key).catch(() => undefined)));
-    if (seen.some(info => info?.bytes === object.bytes)) continue;
+    const seen = await Promise.allSettled(ctx.stores.map(store => store.stat(object.key)));
+    if (seen.some(result => result.status === 'fulfilled' && result.value?.bytes === object.bytes)) continue;
+    const silent = seen.find(result => result.status === 'rejected');
+    if (silent) throw silent.reason;
     throw new BkpError(
       'verifyFailed',
       `backup ${plan.known.manifest.id} cannot be restored: object ${object.key} is in no store at its size of ${object.bytes} bytes`,
@@ -87,13 +89,20 @@ async function* watched(source: Bytes): Bytes {
   if (!scan.ended) throw new BkpError('verifyFailed', 'the base backup is cut short: its end mark is missing');
 }
 
+/** tar may end before the last bytes have passed, and the proof of the hash comes with the last: the rest is read after it. */
 async function extract(ctx: Context, place: Private, bytes: Bytes): Promise<void> {
+  const source = watched(bytes)[Symbol.asyncIterator]();
   const { out, done } = ctx.run.pipeline(
     [{ file: 'tar', args: ['-x', '-p', '-f', '-', '-C', place.dataDir], cwd: place.dataDir, ...(place.owner ?? {}) }],
-    { input: watched(bytes), signal: ctx.signal },
+    { input: { [Symbol.asyncIterator]: () => ({ next: () => source.next() }) }, signal: ctx.signal },
   );
   out.resume();
-  await done;
+  try {
+    await done;
+    while (!(await source.next()).done);
+  } finally {
+    await source.return?.();
+  }
 }
 
 /** The exact server path has to hold a whole cluster of the right identity before anything is started on it. */
@@ -151,12 +160,26 @@ async function recover(ctx: Context, place: Private, plan: RestorePlan): Promise
     child.kill('SIGQUIT');
     await child.ended.catch(() => {});
     ctx.signal.throwIfAborted();
-    throw feeder.trouble ?? error;
+    throw feeder.trouble ?? unreached(error, log, plan);
   } finally {
     ctx.signal.removeEventListener('abort', stop);
     await feeder.close();
   }
   return { log, ...(await forkOf(place, log)) };
+}
+
+/** A transaction or a name can lie before the base, where no replay on top of it gets: that is said, with the bases to try. */
+function unreached(error: unknown, log: readonly string[], plan: RestorePlan): unknown {
+  const [setting, value] = Object.entries(plan.target)[0] ?? [];
+  if (!setting || !log.some(line => /recovery ended before configured recovery target was reached/.test(line))) return error;
+  return new BkpError(
+    'notFound',
+    `${setting} = ${value} is not in the WAL from backup ${plan.known.manifest.id} to ${formatLsn(plan.reach.end)}`,
+    {
+      next: [...plan.older.map(id => `--from-backup ${id}   # an older base`), 'bkp list postgres shows all'],
+      cause: error,
+    },
+  );
 }
 
 /** Blanks what the cluster's own files may still set. The one that counts comes last: PostgreSQL refuses any assignment after it, even of ''. */
@@ -317,7 +340,7 @@ async function bringBack(
 const served = (place: Private): string[] => [
   `psql -h ${place.dir} -p 5432 -U ${place.superuser} postgres`,
   `pg_dump -h ${place.dir} -p 5432 -U ${place.superuser} -t TABLE DATABASE | psql …`,
-  `${place.tools.path('pg_ctl')} -D ${place.dataDir} stop   # when you are done`,
+  `${place.tools.path('pg_ctl')} -D ${place.dataDir} stop   # when you are done; then: rm -r ${place.dir}`,
 ];
 
 const started = (place: Private): string[] => [

@@ -1,0 +1,68 @@
+import type { Agent } from 'node:http';
+import type * as Sdk from '@aws-sdk/client-s3';
+import { BkpError } from '../../../core/errors.ts';
+import type { Settings } from './settings.ts';
+
+/** Time to make a connection: milliseconds. */
+const CONNECT = 10_000;
+
+/** The SDK and two clients over the same connections. */
+export interface Clients {
+  sdk: typeof Sdk;
+  /** Gives up a connection on which nothing moves. */
+  quick: Sdk.S3Client;
+  /** Leaves that to the caller: for bodies that are read as fast as their reader can, and for answers that take their time. */
+  patient: Sdk.S3Client;
+}
+
+/** Node's agents speak to proxies from these versions on. */
+function hasProxyAgents(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 24 || (major === 24 && minor >= 5) || (major === 22 && minor >= 21);
+}
+
+function proxyOf(name: string, { proxy }: Settings): { proxyEnv?: Record<string, string> } {
+  if (proxy === undefined) return {};
+  if (!hasProxyAgents(process.versions.node)) {
+    throw new BkpError('usage', `store ${name} has a proxy, and Node ${process.versions.node} cannot use one`, {
+      next: 'Node 22.21, 24.5 and later can',
+    });
+  }
+  return { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } };
+}
+
+async function agentOf(name: string, settings: Settings): Promise<Agent> {
+  const options = { keepAlive: true, maxSockets: settings.connections, ...proxyOf(name, settings) };
+  if (settings.endpoint.startsWith('http:')) return new (await import('node:http')).Agent(options);
+  const { Agent: HttpsAgent } = await import('node:https');
+  return new HttpsAgent({ ...options, ...(settings.ca === undefined ? {} : { ca: settings.ca }) });
+}
+
+/**
+ * Loads the SDK and makes the clients; nothing is sent yet. One try per request, since our own loop knows more; no checksum that a
+ * service did not ask for; the clock is not guessed from answers, so that a wrong one is noticed.
+ * @throws BkpError('usage') when a proxy is asked of a Node that cannot
+ */
+export async function makeClients(name: string, settings: Settings): Promise<Clients> {
+  const [sdk, { NodeHttpHandler }, agent] = await Promise.all([
+    import('@aws-sdk/client-s3'),
+    import('@smithy/node-http-handler'),
+    agentOf(name, settings),
+  ]);
+  const client = (socketTimeout: number) =>
+    new sdk.S3Client({
+      endpoint: settings.endpoint,
+      region: settings.region,
+      credentials: { accessKeyId: settings.accessKey, secretAccessKey: settings.secretKey },
+      forcePathStyle: settings.pathStyle,
+      maxAttempts: 1,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      expectContinueHeader: false,
+      disableClockSkewCorrection: true,
+      useDualstackEndpoint: false,
+      useFipsEndpoint: false,
+      requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent as never, connectionTimeout: CONNECT, socketTimeout }),
+    });
+  return { sdk, quick: client(settings.idleTimeout), patient: client(0) };
+}

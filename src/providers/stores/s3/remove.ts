@@ -1,0 +1,83 @@
+import type { PerItem } from '../../../core/contracts.ts';
+import { checkKey } from '../../../core/key.ts';
+import type { Caller } from './caller.ts';
+import { StoreFault } from './errors.ts';
+import { isAbsent, isBucketGone } from './look.ts';
+import { type Version, versions } from './pages.ts';
+
+const DELETE = 'DeleteObject';
+
+/** Whether a store refused this one key, and answers for others. */
+const isOfKey = (error: unknown): error is StoreFault =>
+  error instanceof StoreFault && /^(AccessDenied|Invalid(Argument|Request)|MethodNotAllowed|ObjectLocked)$/.test(error.fault.code ?? '');
+
+/** Removes one version, or what the name stands for when there is none. What is gone already is fine. Throws StoreFault. */
+export async function removeVersion(caller: Caller, key: string, version?: string): Promise<void> {
+  const where = { Bucket: caller.settings.bucket, Key: key, ...(version === undefined ? {} : { VersionId: version }) };
+  await caller
+    .call(DELETE, sdk => new sdk.DeleteObjectCommand(where), { key })
+    .catch(error => {
+      if (!isAbsent(error) || isBucketGone(error)) throw error;
+    });
+}
+
+async function versionsOf(caller: Caller, key: string): Promise<Version[]> {
+  const found: Version[] = [];
+  try {
+    for await (const version of versions(caller, key)) if (version.key === key) found.push(version);
+    return found;
+  } catch (error) {
+    if (error instanceof StoreFault && error.fault.status === 501) return [{ key, id: 'null', bytes: 0, marker: false, latest: true }];
+    throw error;
+  }
+}
+
+/** Until when a store holds a version, in words; undefined when it does not, or does not say. */
+async function holdOf(caller: Caller, key: string, version: string | undefined): Promise<string | undefined> {
+  const where = { Bucket: caller.settings.bucket, Key: key, ...(version === undefined ? {} : { VersionId: version }) };
+  const head = await caller.call('HeadObject', sdk => new sdk.HeadObjectCommand(where), { key }).catch(() => undefined);
+  if (head?.ObjectLockLegalHoldStatus === 'ON') return 'held by a legal hold';
+  return head?.ObjectLockRetainUntilDate && `held by object lock until ${head.ObjectLockRetainUntilDate.toISOString()}`;
+}
+
+/** @returns why this version stays; throws StoreFault when that is not a matter of this key */
+async function refusal(caller: Caller, key: string, version: string | undefined, error: unknown): Promise<Omit<PerItem, 'ok'>> {
+  if (!isOfKey(error)) throw error;
+  const hold = error.fault.status === 403 ? await holdOf(caller, key, version) : undefined;
+  const locked = hold !== undefined || /lock|retention|legal hold|WORM/i.test(`${error.fault.code} ${error.fault.message}`);
+  return { key, ...(locked ? { locked } : {}), reason: hold ?? error.message };
+}
+
+async function tryVersion(caller: Caller, key: string, version?: string): Promise<PerItem> {
+  try {
+    await removeVersion(caller, key, version);
+    return { key, ok: true };
+  } catch (error) {
+    return { ...(await refusal(caller, key, version, error)), ok: false };
+  }
+}
+
+/** Marks of deletion go last, and only when nothing is left below them: else what was hidden would come back. */
+async function removeAll(caller: Caller, key: string): Promise<PerItem> {
+  const found = await versionsOf(caller, key);
+  for (const marker of [false, true]) {
+    for (const version of found.filter(each => each.marker === marker)) {
+      const item = await tryVersion(caller, key, version.id);
+      if (!item.ok) return item;
+    }
+  }
+  return { key, ok: true };
+}
+
+/**
+ * Removes one object, as the settings say where the bucket keeps versions.
+ * @throws StoreFault only when the store does not answer, or answers nobody
+ */
+export async function removeKey(caller: Caller, key: string): Promise<PerItem> {
+  try {
+    checkKey(key);
+  } catch (error) {
+    return { key, ok: false, reason: (error as Error).message };
+  }
+  return caller.settings.versions === 'delete' ? removeAll(caller, key) : tryVersion(caller, key);
+}

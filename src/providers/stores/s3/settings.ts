@@ -1,0 +1,78 @@
+import { parseDuration } from '../../../core/duration.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { type B2Config, BAD_ENDPOINT, BAD_PROXY, type HetznerConfig, isEndpoint, isProxy, type S3Config } from './config.ts';
+
+/** One bucket of one service, all secrets resolved. Times are milliseconds. */
+export interface Settings {
+  endpoint: string;
+  region: string;
+  bucket: string;
+  accessKey: string;
+  secretKey: string;
+  pathStyle: boolean;
+  ca?: string;
+  proxy?: string;
+  connections: number;
+  idleTimeout: number;
+  timeout: number;
+  retries: number;
+  /** What removing does where the bucket keeps versions. */
+  versions: 'delete' | 'hide';
+  /** Whether the service may be sent If-None-Match at all. */
+  conditional: boolean;
+}
+
+type Common = Pick<S3Config, 'bucket' | 'accessKey' | 'secretKey' | 'connections' | 'retries' | 'versions' | 'idleTimeout' | 'timeout'> & {
+  ca?: string | undefined;
+  proxy?: string | undefined;
+};
+
+const common = ({ bucket, accessKey, secretKey, connections, retries, versions, idleTimeout, timeout, ca, proxy }: Common) => ({
+  bucket,
+  accessKey,
+  secretKey,
+  connections,
+  retries,
+  versions,
+  idleTimeout: parseDuration(idleTimeout),
+  timeout: parseDuration(timeout),
+  ...(ca === undefined ? {} : { ca }),
+  ...(proxy === undefined ? {} : { proxy }),
+});
+
+/** Values that came out of `${…}` were not seen by the schema. The proxy is not named: it may carry a password. */
+function checked(name: string, settings: Settings): Settings {
+  if (!isEndpoint(settings.endpoint)) throw new BkpError('usage', `store ${name}: endpoint: "${settings.endpoint}" ${BAD_ENDPOINT}`);
+  if (settings.proxy !== undefined && !isProxy(settings.proxy)) throw new BkpError('usage', `store ${name}: proxy: it ${BAD_PROXY}`);
+  return settings;
+}
+
+/** Settings of a store of `type: s3`. Throws BkpError('usage') when a resolved value is no address. */
+export const s3Settings = (name: string, config: S3Config): Settings =>
+  checked(name, {
+    ...common(config),
+    endpoint: config.endpoint,
+    region: config.region,
+    pathStyle: config.pathStyle,
+    conditional: true,
+  });
+
+/** Settings of a store of `type: hetzner`. Throws BkpError('usage') as `s3Settings` does. */
+export const hetznerSettings = (name: string, config: HetznerConfig): Settings =>
+  checked(name, {
+    ...common(config),
+    endpoint: config.endpoint ?? `https://${config.region}.your-objectstorage.com`,
+    region: config.region,
+    pathStyle: true,
+    conditional: true,
+  });
+
+/** Settings of a store of `type: b2`. Throws BkpError('usage') as `s3Settings` does. */
+export const b2Settings = (name: string, config: B2Config): Settings =>
+  checked(name, {
+    ...common(config),
+    endpoint: config.endpoint ?? `https://s3.${config.region}.backblazeb2.com`,
+    region: config.region,
+    pathStyle: true,
+    conditional: false,
+  });

@@ -1,0 +1,133 @@
+import pMap from 'p-map';
+import type { Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { checkKey } from '../../../core/key.ts';
+import type { StoreHost } from '../host.ts';
+import { Caller } from './caller.ts';
+import { isAbsent, isBucketGone, look } from './look.ts';
+import { objects, uploads, versions } from './pages.ts';
+import { probe } from './powers.ts';
+import { type Range, readObject } from './read.ts';
+import { removeKey } from './remove.ts';
+import type { Settings } from './settings.ts';
+import { BLOCK, S3Upload } from './upload.ts';
+
+/** One bucket of a service that speaks S3. Nothing is loaded or sent before the first call. */
+export class S3Store implements Store {
+  readonly name: string;
+  readonly blockBytes = BLOCK;
+  readonly #caller: Caller;
+  #powers: Promise<Powers> | undefined;
+  #bucket: Promise<void> | undefined;
+
+  constructor(name: string, settings: Settings, host: StoreHost) {
+    this.name = name;
+    this.#caller = new Caller(name, settings, host);
+  }
+
+  powers(): Promise<Powers> {
+    this.#powers ??= this.#probe().catch(error => {
+      this.#powers = undefined;
+      throw error;
+    });
+    return this.#powers;
+  }
+
+  async open(key: string, options: { ifAbsent?: boolean } = {}): Promise<Upload> {
+    return new S3Upload(this.#caller, checkKey(key), options.ifAbsent ?? false);
+  }
+
+  async *get(key: string, range: Range = { from: 0 }): Bytes {
+    checkKey(key);
+    if (range.to !== undefined && range.to <= range.from) await this.#mustBe(key);
+    else yield* this.#reading(key, range);
+  }
+
+  async stat(key: string): Promise<ObjectInfo | undefined> {
+    const seen = await look(this.#caller, checkKey(key));
+    if (!seen) await this.#bucketIsThere();
+    return seen?.info;
+  }
+
+  /** The order is the store's: S3 lists by key, and nothing here relies on it. */
+  async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+    for await (const { Key, Size = 0, LastModified } of objects(this.#caller, prefix)) {
+      if (!Key || !LastModified) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', { key: `${prefix}*` });
+      if (Key.startsWith(prefix) && !isFolder(Key, Size)) yield { key: Key, bytes: Size, modified: LastModified };
+    }
+  }
+
+  remove(keys: readonly string[]): Promise<PerItem[]> {
+    return pMap(keys, key => removeKey(this.#caller, key), { concurrency: this.#caller.settings.connections });
+  }
+
+  async sweep(prefix: string, before: Date): Promise<PerItem[]> {
+    const stale: { Key: string; UploadId: string }[] = [];
+    for await (const { Key, UploadId, Initiated } of uploads(this.#caller, prefix))
+      if (Key?.startsWith(prefix) && UploadId && Initiated && Initiated < before) stale.push({ Key, UploadId });
+    return pMap(stale, upload => this.#giveUp(upload), { concurrency: this.#caller.settings.connections });
+  }
+
+  async hidden(prefix: string): Promise<{ objects: number; bytes: number }> {
+    const sum = { objects: 0, bytes: 0 };
+    for await (const { key, bytes, marker, latest } of versions(this.#caller, prefix)) {
+      if (!key.startsWith(prefix) || (latest && !marker)) continue;
+      sum.objects += 1;
+      sum.bytes += bytes;
+    }
+    return sum;
+  }
+
+  async *#reading(key: string, range: Range): Bytes {
+    try {
+      yield* readObject(this.#caller, key, range);
+    } catch (error) {
+      throw isAbsent(error) && !isBucketGone(error) ? this.#absent(key, error) : error;
+    }
+  }
+
+  async #mustBe(key: string): Promise<void> {
+    if (!(await this.stat(key))) throw this.#absent(key);
+  }
+
+  #absent(key: string, cause?: unknown): BkpError {
+    return new BkpError('notFound', `store ${this.name} has no object ${key}`, { cause });
+  }
+
+  /** HEAD says 404 for a key and for a bucket alike; only a listing tells which. Asked once. Throws StoreFault. */
+  #bucketIsThere(): Promise<void> {
+    this.#bucket ??= this.#askForBucket().catch(error => {
+      this.#bucket = undefined;
+      throw error;
+    });
+    return this.#bucket;
+  }
+
+  async #askForBucket(): Promise<void> {
+    const { bucket } = this.#caller.settings;
+    const { prefix } = this.#caller.host;
+    await this.#caller.call(
+      'ListObjectsV2',
+      sdk => new sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1, ...(prefix === '' ? {} : { Prefix: `${prefix}/` }) }),
+    );
+  }
+
+  #probe(): Promise<Powers> {
+    const { prefix, random } = this.#caller.host;
+    return probe(this.#caller, `${prefix === '' ? '' : `${prefix}/`}probes/${random(16).toString('hex')}`);
+  }
+
+  async #giveUp({ Key, UploadId }: { Key: string; UploadId: string }): Promise<PerItem> {
+    const { bucket: Bucket } = this.#caller.settings;
+    try {
+      await this.#caller.call('AbortMultipartUpload', sdk => new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId }), { key: Key });
+      return { key: Key, ok: true };
+    } catch (error) {
+      if (isAbsent(error)) return { key: Key, ok: true };
+      return { key: Key, ok: false, reason: (error as Error).message };
+    }
+  }
+}
+
+/** What consoles and mounts put into a bucket so that it shows a folder. */
+const isFolder = (key: string, bytes: number): boolean => bytes === 0 && key.endsWith('/');

@@ -1,0 +1,55 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ManifestCache, Remembered } from '../core/contracts.ts';
+
+/** `$XDG_CACHE_HOME/bkp`, else `~/.cache/bkp`; undefined where neither is known. */
+export function cacheDir(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const home = env['XDG_CACHE_HOME'] || (env['HOME'] ? join(env['HOME'], '.cache') : undefined);
+  return home ? join(home, 'bkp') : undefined;
+}
+
+const isRemembered = (value: unknown): value is Remembered & { key: string } => {
+  const entry = value as Record<string, unknown> | null;
+  return ['key', 'modified', 'raw'].every(field => typeof entry?.[field] === 'string') && typeof entry?.['bytes'] === 'number';
+};
+
+function parse(text: string): Map<string, Remembered> {
+  const entries: unknown = JSON.parse(text);
+  const found = Array.isArray(entries) ? entries.filter(isRemembered) : [];
+  return new Map(found.map(({ key, ...remembered }) => [key, remembered]));
+}
+
+const same = (a: ReadonlyMap<string, Remembered>, b: ReadonlyMap<string, Remembered>): boolean =>
+  a.size === b.size && [...b].every(([key, { bytes, modified }]) => a.get(key)?.bytes === bytes && a.get(key)?.modified === modified);
+
+/** One file per target and store in `dir`. A directory that cannot be read or written means no short cut, and no error. */
+export function manifestCache(dir: string): ManifestCache {
+  const fileOf = (base: string, store: string): string =>
+    join(dir, `${createHash('sha256').update(`${base}\n${store}`).digest('hex').slice(0, 32)}.json`);
+  const load = async (base: string, store: string): Promise<Map<string, Remembered>> => {
+    try {
+      return parse(await readFile(fileOf(base, store), 'utf8'));
+    } catch {
+      return new Map();
+    }
+  };
+  const write = async (path: string, text: string): Promise<void> => {
+    const temp = `${path}.${randomBytes(6).toString('hex')}`;
+    try {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await writeFile(temp, text, { mode: 0o600 });
+      await rename(temp, path);
+    } catch {
+      // A read-only or full disk only costs time at the next listing.
+      await rm(temp, { force: true }).catch(() => {});
+    }
+  };
+  return {
+    load,
+    async save(base, store, manifests) {
+      if (same(await load(base, store), manifests)) return;
+      await write(fileOf(base, store), JSON.stringify([...manifests].map(([key, remembered]) => ({ key, ...remembered }))));
+    },
+  };
+}
