@@ -8,6 +8,7 @@ import { listCommand } from './commands/list.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
 import { streamCommand } from './commands/stream.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { walCommand } from './commands/wal.ts';
 import type { Reporter } from './core/contracts.ts';
 import { BkpError, EXIT, type ExitName, sentence } from './core/errors.ts';
@@ -153,6 +154,7 @@ export function build(): Command {
     listCommand(run),
     streamCommand(run),
     walCommand(run, end),
+    verifyCommand(run),
     doctorCommand(run),
     configCommand(() => configDeps(program)),
     keygenCommand(program),

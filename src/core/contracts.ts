@@ -79,6 +79,16 @@ export interface Check {
   mend?: string;
 }
 
+/** What `verify` found in one store. `damaged` and `missing` break a restore; `unproven` could not be looked at; `stray` and `note` harm nothing. */
+export interface Finding {
+  store: string;
+  state: 'damaged' | 'missing' | 'unreachable' | 'unproven' | 'stray' | 'note';
+  key?: string;
+  text: string;
+  /** What can no longer be restored because of it. */
+  breaks?: readonly string[];
+}
+
 // ---- stores -----------------------------------------------------------------------------------
 
 export interface ObjectInfo {
@@ -300,6 +310,16 @@ export interface RestoreRequest {
   confirm(plan: readonly string[]): Promise<void>;
 }
 
+/** One store as `verify` sees it. */
+export interface StoreLook {
+  store: Store;
+  /** Backups whose manifest is in this store. */
+  known: readonly Known[];
+  /** The complete listing under `base/`. */
+  objects: readonly ObjectInfo[];
+  deep(key: string): boolean;
+}
+
 /** One kind of thing that can be backed up. What a target cannot do is missing, and is then not offered. */
 export interface Target<C = any> {
   kind: string;
@@ -317,6 +337,10 @@ export interface Target<C = any> {
     known: readonly Known[],
     read: (piece: PieceRef, from: readonly Store[]) => Bytes,
   ): Promise<Reached | undefined>;
+  /** Whether a key, given without `base/`, is one that this kind writes beside its backups. */
+  owns?(path: string): boolean;
+  /** Looks at what this kind keeps beside its backups in one store. `deep` says which objects are read whole. */
+  verify?(ctx: TargetContext<C>, look: StoreLook): AsyncIterable<Finding>;
   /** archive_command and restore_command by hand; `dataDir` is the server's. `fetch` answers undefined only at the proven end of the log. */
   log?: {
     push(ctx: TargetContext<C>, name: string, path: string, dataDir: string): Promise<void>;

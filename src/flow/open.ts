@@ -16,7 +16,7 @@ export interface OpenOptions {
 type StoredObject = PieceRef['objects'][number];
 
 /** A block of an object from one store, whole and of the right hash. Throws BkpError('verifyFailed') naming object and store. */
-async function readBlock(store: Store, object: StoredObject, n: number, blockBytes: number): Promise<Buffer> {
+export async function readBlock(store: Store, object: StoredObject, n: number, blockBytes: number): Promise<Buffer> {
   const from = n * blockBytes;
   const to = Math.min(from + blockBytes, object.bytes);
   const chunks: Uint8Array[] = [];

@@ -14,8 +14,9 @@ async function keysOf(store: Store, prefix: string): Promise<string[]> {
 /**
  * What every store has to do, whatever it is made of.
  * @param makeStore a fresh and empty store per call
+ * @param options `atomic: false` = the service knows no conditional writes, so of two at once both may win; never does none
  */
-export function storeContract(name: string, makeStore: () => Promise<Store>): void {
+export function storeContract(name: string, makeStore: () => Promise<Store>, { atomic = true }: { atomic?: boolean } = {}): void {
   describe(`contract of a store: ${name}`, () => {
     test('gives back what was put, whole and by range', async () => {
       const store = await makeStore();
@@ -59,11 +60,13 @@ export function storeContract(name: string, makeStore: () => Promise<Store>): vo
     test('ifAbsent never overwrites, of two at once one wins', async () => {
       const store = await makeStore();
       const results = await Promise.allSettled(['one', 'two'].map(text => putBytes(store, 'only', Buffer.from(text), { ifAbsent: true })));
-      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-      expect(results.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { exit: 'conflict' } });
-      const winner = results[0]!.status === 'fulfilled' ? 'one' : 'two';
+      const won = ['one', 'two'].filter((_, n) => results[n]!.status === 'fulfilled');
+      for (const result of results)
+        if (result.status === 'rejected') expect(result).toMatchObject({ reason: { exit: 'conflict', name: 'BkpError' } });
+      expect(won.length).toBeGreaterThanOrEqual(1);
+      if (atomic) expect(won).toHaveLength(1);
       await expect(putBytes(store, 'only', Buffer.from('three'), { ifAbsent: true })).rejects.toMatchObject({ exit: 'conflict' });
-      expect((await readAll(store.get('only'))).toString()).toBe(winner);
+      expect(won).toContain((await readAll(store.get('only'))).toString());
     });
 
     test('an absent object is notFound to get and undefined to stat', async () => {

@@ -55,6 +55,10 @@ function againOf(status: number, code: string | undefined): Again {
   return BUSY_STATUS.has(status) || BUSY.has(code ?? '') ? 'many' : 'never';
 }
 
+/** The SDK's words for no words say nothing. */
+const messageOf = (error: SdkError, code: string | undefined): string =>
+  code === undefined || error.message === 'UnknownError' ? (error.$response?.reason ?? '') : oneLine(error.message);
+
 function withAnswer(error: SdkError, status: number): Fault {
   const headers = error.$response?.headers ?? {};
   const known = /^[A-Z][A-Za-z0-9]+$/.test(error.name) && error.name !== 'Unknown' && error.name !== 'SyntaxError';
@@ -64,7 +68,7 @@ function withAnswer(error: SdkError, status: number): Fault {
   return {
     status,
     ...(code === undefined ? {} : { code }),
-    message: code === undefined ? (error.$response?.reason ?? '') : oneLine(error.message),
+    message: messageOf(error, code),
     again: againOf(status, code),
     ...(Number.isNaN(date.getTime()) ? {} : { date }),
     ...(region === undefined ? {} : { region }),

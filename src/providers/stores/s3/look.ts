@@ -13,11 +13,9 @@ export interface Seen {
   version?: string;
 }
 
-/** Whether a store answered that what was asked for is not there. */
-export const isAbsent = (error: unknown): boolean => error instanceof StoreFault && error.fault.status === 404;
-
-/** Whether an error means that the bucket itself is not there. */
-export const isBucketGone = (error: unknown): boolean => error instanceof StoreFault && error.fault.code === 'NoSuchBucket';
+/** Whether a store answered that what was asked for is not there. Buckets and accounts may be unknown with a 404 as well. */
+export const isAbsent = (error: unknown): boolean =>
+  error instanceof StoreFault && error.fault.status === 404 && /^(|NotFound|NoSuch(Key|Version|Upload))$/.test(error.fault.code ?? '');
 
 /** Looks at one object; undefined when it is absent. A bucket that is not there looks the same: see `Store.stat`. Throws StoreFault. */
 export async function look(caller: Caller, key: string): Promise<Seen | undefined> {

@@ -1,14 +1,16 @@
 import type { Powers } from '../../../core/contracts.ts';
 import type { Caller } from './caller.ts';
 import { StoreFault } from './errors.ts';
+import type { Fault } from './fault.ts';
 import { removeVersion } from './remove.ts';
 
 const body = Buffer.from('bkp probe\n');
 
 /** A store that is there and does not do, or not allow, what was asked. */
-const isRefusal = ({ code, status = 0 }: StoreFault['fault']): boolean =>
-  (status === 501 || (status >= 400 && status < 500)) &&
-  !/^(NoSuchBucket|InvalidAccessKeyId|SignatureDoesNotMatch|RequestTimeTooSkewed|SlowDown)$/.test(code ?? '');
+const REFUSAL =
+  /^(AccessDenied|NotImplemented|MethodNotAllowed|InvalidArgument|InvalidRequest|PreconditionFailed|ObjectLockConfigurationNotFoundError)$/;
+
+const isRefusal = ({ code, status = 0 }: Fault): boolean => [405, 412, 501].includes(status) || REFUSAL.test(code ?? '');
 
 async function unlessRefused<T, F>(asked: Promise<T>, otherwise: F): Promise<T | F> {
   try {

@@ -2,7 +2,7 @@ import type { PerItem } from '../../../core/contracts.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { Caller } from './caller.ts';
 import { StoreFault } from './errors.ts';
-import { isAbsent, isBucketGone } from './look.ts';
+import { isAbsent } from './look.ts';
 import { type Version, versions } from './pages.ts';
 
 const DELETE = 'DeleteObject';
@@ -17,7 +17,7 @@ export async function removeVersion(caller: Caller, key: string, version?: strin
   await caller
     .call(DELETE, sdk => new sdk.DeleteObjectCommand(where), { key })
     .catch(error => {
-      if (!isAbsent(error) || isBucketGone(error)) throw error;
+      if (!isAbsent(error)) throw error;
     });
 }
 

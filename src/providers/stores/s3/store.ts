@@ -4,7 +4,7 @@ import { BkpError } from '../../../core/errors.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { StoreHost } from '../host.ts';
 import { Caller } from './caller.ts';
-import { isAbsent, isBucketGone, look } from './look.ts';
+import { isAbsent, look } from './look.ts';
 import { objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
 import { type Range, readObject } from './read.ts';
@@ -82,7 +82,7 @@ export class S3Store implements Store {
     try {
       yield* readObject(this.#caller, key, range);
     } catch (error) {
-      throw isAbsent(error) && !isBucketGone(error) ? this.#absent(key, error) : error;
+      throw isAbsent(error) ? this.#absent(key, error) : error;
     }
   }
 

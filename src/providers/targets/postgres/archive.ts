@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Store, TargetContext } from '../../../core/contracts.ts';
+import type { ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
@@ -28,10 +28,16 @@ export function walStores(ctx: TargetContext<PostgresConfig>): readonly Store[] 
   return ctx.stores.filter(store => names.includes(store.name));
 }
 
+/** What a key says of the archived file behind it; undefined when it is none of ours. */
+export function walObjectOf(store: Store, { key, bytes }: Pick<ObjectInfo, 'key' | 'bytes'>): WalObject | undefined {
+  const match = /\/([0-9A-F.a-z]+)-([0-9a-f]{32})\.zst(?:\.age)?$/.exec(key);
+  return match && isWalName(match[1]!) ? { name: match[1]!, hash: match[2]!, key, store, bytes } : undefined;
+}
+
 async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalObject> {
-  for await (const object of store.list(prefix)) {
-    const match = /\/([0-9A-F.a-z]+)-([0-9a-f]{32})\.zst(?:\.age)?$/.exec(object.key);
-    if (match && isWalName(match[1]!)) yield { name: match[1]!, hash: match[2]!, key: object.key, store, bytes: object.bytes };
+  for await (const info of store.list(prefix)) {
+    const object = walObjectOf(store, info);
+    if (object) yield object;
   }
 }
 
@@ -134,8 +140,8 @@ export async function readFirstWhole(ctx: TargetContext, lineage: string, copies
   throw last;
 }
 
-/** The planner's view of a lineage: whole segments and the histories, which are read. */
-export async function archiveOf(ctx: TargetContext, lineage: string, held: Holdings): Promise<Archive> {
+/** The planner's view of a lineage: whole segments and the histories, which are read. Throws as `readFirstWhole` does. */
+export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<Holdings, 'copies'>): Promise<Archive> {
   const histories = new Map<number, readonly Ancestor[]>();
   const segments = new Set<string>();
   for (const [name, copies] of held.copies) {

@@ -5,6 +5,7 @@ import { doctor } from './doctor.ts';
 import { fetch, push } from './log.ts';
 import { restore } from './restore.ts';
 import { stream } from './stream.ts';
+import { owns, verify } from './verify.ts';
 
 /** PostgreSQL, engine `native`: pg_basebackup, pg_receivewal and a private server for recovery. */
 export const postgres: Target<PostgresConfig> = {
@@ -15,5 +16,7 @@ export const postgres: Target<PostgresConfig> = {
   capture,
   restore,
   log: { push, fetch },
+  owns,
+  verify,
   stream,
 };

@@ -22,7 +22,8 @@ export interface RestorePlan {
   older: readonly string[];
 }
 
-const baseOf = ({ manifest }: Known): Base[] =>
+/** A backup as the planner needs it; none for one without WAL. */
+export const baseOf = ({ manifest }: Known): Base[] =>
   manifest.wal
     ? [
         {

@@ -1,0 +1,81 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { Finding } from '../core/contracts.ts';
+import type { ExitName } from '../core/errors.ts';
+import type { Verified } from '../ops/verify.ts';
+import { formatBytes, formatTable } from '../report/format.ts';
+import { type Run, worst } from './session.ts';
+
+interface Flags {
+  deep?: boolean;
+  sample?: number;
+  from?: string;
+}
+
+type Row = Verified & { target: string };
+
+const percent = (text: string): number => {
+  const match = /^(\d{1,3}(?:\.\d+)?)%?$/.exec(text);
+  const value = Number(match?.[1]);
+  if (!match || value <= 0 || value > 100) throw new InvalidArgumentError('It is a share of the bytes above 0 and at most 100, like 5%.');
+  return value;
+};
+
+const WORD: Readonly<Record<Finding['state'], string>> = {
+  damaged: 'DAMAGED',
+  missing: 'MISSING',
+  unreachable: 'SILENT',
+  unproven: 'UNPROVEN',
+  stray: 'stray',
+  note: 'note',
+};
+
+const told = (target: string, { store, state, text, breaks = [] }: Finding): string[] => [
+  `${WORD[state].padEnd(8)}  ${target} in store ${store}: ${text}`,
+  ...breaks.map(line => `          breaks: ${line}`),
+];
+
+const table = (rows: readonly Row[]): string[] =>
+  formatTable(
+    ['TARGET', 'STORE', 'BACKUPS', 'WHOLE', 'OBJECTS', 'READ BACK'],
+    rows.map(row => [
+      row.target,
+      row.store,
+      String(row.backups),
+      String(row.whole),
+      String(row.objects),
+      row.bytesRead > 0 ? formatBytes(row.bytesRead) : '-',
+    ]),
+  );
+
+/** `bkp verify [target] [name]`: what the stores hold, read back. */
+export const verifyCommand = (run: Run): Command =>
+  new Command('verify')
+    .description('read back what the stores hold: signatures, presence, sizes, WAL without holes; with --deep every byte')
+    .argument('[target]', 'kind of target')
+    .argument('[name]', 'entry of that kind')
+    .option('--deep', 'read every byte and compare its SHA-256')
+    .option('--sample <percent>', 'read that share of the bytes, another one each day', percent)
+    .option('--from <store>', 'this store only')
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
+      run(async session => {
+        const { verdict, verifyTarget } = await import('../ops/verify.ts');
+        const rows: Row[] = [];
+        const ends: ExitName[] = [];
+        for (const each of session.app.select(session.options.env, kind, name)) {
+          const { target, ctx } = session.app.target(session.options.env, each.kind, each.name, flags.from ? { from: flags.from } : {});
+          const seen = await verifyTarget(target, ctx, {
+            deep: flags.deep ?? false,
+            ...(flags.sample === undefined ? {} : { sample: flags.sample }),
+          });
+          rows.push(...seen.map(verified => ({ target: `${each.kind}/${each.name}`, ...verified })));
+          ends.push(verdict(seen));
+        }
+        const end = worst(ends);
+        session.result({ exit: end, stores: rows }, [
+          ...rows.flatMap(row => row.findings.flatMap(finding => told(row.target, finding))),
+          ...table(rows),
+          end === 'done' ? 'everything that was looked at is good' : `verification ended with: ${end}`,
+        ]);
+        return end;
+      }),
+    );

@@ -1,0 +1,58 @@
+import { timelineOf } from './history.ts';
+import { segmentAt, segmentName, segmentStart } from './lsn.ts';
+import { type Archive, type Base, newestPath } from './plan.ts';
+
+/** A run of WAL segments that a store lacks although it has later ones. */
+export interface Hole {
+  /** Names of the first and the last missing segment. */
+  first: string;
+  last: string;
+  segments: number;
+  /** First LSN that is gone. */
+  from: bigint;
+  /** Bases that cannot be rolled forward past it; none = an old gap before every base. */
+  breaks: readonly Base[];
+  /** The first base after it, from whose end on every instant can be reached again. */
+  next?: Base;
+}
+
+const lastInside = (base: Base): number => segmentAt(base.to - 1n, base.segmentBytes);
+
+/** Runs of numbers between the smallest and the largest of `present` that are not in it, as [first, last]. */
+function runsMissing(present: readonly number[]): [number, number][] {
+  const sorted = [...present].sort((a, b) => a - b);
+  return sorted.flatMap((number, n): [number, number][] => {
+    const before = sorted[n - 1];
+    return before !== undefined && number > before + 1 ? [[before + 1, number - 1]] : [];
+  });
+}
+
+/**
+ * Every hole in the WAL of one lineage, along the newest timeline that goes through its oldest base. A base has its own WAL inside, so
+ * a hole breaks it only where it reaches beyond that. The stretch between a base's own WAL and the first archived segment counts too.
+ */
+export function holesOf(bases: readonly Base[], archive: Archive): Hole[] {
+  const byStart = [...bases].sort((a, b) => (a.from < b.from ? -1 : 1));
+  const oldest = byStart[0];
+  if (!oldest) return [];
+  const size = oldest.segmentBytes;
+  const path = newestPath(oldest, archive);
+  const nameOf = (number: number): string => segmentName({ timeline: timelineOf(path, number, size), number }, size);
+  const perFile = 0x100000000 / size;
+  const numberOf = (name: string): number => Number.parseInt(name.slice(8, 16), 16) * perFile + Number.parseInt(name.slice(16), 16);
+  const archived = [...archive.segments].map(numberOf).filter(number => archive.segments.has(nameOf(number)));
+  const first = Math.min(...byStart.map(lastInside));
+  const present = archived.length > 0 && first < Math.min(...archived) ? [first, ...archived] : archived;
+  return runsMissing(present).map(([first, last]) => {
+    const breaks = byStart.filter(base => segmentAt(base.from, size) <= last && lastInside(base) < last);
+    const next = byStart.find(base => lastInside(base) >= last && !breaks.includes(base));
+    return {
+      first: nameOf(first),
+      last: nameOf(last),
+      segments: last - first + 1,
+      from: segmentStart(first, size),
+      breaks,
+      ...(next ? { next } : {}),
+    };
+  });
+}

@@ -1,0 +1,189 @@
+import pMap from 'p-map';
+import type { Finding, Known, ObjectInfo, PieceRef, Store, StoreLook, Target, TargetContext } from '../core/contracts.ts';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
+import { inSample } from '../core/sample.ts';
+import { readBlock } from '../flow/open.ts';
+import { backupPrefix, catalog, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
+
+export interface VerifyOptions {
+  /** Every byte is read back. */
+  deep: boolean;
+  /** Share of the bytes that is read back, in percent; another share each day. */
+  sample?: number;
+}
+
+/** What one store showed. */
+export interface Verified {
+  store: string;
+  /** Backups whose signed manifest is in it, and those of them that are whole. */
+  backups: number;
+  whole: number;
+  /** Objects of its backups and other things, and bytes that were read back. */
+  objects: number;
+  bytesRead: number;
+  findings: Finding[];
+}
+
+const AT_ONCE = 4;
+
+type StoredObject = PieceRef['objects'][number];
+
+const pieceObjects = (known: readonly Known[]): { id: string; piece: PieceRef; object: StoredObject }[] =>
+  known.flatMap(({ manifest }) => streamed(manifest).flatMap(piece => piece.objects.map(object => ({ id: manifest.id, piece, object }))));
+
+/** Objects that a manifest names and the listing lacks or shows at another size. */
+function presence(known: readonly Known[], objects: readonly ObjectInfo[], store: string): Finding[] {
+  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
+  return known.flatMap(({ manifest }) =>
+    lacking(manifest, sizes).map((key): Finding => {
+      const has = sizes.get(key);
+      const text = has === undefined ? `${key} is missing` : `${key} has ${has} bytes, which is not what was stored`;
+      return { store, state: has === undefined ? 'missing' : 'damaged', key, text, breaks: [`backup ${manifest.id}`] };
+    }),
+  );
+}
+
+/** Reads back blocks and compares each with its hash in the signed manifest. */
+async function readBack(
+  ctx: TargetContext,
+  look: StoreLook,
+  skip: ReadonlySet<string>,
+  wants: (name: string) => boolean,
+): Promise<{ findings: Finding[]; bytes: number }> {
+  const findings: Finding[] = [];
+  let bytes = 0;
+  const blocks = pieceObjects(look.known)
+    .filter(({ object }) => !skip.has(object.key))
+    .flatMap(({ id, piece, object }) => object.blocks.map((_, n) => ({ id, piece, object, n })))
+    .filter(({ object, n }) => wants(`${object.key}#${n}`));
+  const what = `verify ${look.store.name}`;
+  const total = blocks.reduce((sum, { piece, object, n }) => sum + blockLength(piece, object, n), 0);
+  await pMap(
+    blocks,
+    async ({ id, piece, object, n }) => {
+      ctx.signal.throwIfAborted();
+      try {
+        bytes += (await readBlock(look.store, object, n, piece.blockBytes)).length;
+        ctx.report.emit({ type: 'progress', what, bytes, total });
+      } catch (error) {
+        findings.push({ store: look.store.name, state: stateOf(error), key: object.key, text: sentence(error), breaks: [`backup ${id}`] });
+      }
+    },
+    { concurrency: AT_ONCE },
+  );
+  return { findings, bytes };
+}
+
+const blockLength = (piece: PieceRef, object: StoredObject, n: number): number =>
+  Math.min(piece.blockBytes, object.bytes - n * piece.blockBytes);
+
+const stateOf = (error: unknown): Finding['state'] =>
+  error instanceof BkpError && error.exit === 'storeUnreachable' ? 'unreachable' : 'damaged';
+
+/** What lies under the target's prefix and belongs to nothing: it breaks no restore, and somebody should know. */
+function strays(target: Target, ctx: TargetContext, look: StoreLook): Finding[] {
+  const store = look.store.name;
+  const named = new Set(look.known.flatMap(({ manifest }) => [manifestKey(ctx.base, manifest.id)]));
+  for (const { object } of pieceObjects(look.known)) named.add(object.key);
+  return look.objects
+    .filter(({ key }) => !named.has(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
+    .map(({ key, bytes }) => ({
+      store,
+      state: 'stray',
+      key,
+      text: `${key} (${bytes} bytes) belongs to no backup: left by a run that did not end, still being written, or put there by something else`,
+    }));
+}
+
+const problemOf = ({ store, key, error }: Problem): Finding =>
+  key === undefined
+    ? { store, state: 'unreachable', text: error }
+    : { store, state: 'damaged', key, text: error, breaks: ['the backup whose manifest it is'] };
+
+/** The newest backup has to be in every store that answers; an older one that a store never had is only told. */
+function absent(known: readonly Known[], store: string): Finding[] {
+  return known
+    .filter(({ stores }) => !stores.includes(store))
+    .map(({ manifest, stores }) => ({
+      store,
+      state: manifest === known.at(-1)?.manifest ? 'missing' : 'note',
+      text: `backup ${manifest.id} is not in it (${stores.join(', ')} ${stores.length === 1 ? 'has' : 'have'} it); the next backup run copies the newest ones`,
+    }));
+}
+
+async function verifyStore(
+  target: Target,
+  ctx: TargetContext,
+  store: Store,
+  all: readonly Known[],
+  options: VerifyOptions,
+): Promise<Omit<Verified, 'findings'> & { findings: Finding[] }> {
+  const objects: ObjectInfo[] = [];
+  for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
+  const now = ctx.clock.now();
+  const wants = (name: string): boolean => options.deep || (options.sample !== undefined && inSample(name, options.sample, now));
+  const look: StoreLook = { store, known: all.filter(({ stores }) => stores.includes(store.name)), objects, deep: wants };
+  const gone = presence(look.known, objects, store.name);
+  const { findings, bytes } = await readBack(ctx, look, new Set(gone.map(({ key }) => key!)), wants);
+  const bad = [...gone, ...findings];
+  const own: Finding[] = [];
+  for await (const finding of target.verify?.(ctx, look) ?? []) own.push(finding);
+  const broken = look.known.filter(({ manifest }) => bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)));
+  return {
+    store: store.name,
+    backups: look.known.length,
+    whole: look.known.length - broken.length,
+    objects: objects.length,
+    bytesRead: bytes,
+    findings: [...absent(all, store.name), ...bad, ...own, ...strays(target, ctx, look)],
+  };
+}
+
+/**
+ * Reads back what the stores hold of one target: manifests and signatures, every object's presence and size, and as many bytes as were
+ * asked for. No backup at all counts as missing.
+ * @throws BkpError('storeUnreachable') when no store answers
+ */
+export async function verifyTarget(target: Target, ctx: TargetContext, options: VerifyOptions): Promise<Verified[]> {
+  const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
+  const results: Verified[] = [];
+  for (const store of ctx.stores) {
+    const findings = problems.filter(problem => problem.store === store.name).map(problemOf);
+    const none: Verified = { store: store.name, backups: 0, whole: 0, objects: 0, bytesRead: 0, findings };
+    if (findings.some(({ state }) => state === 'unreachable')) results.push(none);
+    else results.push(await looked(target, ctx, store, known, options, findings));
+  }
+  if (known.length === 0)
+    results[0]?.findings.push({
+      store: ctx.stores[0]!.name,
+      state: 'missing',
+      text: `there is no backup of ${ctx.kind}/${ctx.name} at all`,
+    });
+  return results;
+}
+
+async function looked(
+  target: Target,
+  ctx: TargetContext,
+  store: Store,
+  known: readonly Known[],
+  options: VerifyOptions,
+  findings: Finding[],
+): Promise<Verified> {
+  try {
+    const seen = await verifyStore(target, ctx, store, known, options);
+    return { ...seen, findings: [...findings, ...seen.findings] };
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    const fallen: Finding = { store: store.name, state: stateOf(error), text: sentence(error) };
+    return { store: store.name, backups: 0, whole: 0, objects: 0, bytesRead: 0, findings: [...findings, fallen] };
+  }
+}
+
+/** How a verification ends: damage beats silence, and that beats what could not be proven. */
+export function verdict(results: readonly Verified[]): ExitName {
+  const states = new Set(results.flatMap(({ findings }) => findings.map(({ state }) => state)));
+  if (states.has('damaged') || states.has('missing')) return 'verifyFailed';
+  if (states.has('unreachable')) return 'storeUnreachable';
+  return states.has('unproven') ? 'partial' : 'done';
+}

@@ -1,0 +1,114 @@
+import type { Finding, StoreLook, TargetContext } from '../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
+import { type Hole, holesOf } from '../../../core/postgres/holes.ts';
+import { formatLsn } from '../../../core/postgres/lsn.ts';
+import type { Archive } from '../../../core/postgres/plan.ts';
+import { archiveOf, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
+import type { PostgresConfig } from './config.ts';
+import { knownLineages } from './lineage.ts';
+import { baseOf } from './plan.ts';
+
+type Context = TargetContext<PostgresConfig>;
+
+/** The least that a signed header and an empty frame take: what is shorter was cut. */
+const LEAST = 100;
+
+export const owns = (path: string): boolean => /^(wal\/\d+-\d+\/[0-9A-F]{8}\/[^/]+|lineages\/\d+-\d+\.json)$/.test(path);
+
+const lineageOf = (base: string, key: string): string | undefined =>
+  key.startsWith(`${base}/wal/`) ? key.slice(base.length + '/wal/'.length).split('/')[0] : undefined;
+
+/** Archived files of one store by lineage. */
+function byLineage(ctx: Context, look: StoreLook): Map<string, WalObject[]> {
+  const found = new Map<string, WalObject[]>();
+  for (const info of look.objects) {
+    const lineage = lineageOf(ctx.base, info.key);
+    const object = lineage === undefined ? undefined : walObjectOf(look.store, info);
+    if (lineage !== undefined && object) found.set(lineage, [...(found.get(lineage) ?? []), object]);
+  }
+  return found;
+}
+
+const missing = (hole: Hole): string =>
+  hole.segments === 1 ? `WAL ${hole.first} is missing` : `WAL ${hole.first} to ${hole.last} (${hole.segments} segments) is missing`;
+
+function findingOf(store: string, lineage: string, hole: Hole): Finding {
+  const text = `${missing(hole)} in lineage ${lineage}`;
+  if (hole.breaks.length === 0) return { store, state: 'note', text: `${text}, before the oldest backup: nothing that is kept needs it` };
+  const until = hole.next ? `the end of backup ${hole.next.id} (${hole.next.endedAt.toISOString()})` : 'the next backup';
+  return {
+    store,
+    state: 'missing',
+    text: `${text}: no instant between LSN ${formatLsn(hole.from)} and ${until} can be reached`,
+    breaks: hole.breaks.map(base => `backup ${base.id} can be rolled forward to LSN ${formatLsn(hole.from)} only`),
+  };
+}
+
+/** Histories are sealed: a host that only backs up sees the timelines of the bases alone, and says so. */
+async function archiveIn(ctx: Context, lineage: string, objects: readonly WalObject[]): Promise<{ archive: Archive; unread?: string }> {
+  const copies = new Map<string, WalObject[]>();
+  for (const object of objects) copies.set(object.name, [...(copies.get(object.name) ?? []), object]);
+  try {
+    return { archive: await archiveOf(ctx, lineage, { copies }) };
+  } catch (error) {
+    const segments = new Set([...copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
+    return { archive: { segments, histories: new Map() }, unread: sentence(error) };
+  }
+}
+
+async function* holes(ctx: Context, look: StoreLook, lineage: string, objects: readonly WalObject[]): AsyncGenerator<Finding> {
+  const store = look.store.name;
+  const { archive, unread } = await archiveIn(ctx, lineage, objects);
+  if (unread) yield { store, state: 'unproven', text: `the timelines of lineage ${lineage} could not be followed: ${unread}` };
+  const bases = look.known.filter(({ manifest }) => manifest.lineage === lineage).flatMap(baseOf);
+  for (const hole of holesOf(bases, archive)) yield findingOf(store, lineage, hole);
+}
+
+/** One name with two contents is two clusters in one archive: recovery could read either. */
+function* twice(store: string, lineage: string, objects: readonly WalObject[]): Generator<Finding> {
+  const first = new Map<string, WalObject>();
+  for (const object of objects) {
+    const other = first.get(object.name);
+    if (!other) first.set(object.name, object);
+    else if (other.hash !== object.hash) {
+      const text = `WAL ${object.name} of lineage ${lineage} is there twice, with different contents`;
+      yield { store, state: 'damaged', key: object.key, text, breaks: ['every restore that replays it'] };
+    }
+  }
+}
+
+async function* contents(ctx: Context, look: StoreLook, lineage: string, objects: readonly WalObject[]): AsyncGenerator<Finding> {
+  const store = look.store.name;
+  for (const object of objects) {
+    const { key } = object;
+    if (object.bytes < LEAST) yield { store, state: 'damaged', key, text: `${key} has ${object.bytes} bytes: it was cut short` };
+    else if (look.deep(key)) {
+      try {
+        await readWal(ctx, lineage, object);
+      } catch (error) {
+        const cannot = error instanceof BkpError && error.exit === 'usage';
+        yield { store, state: cannot ? 'unproven' : stateOf(error), key, text: sentence(error) };
+        if (cannot) return;
+      }
+    }
+  }
+}
+
+const stateOf = (error: unknown): Finding['state'] =>
+  error instanceof BkpError && error.exit === 'storeUnreachable' ? 'unreachable' : 'damaged';
+
+/** WAL of one store: holes with what they break, contents, double names, and the signatures of the lineages. */
+export async function* verify(ctx: Context, look: StoreLook): AsyncGenerator<Finding> {
+  const store = look.store.name;
+  try {
+    await knownLineages(ctx, [look.store]);
+  } catch (error) {
+    yield { store, state: stateOf(error), text: sentence(error) };
+  }
+  if (!walStores(ctx).includes(look.store)) return;
+  for (const [lineage, objects] of byLineage(ctx, look)) {
+    yield* holes(ctx, look, lineage, objects);
+    yield* twice(store, lineage, objects);
+    yield* contents(ctx, look, lineage, objects);
+  }
+}

@@ -1,0 +1,104 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { expect, it } from '@jest/globals';
+import type { Command } from 'commander';
+import { build } from '../src/main.ts';
+import { node24, root } from './real/rig/places.ts';
+
+const pages = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(path => `docs/${path}`)].filter(
+  path => path.endsWith('.md'),
+);
+
+const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
+
+interface Line {
+  at: string;
+  text: string;
+}
+
+/** Lines of the fenced blocks of a page, with the place of each. A line that ends with `\` goes on in the next. */
+function fenced(page: string): Line[] {
+  const lines: Line[] = [];
+  let inside = false;
+  for (const [n, text] of textOf(page).split('\n').entries()) {
+    const last = lines.at(-1);
+    if (text.trimStart().startsWith('```')) inside = !inside;
+    else if (inside && last?.text.endsWith('\\')) last.text = `${last.text.slice(0, -1)} ${text.trim()}`;
+    else if (inside) lines.push({ at: `${page}:${n + 1}`, text });
+  }
+  return lines;
+}
+
+/** Where a command begins: a line, a prompt, after sudo and variables, in a setting of PostgreSQL or systemd. Prose and `bkp:` are none. */
+const COMMAND = /(?:^\s*(?:[$#] )?(?:sudo (?:-\S+ (?:\w+ )?)*)?(?:[A-Z_]+=\S+ )*|_command = '|ExecStart=|\| )(?:[\w./]*\/)?bkp (.*)$/;
+
+/** The words of a command line up to what ends it: a comment, a pipe, a redirection, the quote that it stands in. */
+function words(text: string): string[] {
+  const found: string[] = [];
+  for (const match of text.matchAll(/\s*(?:(#.*|[|&;<>]|\d>|'$)|((?:"[^"]*"|'[^']*'|[^\s"'|&;<>])+))/g)) {
+    if (match[1] !== undefined) break;
+    found.push(match[2]!.replace(/["']/g, ''));
+  }
+  return found;
+}
+
+/** What is wrong with a command line by the program's own commands and options; undefined when it parses. */
+function fault(args: readonly string[]): string | undefined {
+  const program = build();
+  let command: Command = program;
+  let rest = [...args];
+  for (;;) {
+    const { operands, unknown } = command.parseOptions(rest);
+    if (command.commands.length === 0) return ofLeaf(command, operands, unknown);
+    if (operands.length === 0) return unknown.every(each => each === '--help') ? undefined : `no option ${unknown[0]}`;
+    const next = command.commands.find(each => each.name() === operands[0]);
+    if (!next) return operands[0] === 'help' ? undefined : `no command "${operands[0]}" in ${command.name()}`;
+    command = next;
+    rest = [...operands.slice(1), ...unknown];
+  }
+}
+
+function ofLeaf(command: Command, operands: readonly string[], unknown: readonly string[]): string | undefined {
+  const option = unknown.find(each => each.startsWith('-') && each !== '--help');
+  if (option) return `${command.name()} has no option ${option}`;
+  const wanted = command.registeredArguments;
+  if (unknown.includes('--help')) return undefined;
+  if (operands.length > wanted.length) return `${command.name()} takes ${wanted.length} arguments, not ${operands.length}`;
+  if (operands.length < wanted.filter(each => each.required).length) return `${command.name()} lacks an argument`;
+  return command.options.find(each => each.mandatory && command.getOptionValue(each.attributeName()) === undefined)?.flags;
+}
+
+const commandLines = (): { at: string; args: string[] }[] =>
+  pages.flatMap(fenced).flatMap(({ at, text }) => {
+    const found = COMMAND.exec(text)?.[1];
+    return found === undefined ? [] : [{ at, args: words(found) }];
+  });
+
+it('docs/reference.md is what the program says', () => {
+  const { status, stderr } = spawnSync(node24(), [join(root, 'scripts/reference.mjs'), '--check'], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+it('every relative link leads to a file', () => {
+  const links = pages.flatMap(page =>
+    [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(match => ({ page, to: match[1]!.split('#')[0]! })),
+  );
+  const relative = links.filter(({ to }) => to !== '' && !/^[a-z]+:/.test(to));
+  expect(relative.length).toBeGreaterThan(10);
+  expect(relative.filter(({ page, to }) => !existsSync(resolve(root, dirname(page), to)))).toEqual([]);
+});
+
+it('every bkp command of a fenced block is one that the program takes', () => {
+  const lines = commandLines();
+  expect(lines.length).toBeGreaterThan(20);
+  expect(lines.map(({ at, args }) => ({ at, args: args.join(' '), fault: fault(args) })).filter(line => line.fault)).toEqual([]);
+});
+
+it('a command that the program does not take is seen', () => {
+  const faults = ['lst', 'list --alll', 'list a b c', 'restore', 'keygen', 'wal pop', 'restore postgres --targettime x'];
+  expect(faults.map(line => fault(words(line))).filter(each => each === undefined)).toEqual([]);
+  expect(fault(words(`restore postgres app --target-time "2026-01-15 14:30:00" --to /x --json # why`))).toBeUndefined();
+  expect(words(`backup postgres 2>/dev/null`)).toEqual(['backup', 'postgres']);
+  expect(words(`wal push app "%f" "%p"'`)).toEqual(['wal', 'push', 'app', '%f', '%p']);
+});

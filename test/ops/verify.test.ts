@@ -1,0 +1,89 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { verdict, verifyTarget } from '../../src/ops/verify.ts';
+import { BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
+
+const target = fakeTarget(() => ({ data: chunks(Buffer.alloc(3 << 20, 'x')) }));
+const look = (r: Rig, options: { deep: boolean; sample?: number } = { deep: false }, change = {}) =>
+  verifyTarget(target, r.context(change), options);
+const findings = (results: Awaited<ReturnType<typeof look>>) => results.flatMap(each => each.findings);
+const objectIn = (r: Rig, store: string): string => join(r.dir, store, r.files(store).find(path => path.includes('data.zst'))!);
+
+test('a whole backup in both stores is good, and --deep says how much was read', async () => {
+  using r = rig();
+  const { bytes } = await r.backup(target);
+  const results = await look(r, { deep: true });
+  expect(findings(results)).toEqual([]);
+  expect(results).toMatchObject([
+    { store: 'one', backups: 1, whole: 1, bytesRead: bytes },
+    { store: 'two', backups: 1, whole: 1, bytesRead: bytes },
+  ]);
+  expect(verdict(results)).toBe('done');
+});
+
+test('no backup at all is a failure', async () => {
+  using r = rig();
+  expect(verdict(await look(r))).toBe('verifyFailed');
+});
+
+test('a missing object and a cut one are named with the backup that they break', async () => {
+  using r = rig();
+  const { manifest } = await r.backup(target);
+  rmSync(objectIn(r, 'one'));
+  writeFileSync(objectIn(r, 'two'), 'short');
+  const results = await look(r);
+  const breaks = [`backup ${manifest.id}`];
+  expect(findings(results)).toMatchObject([
+    { store: 'one', state: 'missing', breaks },
+    { store: 'two', state: 'damaged', breaks },
+  ]);
+  expect(results.map(({ whole }) => whole)).toEqual([0, 0]);
+  expect(verdict(results)).toBe('verifyFailed');
+});
+
+test('a flipped byte shows only when bytes are read: by --deep, and by the sample of one day', async () => {
+  using r = rig();
+  await r.backup(target);
+  const path = objectIn(r, 'two');
+  const bytes = readFileSync(path);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(path, bytes);
+  expect(findings(await look(r))).toEqual([]);
+  expect(findings(await look(r, { deep: true }))).toMatchObject([{ store: 'two', state: 'damaged' }]);
+  const found = [];
+  for (let day = 0; day < 4; day += 1) {
+    const clock = { ...r.ctx.clock, now: () => new Date(Date.UTC(2027, 0, 1 + day)) };
+    found.push(findings(await look(r, { deep: false, sample: 25 }, { clock })).length);
+  }
+  expect(found.sort()).toEqual([0, 0, 0, 1]);
+});
+
+test('a manifest that nobody trusted signed is damage; a store that does not answer is told beside what the other shows', async () => {
+  using r = rig();
+  await r.backup(target);
+  const stranger = await look(r, { deep: false }, { keys: keySet().keys });
+  expect(findings(stranger)).toContainEqual(
+    expect.objectContaining({ state: 'damaged', text: expect.stringContaining('not signed by a key') }),
+  );
+  const [one, two] = r.stores;
+  const fallen = frail(two!);
+  fallen.broken.add('list');
+  const half = await look(r, { deep: false }, { stores: [one!, fallen.store] });
+  expect(findings(half)).toMatchObject([{ store: 'two', state: 'unreachable' }]);
+  expect(verdict(half)).toBe('storeUnreachable');
+});
+
+test('PG18 PG21: what belongs to nothing is a stray, and a piece without a manifest is no backup', async () => {
+  using r = rig();
+  const { manifest } = await r.backup(target);
+  writeFileSync(join(r.dir, 'one', BASE, 'note.txt'), '');
+  rmSync(join(r.dir, 'two', BASE, 'backups', manifest.id, 'manifest.json'));
+  const results = await look(r);
+  expect(findings(results)).toContainEqual(expect.objectContaining({ store: 'one', state: 'stray', key: `${BASE}/note.txt` }));
+  expect(findings(results)).toContainEqual(expect.objectContaining({ store: 'two', state: 'missing' }));
+  expect(findings(results)).toContainEqual(
+    expect.objectContaining({ store: 'two', state: 'stray', key: expect.stringContaining(manifest.id) }),
+  );
+  expect(results[1]?.backups).toBe(0);
+});
