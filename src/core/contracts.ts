@@ -20,6 +20,8 @@ export interface Command {
   cwd?: string;
   uid?: number;
   gid?: number;
+  /** A secret that the child reads at `/dev/fd/3`: no argument or variable shows it, and no name in a directory outlives a kill. Pipelines only. */
+  secret?: string;
 }
 
 /** A long-running child: its stderr line by line, its end, and signals. */
@@ -146,6 +148,8 @@ export interface Store {
   sweep?(prefix: string, before: Date): Promise<PerItem[]>;
   /** Old versions and marks of deletion under `prefix`: no listing shows them, and they go on billing. Zero where there are no versions. */
   hidden?(prefix: string): Promise<{ objects: number; bytes: number }>;
+  /** What only this type of store has to be asked: rules that delete, clocks, rights. `base` is the target's prefix. */
+  doctor?(base: string): AsyncIterable<Check>;
 }
 
 // ---- backups ----------------------------------------------------------------------------------

@@ -196,36 +196,62 @@ class FanOut {
   }
 }
 
+/** What a stream became in the stores; the objects concatenated are the stream. */
+export interface Stored {
+  bytes: number;
+  sha256: string;
+  blockBytes: number;
+  objects: PieceRef['objects'];
+  failed: Sealed['failed'];
+}
+
+function blockBytesOf(stores: readonly Store[]): number {
+  const blockBytes = Math.max(...stores.map(store => store.blockBytes));
+  const odd = stores.find(store => store.blockBytes !== blockBytes);
+  if (!odd) return blockBytes;
+  throw new BkpError('usage', `store ${odd.name} takes blocks of ${odd.blockBytes} bytes, and the others of ${blockBytes}`, {
+    next: 'one backup has one block size: give its stores the same',
+  });
+}
+
 /**
- * Sends one plain stream down the line into every store: plain hash → zstd → age → blocks, each hashed once and sent to all.
- * Nothing exists under any key unless the source and every stage ended well.
- * @throws BkpError of the source or a stage; 'storeUnreachable' when fewer than `need` stores took it; 'failed' for an empty stream
+ * Cuts a stream into blocks, hashes each once and sends it to every store at once, in memory of one fixed pool. Nothing exists under
+ * any key unless the source ended well and `proven` did not throw.
+ * @param proven called when the last byte is out, before anything is published
+ * @throws what the source or `proven` throws; BkpError('storeUnreachable') when fewer than `need` stores took it
  */
-export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
-  const blockBytes = Math.max(...options.stores.map(store => store.blockBytes));
-  const odd = options.stores.find(store => store.blockBytes !== blockBytes);
-  if (odd)
-    throw new BkpError('usage', `store ${odd.name} takes blocks of ${odd.blockBytes} bytes, and the others of ${blockBytes}`, {
-      next: 'one backup has one block size: give its stores the same',
-    });
+export async function storeStream(name: string, source: Bytes, options: SealOptions, proven: () => void = () => {}): Promise<Stored> {
+  const blockBytes = blockBytesOf(options.stores);
   const branches = options.stores.map(store => new Branch(store));
   const pool = new Pool(blockBytes);
   const fan = new FanOut(branches, name, pool, blockBytes, options);
-  const plain = measured(source, bytes => options.report.emit({ type: 'progress', what: name, bytes }));
   try {
-    for await (const block of blocksOf(sealBytes(plain.bytes, options.recipients, options), pool)) await fan.send(block);
+    for await (const block of blocksOf(source, pool)) await fan.send(block);
     await fan.settle();
     options.signal.throwIfAborted();
-    const { bytes, sha256 } = plain.result();
-    if (bytes === 0) throw new BkpError('failed', `${name} came out empty: that is no backup`);
+    proven();
     await Promise.all(fan.alive.map(branch => branch.commit(fan.objects.map(object => object.bytes))));
     fan.refuseTooFew();
-    const ref: PieceRef = { name, bytes, sha256, stored: { bytes: fan.bytes, sha256: fan.sha256 }, blockBytes, objects: fan.objects };
-    return { ref, failed: branches.filter(branch => branch.error !== undefined).map(({ store, error }) => ({ store, error })) };
+    const failed = branches.filter(branch => branch.error !== undefined).map(({ store, error }) => ({ store, error }));
+    return { bytes: fan.bytes, sha256: fan.sha256, blockBytes, objects: fan.objects, failed };
   } catch (error) {
     await fan.settle();
     await Promise.all(branches.map(branch => branch.abort()));
     options.signal.throwIfAborted();
     throw error;
   }
+}
+
+/**
+ * Sends one plain stream down the line into every store: plain hash → zstd → age → blocks, each hashed once and sent to all.
+ * Nothing exists under any key unless the source and every stage ended well.
+ * @throws BkpError of the source or a stage; 'storeUnreachable' when fewer than `need` stores took it; 'failed' for an empty stream
+ */
+export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
+  const plain = measured(source, bytes => options.report.emit({ type: 'progress', what: name, bytes }));
+  const stored = await storeStream(name, sealBytes(plain.bytes, options.recipients, options), options, () => {
+    if (plain.result().bytes === 0) throw new BkpError('failed', `${name} came out empty: that is no backup`);
+  });
+  const { blockBytes, objects, failed } = stored;
+  return { ref: { name, ...plain.result(), stored: { bytes: stored.bytes, sha256: stored.sha256 }, blockBytes, objects }, failed };
 }

@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { Bytes, Command, Keys, Runner } from '../core/contracts.ts';
@@ -40,7 +37,7 @@ export function sealBytes(source: Bytes, recipients: readonly string[], tools: T
   return recipients.length > 0 ? ageSeal(packed, recipients) : packed;
 }
 
-/** Undoes `sealBytes`. The identity reaches age by a file of mode 0600 that lives as long as the stream. Throws BkpError('usage') for a wrong key. */
+/** Undoes `sealBytes`. The identity reaches age by a descriptor, not by a name that others could open. Throws BkpError('usage') for a wrong key. */
 export async function* openBytes(sealed: Bytes, line: readonly string[], keys: Keys, tools: Tools): AsyncGenerator<Uint8Array> {
   const encrypted = line.includes('age');
   if (!native(tools, encrypted ? ['zstd', 'age'] : ['zstd'])) {
@@ -48,18 +45,14 @@ export async function* openBytes(sealed: Bytes, line: readonly string[], keys: K
     yield* unpacked(packed, tools);
     return;
   }
-  const dir = encrypted ? await mkdtemp(join(tmpdir(), 'bkp-key-')) : undefined;
   try {
-    if (dir) await writeFile(join(dir, 'identity'), keys.identity(), { mode: 0o600 });
-    const age: Command[] = dir ? [{ file: 'age', args: ['-d', '-i', join(dir, 'identity')] }] : [];
+    const age: Command[] = encrypted ? [{ file: 'age', args: ['-d', '-i', '/dev/fd/3'], secret: `${keys.identity()}\n` }] : [];
     yield* piped(tools, [...age, { file: 'zstd', args: ['-q', '-d', '-c'] }], sealed);
   } catch (error) {
     if (tools.signal.aborted) throw error;
     if (/no identity matched/i.test(sentence(error))) throw wrongKey();
     if (error instanceof BkpError && error.exit !== 'failed') throw error;
     throw new BkpError('verifyFailed', `the stored stream cannot be opened: ${sentence(error)}`, { cause: error });
-  } finally {
-    if (dir) await rm(dir, { recursive: true, force: true });
   }
 }
 

@@ -136,6 +136,7 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
   for (const [store, error] of failures)
     ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
   for (const text of facts.warnings) ctx.report.emit({ type: 'warning', text });
+  await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
   const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
   return {
     manifest,
@@ -144,6 +145,23 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
     healed,
     exit: failures.size > 0 ? 'partial' : 'done',
   };
+}
+
+/** An upload that was begun so long ago belongs to a run that is dead: no run lasts that long without a newer block. */
+const STALE_MS = 24 * 3_600_000;
+
+/** Uploads of our own earlier runs that were killed: they show in no listing and are paid for. Only a warning when it cannot be done. */
+async function sweep(ctx: TargetContext): Promise<void> {
+  const before = new Date(ctx.clock.now().getTime() - STALE_MS);
+  for (const store of ctx.stores) {
+    const swept = await (store.sweep?.(`${ctx.base}/`, before) ?? Promise.resolve([])).catch(error => [
+      { key: ctx.base, ok: false, reason: sentence(error) },
+    ]);
+    const failed = swept.find(({ ok }) => !ok);
+    if (failed) ctx.report.emit({ type: 'warning', text: `store ${store.name} keeps a dead upload: ${failed.key}: ${failed.reason}` });
+    else if (swept.length > 0)
+      ctx.report.emit({ type: 'note', text: `store ${store.name}: ${swept.length} dead upload(s) of earlier runs were removed` });
+  }
 }
 
 const outcome = (store: Store, failures: Failures): BackupResult['stores'][number] =>

@@ -1,29 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
-import type { Check, Store, Target, TargetContext } from '../core/contracts.ts';
+import { createHash } from 'node:crypto';
+import { statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import type { Check, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
-import { joinKey } from '../core/key.ts';
-import { putBytes, readAll } from '../flow/bytes.ts';
-
-/** A real object goes in, is looked at, read in part, listed and removed: what a backup and a restore will ask of the store. */
-async function checkStore(store: Store, base: string): Promise<Check> {
-  const key = joinKey(base, 'doctor', randomBytes(8).toString('hex'));
-  const bytes = randomBytes(4096);
-  const name = `store ${store.name}`;
-  try {
-    await putBytes(store, key, bytes, { ifAbsent: true });
-    const part = await readAll(store.get(key, { from: 1024, to: 2048 }));
-    const listed: string[] = [];
-    for await (const object of store.list(key)) listed.push(object.key);
-    const [removed] = await store.remove([key]);
-    if (!part.equals(bytes.subarray(1024, 2048))) throw new BkpError('verifyFailed', 'it gave back other bytes than were put');
-    if (!listed.includes(key)) throw new BkpError('verifyFailed', 'it does not list what was put');
-    if (!removed?.ok)
-      return { name, state: 'warn', text: `an object could not be removed: ${removed?.reason}`, mend: 'prune needs the right to delete' };
-    return { name, state: 'ok', text: 'put, ranged get, list and delete work' };
-  } catch (error) {
-    return { name, state: 'fail', text: sentence(error), ...(error instanceof BkpError && error.next[0] ? { mend: error.next[0] } : {}) };
-  }
-}
+import { doctorStore, mended } from './doctorStore.ts';
 
 function checkKeys(ctx: TargetContext): Check[] {
   const probe = createHash('sha256').update('probe').digest();
@@ -35,7 +15,7 @@ function checkKeys(ctx: TargetContext): Check[] {
         name,
         state: missing,
         text: sentence(error),
-        ...(error instanceof BkpError && error.next[0] ? { mend: error.next[0] } : {}),
+        ...mended(error),
       };
     }
   };
@@ -62,19 +42,43 @@ function checkKeys(ctx: TargetContext): Check[] {
   ];
 }
 
-function checkTools(ctx: TargetContext): Check[] {
-  return ['zstd', 'age'].map(tool => {
-    const path = ctx.run.which(tool);
-    return path
-      ? { name: tool, state: 'ok', text: path }
-      : { name: tool, state: 'warn', text: 'missing: this process does its work, slower', mend: `apt-get install ${tool}` };
-  });
+async function checkTools(ctx: TargetContext): Promise<Check[]> {
+  return Promise.all(
+    ['zstd', 'age'].map(async (tool): Promise<Check> => {
+      const path = ctx.run.which(tool);
+      if (!path) return { name: tool, state: 'warn', text: 'missing: this process does its work, slower', mend: `apt-get install ${tool}` };
+      try {
+        const { stdout } = await ctx.run.text({ file: path, args: ['--version'] });
+        return { name: tool, state: 'ok', text: `${/\d+\.\d+[.\d]*/.exec(stdout)?.[0] ?? 'of an unknown version'} at ${path}` };
+      } catch (error) {
+        return { name: tool, state: 'fail', text: sentence(error), mend: `apt-get install --reinstall ${tool}` };
+      }
+    }),
+  );
+}
+
+const LITTLE = 64 * 1024 * 1024;
+
+/** Identities, sockets and WAL on its way pass through it; dumps do not. */
+async function checkTemp(ctx: TargetContext): Promise<Check> {
+  const { bavail, bsize } = await statfs(await ctx.scratch());
+  const free = bavail * bsize;
+  const text = `${Math.floor(free / 1024 / 1024)} MiB free in ${tmpdir()}`;
+  if (free >= LITTLE) return { name: 'temporary files', state: 'ok', text };
+  return {
+    name: 'temporary files',
+    state: 'warn',
+    text,
+    mend: '`temp:` in the config names another directory; replay keeps a few WAL segments there',
+  };
 }
 
 /** Everything that one target's backup and restore need from this host, its stores and its source. */
 export async function* doctorTarget(target: Target, ctx: TargetContext): AsyncGenerator<Check> {
-  yield* checkTools(ctx);
+  yield { name: 'node', state: 'ok', text: `${process.version} at ${process.execPath}` };
+  yield* await checkTools(ctx);
+  yield await checkTemp(ctx);
   yield* checkKeys(ctx);
-  for (const store of ctx.stores) yield await checkStore(store, ctx.base);
+  for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock.now());
   yield* target.doctor(ctx);
 }

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { accessSync, closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { PassThrough, Readable } from 'node:stream';
@@ -58,6 +60,19 @@ const CONSEQUENCES = ['EPIPE', 'ECANCELED', 'ECONNRESET', 'ERR_STREAM_PREMATURE_
 /** A child that was ended for another one's failure, or could not write to one that had gone. */
 const isConsequence = (error: Error): boolean => /signal SIG(TERM|PIPE)|Broken pipe|Connection reset by peer/.test(error.message);
 
+/** Runs `use` with a descriptor of a file that holds the secret and has no name any more: Node's own pipes are sockets, which /dev/fd does not open. */
+function whispering<T>(secret: string, use: (fd: number) => T): T {
+  const path = join(tmpdir(), `bkp-${randomBytes(12).toString('hex')}`);
+  const fd = openSync(path, 'wx+', 0o600);
+  try {
+    unlinkSync(path);
+    writeSync(fd, secret);
+    return use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Joins children by file descriptor: the bytes between two of them never pass through this process. */
 function joined(commands: readonly Command[], options: Parameters<Runner['pipeline']>[1] = {}): Pipeline {
   const children: ChildProcess[] = [];
@@ -65,11 +80,13 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
   const ends = commands.map((command, index) => {
     const last = index === commands.length - 1;
     const upstream = index > 0 ? children[index - 1]?.stdout : undefined;
-    const child = spawn(command.file, [...command.args], {
-      ...place(command),
-      env: environment(command),
-      stdio: [upstream ?? (options.input ? 'pipe' : 'ignore'), 'pipe', 'pipe'],
-    });
+    const begin = (...more: number[]): ChildProcess =>
+      spawn(command.file, [...command.args], {
+        ...place(command),
+        env: environment(command),
+        stdio: [upstream ?? (options.input ? 'pipe' : 'ignore'), 'pipe', 'pipe', ...more],
+      });
+    const child = command.secret === undefined ? begin() : whispering(command.secret, begin);
     upstream?.destroy();
     children.push(child);
     let stderr = '';

@@ -21,7 +21,7 @@ const flip = (path: string, at: number) => {
   bytes[at] = bytes[at]! ^ 1;
   writeFileSync(path, bytes);
 };
-const secrets = () => readdirSync(tmpdir()).filter(name => name.startsWith('bkp-key-'));
+const secrets = () => readdirSync(tmpdir()).filter(name => /^bkp-(key-|[0-9a-f]{24}$)/.test(name));
 
 async function* breaksAfter(bytes: number): AsyncGenerator<Buffer> {
   yield randomBytes(bytes);

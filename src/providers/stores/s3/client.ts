@@ -39,7 +39,7 @@ async function agentOf(name: string, settings: Settings): Promise<Agent> {
 }
 
 /**
- * Loads the SDK and makes the clients; nothing is sent yet. One try per request, since our own loop knows more; no checksum that a
+ * Loads the SDK and makes the clients; nothing is sent yet. The SDK's retries are taken out, since our own loop knows more; no checksum that a
  * service did not ask for; the clock is not guessed from answers, so that a wrong one is noticed.
  * @throws BkpError('usage') when a proxy is asked of a Node that cannot
  */
@@ -49,13 +49,12 @@ export async function makeClients(name: string, settings: Settings): Promise<Cli
     import('@smithy/node-http-handler'),
     agentOf(name, settings),
   ]);
-  const client = (socketTimeout: number) =>
-    new sdk.S3Client({
+  const client = (socketTimeout: number) => {
+    const made = new sdk.S3Client({
       endpoint: settings.endpoint,
       region: settings.region,
       credentials: { accessKeyId: settings.accessKey, secretAccessKey: settings.secretKey },
       forcePathStyle: settings.pathStyle,
-      maxAttempts: 1,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       expectContinueHeader: false,
@@ -64,5 +63,8 @@ export async function makeClients(name: string, settings: Settings): Promise<Cli
       useFipsEndpoint: false,
       requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent as never, connectionTimeout: CONNECT, socketTimeout }),
     });
+    made.middlewareStack.remove('retryMiddleware');
+    return made;
+  };
   return { sdk, quick: client(settings.idleTimeout), patient: client(0) };
 }

@@ -33,7 +33,7 @@ export const MOST_SKEW = 900_000;
 const firstOf = (error: unknown): SdkError => {
   const all = (error as SdkError | undefined)?.errors;
   const first = Array.isArray(all) && all.length > 0 ? all[0] : error;
-  return (first instanceof Error ? first : new Error(String(first))) as SdkError;
+  return typeof first === 'object' && first !== null && 'message' in first ? (first as SdkError) : new Error(String(first));
 };
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 300);
