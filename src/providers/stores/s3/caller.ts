@@ -45,6 +45,8 @@ export class Caller {
   readonly host: StoreHost;
   /** Whether If-None-Match may be sent; a store that does not know the header says so once. */
   conditional: boolean;
+  /** By how much the store's clock was ahead of ours in its last answer: milliseconds, to the second. */
+  ahead: number | undefined;
   readonly #slots: Slots;
   #clients: Promise<Clients> | undefined;
 
@@ -103,7 +105,7 @@ export class Caller {
   }
 
   async #once<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes>(make: Make<I, O>, options: CallOptions): Promise<Held<O>> {
-    this.#clients ??= makeClients(this.name, this.settings);
+    this.#clients ??= makeClients(this.name, this.settings, date => this.#compare(date));
     const { sdk, quick, patient } = await this.#clients;
     const done = await this.#slots.take();
     const time = AbortSignal.timeout(this.settings.timeout);
@@ -117,6 +119,10 @@ export class Caller {
       done();
       throw time.aborted ? new Error(`it took longer than the ${this.settings.timeout / 1000} s of its timeout`, { cause: error }) : error;
     }
+  }
+
+  #compare(date: Date): void {
+    this.ahead = date.getTime() - this.host.clock.now().getTime();
   }
 
   #about({ operation, tries, key, bytes }: Pick<About, 'operation' | 'tries'> & CallOptions): About {

@@ -38,12 +38,26 @@ async function agentOf(name: string, settings: Settings): Promise<Agent> {
   return new HttpsAgent({ ...options, ...(settings.ca === undefined ? {} : { ca: settings.ca }) });
 }
 
+/** Next to the wire, so that refusals are seen as well. */
+function tellDates(client: Sdk.S3Client, onDate: (date: Date) => void): void {
+  client.middlewareStack.add(
+    next => async args => {
+      const result = await next(args);
+      const date = new Date((result.response as { headers?: Record<string, string> }).headers?.['date'] ?? '');
+      if (!Number.isNaN(date.getTime())) onDate(date);
+      return result;
+    },
+    { step: 'deserialize', name: 'bkpDates', priority: 'low' },
+  );
+}
+
 /**
- * Loads the SDK and makes the clients; nothing is sent yet. The SDK's retries are taken out, since our own loop knows more; no checksum that a
+ * Loads the SDK and makes the clients; nothing is sent yet. The SDK tries once, since our own loop knows more; no checksum that a
  * service did not ask for; the clock is not guessed from answers, so that a wrong one is noticed.
+ * @param onDate is told the store's clock with every answer
  * @throws BkpError('usage') when a proxy is asked of a Node that cannot
  */
-export async function makeClients(name: string, settings: Settings): Promise<Clients> {
+export async function makeClients(name: string, settings: Settings, onDate: (date: Date) => void): Promise<Clients> {
   const [sdk, { NodeHttpHandler }, agent] = await Promise.all([
     import('@aws-sdk/client-s3'),
     import('@smithy/node-http-handler'),
@@ -55,6 +69,7 @@ export async function makeClients(name: string, settings: Settings): Promise<Cli
       region: settings.region,
       credentials: { accessKeyId: settings.accessKey, secretAccessKey: settings.secretKey },
       forcePathStyle: settings.pathStyle,
+      retryStrategy: { mode: 'none', retry: (next, args) => next(args) },
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       expectContinueHeader: false,
@@ -63,7 +78,7 @@ export async function makeClients(name: string, settings: Settings): Promise<Cli
       useFipsEndpoint: false,
       requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent as never, connectionTimeout: CONNECT, socketTimeout }),
     });
-    made.middlewareStack.remove('retryMiddleware');
+    tellDates(made, onDate);
     return made;
   };
   return { sdk, quick: client(settings.idleTimeout), patient: client(0) };

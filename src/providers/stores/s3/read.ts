@@ -26,12 +26,20 @@ interface Part {
 
 /** Bytes as they come. A body on which nothing moves while it is waited for is given up; how slow its reader is does not count. */
 async function* flowing(body: Readable, idle: number): AsyncGenerator<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]();
-  for (;;) {
-    const timer = setTimeout(() => body.destroy(new Error(`no byte came for ${idle / 1000} s`)), idle);
-    const { done, value } = await chunks.next().finally(() => clearTimeout(timer));
-    if (done) return;
-    yield value;
+  let waiting = false;
+  const timer = setTimeout(() => waiting && body.destroy(new Error(`no byte came for ${idle / 1000} s`)), idle);
+  try {
+    const chunks = body[Symbol.asyncIterator]();
+    for (;;) {
+      waiting = true;
+      timer.refresh();
+      const { done, value } = await chunks.next();
+      waiting = false;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,9 +1,10 @@
 import pMap from 'p-map';
-import type { Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
+import type { Bytes, Check, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { StoreHost } from '../host.ts';
 import { Caller } from './caller.ts';
+import { doctorS3 } from './doctor.ts';
 import { isAbsent, look } from './look.ts';
 import { objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
@@ -76,6 +77,10 @@ export class S3Store implements Store {
       sum.bytes += bytes;
     }
     return sum;
+  }
+
+  doctor(base: string): AsyncIterable<Check> {
+    return doctorS3(this.#caller, base);
   }
 
   async *#reading(key: string, range: Range): Bytes {
