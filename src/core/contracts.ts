@@ -141,7 +141,7 @@ export interface Store {
   /** `to` is exclusive. */
   get(key: string, range?: { from: number; to?: number }): Bytes;
   stat(key: string): Promise<ObjectInfo | undefined>;
-  /** Every object whose key starts with `prefix`, in key order, complete or throwing. */
+  /** Every object whose key starts with `prefix`, complete or throwing; with what others put there, such as a folder's mark that ends in `/`. */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   remove(keys: readonly string[]): Promise<PerItem[]>;
   /** Takes away what uploads under `prefix` left that were begun before an instant and never finished; an item per upload. */

@@ -29,13 +29,15 @@ export async function readBlock(store: Store, object: StoredObject, n: number, b
   return block;
 }
 
-async function firstWhole(stores: readonly Store[], object: StoredObject, n: number, ref: PieceRef, report: Reporter): Promise<Buffer> {
+/** `stores` is the order of preference; one that does not answer goes to its end, so that its time-out is waited for once and not at every block. */
+async function firstWhole(stores: Store[], object: StoredObject, n: number, ref: PieceRef, report: Reporter): Promise<Buffer> {
   const reasons: unknown[] = [];
-  for (const store of stores) {
+  for (const store of [...stores]) {
     try {
       return await readBlock(store, object, n, ref.blockBytes);
     } catch (error) {
       reasons.push(error);
+      if (error instanceof BkpError && error.exit === 'storeUnreachable') stores.push(...stores.splice(stores.indexOf(store), 1));
       if (stores.length > 1) report.emit({ type: 'warning', text: `${sentence(error)}; taking it from another store` });
     }
   }
@@ -48,10 +50,11 @@ async function firstWhole(stores: readonly Store[], object: StoredObject, n: num
 
 /** The sealed stream, each block proven before it is passed on, so that nothing damaged is ever decrypted. */
 async function* sealedBlocks(ref: PieceRef, stores: readonly Store[], options: OpenOptions): Bytes {
+  const order = [...stores];
   const all = ref.objects.flatMap(object => object.blocks.map((_, n) => ({ object, n })));
   const fetch = (at: number): Promise<Buffer> | undefined => {
     const next = all[at];
-    const block = next && firstWhole(stores, next.object, next.n, ref, options.report);
+    const block = next && firstWhole(order, next.object, next.n, ref, options.report);
     block?.catch(() => {});
     return block;
   };

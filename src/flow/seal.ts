@@ -225,6 +225,9 @@ export async function storeStream(name: string, source: Bytes, options: SealOpti
   const branches = options.stores.map(store => new Branch(store));
   const pool = new Pool(blockBytes);
   const fan = new FanOut(branches, name, pool, blockBytes, options);
+  // Blocks on their way to a slow store would hold up the end for longer than a container is given.
+  const stop = () => void Promise.all(branches.map(branch => branch.abort()));
+  options.signal.addEventListener('abort', stop, { once: true });
   try {
     for await (const block of blocksOf(source, pool)) await fan.send(block);
     await fan.settle();
@@ -235,10 +238,12 @@ export async function storeStream(name: string, source: Bytes, options: SealOpti
     const failed = branches.filter(branch => branch.error !== undefined).map(({ store, error }) => ({ store, error }));
     return { bytes: fan.bytes, sha256: fan.sha256, blockBytes, objects: fan.objects, failed };
   } catch (error) {
-    await fan.settle();
     await Promise.all(branches.map(branch => branch.abort()));
+    await fan.settle();
     options.signal.throwIfAborted();
     throw error;
+  } finally {
+    options.signal.removeEventListener('abort', stop);
   }
 }
 

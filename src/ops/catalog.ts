@@ -110,11 +110,13 @@ export async function catalog(stores: readonly Store[], base: string, keys: Keys
   const found = new Map<string, { raw: Buffer; manifest: Manifest; stores: string[] }>();
   const problems: Problem[] = [];
   const shown: Shown[] = [];
+  const advice: string[] = [];
   const results = await Promise.allSettled(stores.map(store => readStore(store, base, keys, cache)));
   for (const [n, result] of results.entries()) {
     const store = stores[n]!;
     if (result.status === 'rejected') {
       problems.push({ store: store.name, error: sentence(result.reason) });
+      if (result.reason instanceof BkpError) advice.push(...result.reason.next);
       continue;
     }
     shown.push(result.value.shown);
@@ -124,7 +126,9 @@ export async function catalog(stores: readonly Store[], base: string, keys: Keys
     }
   }
   if (shown.length === 0)
-    throw new BkpError('storeUnreachable', `no store of ${base} answers: ${problems.map(problem => problem.error).join('; ')}`);
+    throw new BkpError('storeUnreachable', `no store of ${base} answers: ${problems.map(problem => problem.error).join('; ')}`, {
+      next: [...new Set(advice)],
+    });
   const known = [...found.values()].map(({ manifest, stores: holding }) => ({ manifest, stores: holding }));
   return { known: known.sort((a, b) => a.manifest.startedAt.localeCompare(b.manifest.startedAt)), problems, shown };
 }

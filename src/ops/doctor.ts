@@ -79,6 +79,6 @@ export async function* doctorTarget(target: Target, ctx: TargetContext): AsyncGe
   yield* await checkTools(ctx);
   yield await checkTemp(ctx);
   yield* checkKeys(ctx);
-  for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock.now());
+  for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock);
   yield* target.doctor(ctx);
 }

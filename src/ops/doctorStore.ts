@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Check, Store } from '../core/contracts.ts';
+import type { Check, Clock, Store } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { joinKey } from '../core/key.ts';
 import { putBytes, readAll } from '../flow/bytes.ts';
@@ -18,7 +18,7 @@ async function can(name: string, text: string, work: () => Promise<string | unde
 }
 
 /** A real object goes in, is looked at, read in part, listed and removed: what a backup and a restore will ask of the store. */
-async function* objectChecks(store: Store, base: string, now: Date): AsyncGenerator<Check> {
+async function* objectChecks(store: Store, base: string, clock: Clock): AsyncGenerator<Check> {
   const key = joinKey(base, 'doctor', randomBytes(8).toString('hex'));
   const bytes = randomBytes(4096);
   const name = (what: string): string => `store ${store.name}: ${what}`;
@@ -37,7 +37,7 @@ async function* objectChecks(store: Store, base: string, now: Date): AsyncGenera
     return 'it does not list what was put';
   });
   yield await overwriting(store, key, name('conditional write'));
-  yield await can(name('abort'), 'an upload that is given up leaves nothing', async () => abandoned(store, `${key}-half`, now));
+  yield await can(name('abort'), 'an upload that is given up leaves nothing', async () => abandoned(store, `${key}-half`, clock.now()));
   const [removed] = await store.remove([key]).catch(error => [{ key, ok: false, reason: sentence(error) }]);
   yield removed?.ok
     ? { name: name('delete'), state: 'ok', text: 'it is gone again' }
@@ -92,9 +92,9 @@ async function hiddenCheck(store: Store, base: string): Promise<Check[]> {
 }
 
 /** Everything that backup, restore and prune will ask of one store of a target, by doing it. Never throws. */
-export async function* doctorStore(store: Store, base: string, now: Date): AsyncGenerator<Check> {
+export async function* doctorStore(store: Store, base: string, clock: Clock): AsyncGenerator<Check> {
   const checks: Check[] = [];
-  for await (const check of objectChecks(store, base, now)) {
+  for await (const check of objectChecks(store, base, clock)) {
     checks.push(check);
     yield check;
   }

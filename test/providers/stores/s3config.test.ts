@@ -66,6 +66,7 @@ describe('the config of S3 stores', () => {
     [{ idleTimeout: 30 }, 'idleTimeout'],
     [{ versions: 'keep' }, 'versions'],
     [{ proxy: 'proxy:3128x' }, 'proxy'],
+    [{ proxy: 'http://me:hush@proxy.test:3128' }, 'reference'],
     [{ acessKey: 'id' }, 'acessKey'],
     [{ tags: {} }, 'tags'],
   ])('refuses %j', (wrong, named) => {

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
 import { ListMultipartUploadsCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import pMap from 'p-map';
@@ -16,6 +17,7 @@ import {
   errorIn200,
   errorXml,
   type FaultyS3,
+  freePort,
   isListing,
   listing,
   type S3Server,
@@ -27,6 +29,7 @@ import {
   startFaulty,
   startVersity,
   stopAllS3,
+  throttle,
   tooLargeHtml,
   tooSkewed,
 } from '../../real/rig/index.ts';
@@ -101,12 +104,27 @@ async function fill(keys: readonly string[]): Promise<void> {
 
 const big = (): Buffer => randomBytes(store.blockBytes + 1000);
 
+/** Listens on a port for versitygw. The function that is returned ends it, and every connection. */
+async function tunnel(port: number): Promise<() => Promise<void>> {
+  const sockets = new Set<Socket>();
+  const server = createServer(socket => {
+    const up = connect(Number(new URL(versity.endpoint).port), '127.0.0.1');
+    for (const each of [socket, up]) sockets.add(each.on('error', () => {}));
+    socket.pipe(up).pipe(socket);
+  });
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
+  return async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise(resolve => server.close(resolve));
+  };
+}
+
 describe('checksums', () => {
   const refuse = answer(400, errorXml('InvalidArgument', 'Unsupported header'));
-  const hasChecksum = ({ headers }: Seen) => Object.keys(headers).some(name => /checksum|trailer|content-encoding/.test(name));
+  const hasChecksum = ({ headers }: Seen) => Object.keys(headers).some(name => /checksum|trailer|content-encoding|^expect$/.test(name));
   const isUnsigned = ({ headers }: Seen) => !/^[0-9a-f]{64}$/.test(String(headers['x-amz-content-sha256']));
 
-  it('S01 S04: uploads carry no checksum header and no trailer, only signed plain parts', async () => {
+  it('S01 S04: uploads carry no checksum header, no trailer and no Expect, only signed plain parts', async () => {
     strike(seen => hasChecksum(seen) || isUnsigned(seen), refuse);
     const bytes = big();
     await putBytes(store, 'big', bytes);
@@ -262,6 +280,13 @@ describe('reading', () => {
     expect(gets).toBe(1);
   });
 
+  it('a slow line is not a stalled body, however long it takes', async () => {
+    store = storeAt(faulty, bucket, { idleTimeout: '500ms' }, clock);
+    strike(isGet, throttle(2_000_000));
+    const gets = await countDuring(isGet, async () => expect(await readAll(store.get('object'))).toHaveLength(bytes.length));
+    expect(gets).toBe(1);
+  });
+
   it('an object that is replaced while it is read is an error, never a mixture', async () => {
     const replaced = async (exchange: Parameters<Act>[0]) => {
       const answered = await exchange.forward();
@@ -341,12 +366,11 @@ describe('listing', () => {
     expect((await keysOf(store, 'pg/')).sort()).toEqual(keys.sort());
   });
 
-  it('PG18: what a console puts into a bucket as a folder is no object', async () => {
+  it('PG18: what a console puts into a bucket as a folder is listed as the stray that it is, beside the objects', async () => {
     const client = s3Client(versity);
     await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'pg/parts/', Body: Buffer.alloc(0) })).finally(() => client.destroy());
     await fill(['pg/parts/1']);
-    expect(await keysOf(store, 'pg/')).toEqual(['pg/parts/1']);
-    expect(await keysOf(store)).toEqual(['pg/parts/1']);
+    expect(await keysOf(store, 'pg/')).toEqual(['pg/parts/', 'pg/parts/1']);
   });
 });
 
@@ -388,6 +412,21 @@ describe('giving up and going on', () => {
     const nobody = storeAt({ ...faulty, endpoint: 'http://127.0.0.1:1' }, bucket, { retries: 20 }, clock);
     expect(await caught(nobody.stat('a'))).toMatchObject({ exit: 'storeUnreachable', message: expect.stringContaining('ECONNREFUSED') });
     expect(clock.waits).toHaveLength(2);
+  });
+
+  it('a store that answered before and refuses for a while is waited for', async () => {
+    const port = await freePort();
+    let close = await tunnel(port);
+    const waits: number[] = [];
+    const sleep = async (ms: number) => {
+      if (waits.push(ms) === 4) close = await tunnel(port);
+    };
+    const behind = storeAt({ ...versity, endpoint: `http://127.0.0.1:${port}` }, bucket, {}, { now: () => new Date(), sleep });
+    await putBytes(behind, 'small', Buffer.from('x'));
+    await close();
+    expect(await behind.stat('small')).toMatchObject({ bytes: 1 });
+    expect(waits).toHaveLength(4);
+    await close();
   });
 
   it('S10: part 10001 is refused before it is sent', async () => {

@@ -114,7 +114,7 @@ it('without it the store is unreachable at once, and ca is named', async () => {
 
 it('a proxy is gone through, with few tunnels and its password', async () => {
   const { proxy, asked } = await startTunnels();
-  const store = storeAt(secured, await versity.bucket(), { ca, proxy, connections: 2 });
+  const store = storeAt(secured, await versity.bucket(), { ca, connections: 2 }, stillClock(), { proxy });
   for (const key of ['a', 'b', 'c']) await putBytes(store, key, Buffer.from(key));
   expect((await readAll(store.get('a'))).toString()).toBe('a');
   const { host } = new URL(secured.endpoint);
@@ -125,7 +125,7 @@ it('a proxy is gone through, with few tunnels and its password', async () => {
 
 it('plain HTTP goes through the proxy too, and a proxy that does not answer is an error without its password', async () => {
   const { proxy, asked, server } = await startTunnels();
-  const error: BkpError = await storeAt(versity, 'any', { proxy, retries: 0 })
+  const error: BkpError = await storeAt(versity, 'any', { retries: 0 }, stillClock(), { proxy })
     .stat('a')
     .then(
       () => new BkpError('failed', 'none'),
@@ -135,7 +135,7 @@ it('plain HTTP goes through the proxy too, and a proxy that does not answer is a
   expect(asked).toMatchObject([{ to: expect.stringContaining(versity.endpoint) }]);
   server.close();
   for (const socket of sockets) socket.destroy();
-  const gone: BkpError = await storeAt(secured, 'any', { ca, proxy })
+  const gone: BkpError = await storeAt(secured, 'any', { ca }, stillClock(), { proxy })
     .stat('a')
     .then(
       () => new BkpError('failed', 'none'),

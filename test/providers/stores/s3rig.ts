@@ -21,9 +21,13 @@ const settings = (server: S3Server, bucket: string) => ({
   secretKey: server.secretKey,
 });
 
-/** A store of `type: s3` in a bucket of a server of the rig; `more` goes over its settings. */
-export const storeAt = (server: S3Server, bucket: string, more: object = {}, clock: Clock = stillClock()): Store =>
-  openS3('far', s3Config.parse({ type: 's3', ...settings(server, bucket), ...more }), { prefix: 'bkp', clock, random: randomBytes });
+/** A store of `type: s3` in a bucket of a server of the rig; `more` goes over its settings, `resolved` over what came out of `${…}`. */
+export const storeAt = (server: S3Server, bucket: string, more: object = {}, clock: Clock = stillClock(), resolved: object = {}): Store =>
+  openS3(
+    'far',
+    { ...s3Config.parse({ type: 's3', ...settings(server, bucket), ...more }), ...resolved },
+    { prefix: 'bkp', clock, random: randomBytes },
+  );
 
 /** A store of `type: b2`. */
 export const b2At = (server: S3Server, bucket: string, more: object = {}, clock: Clock = stillClock()): Store =>

@@ -3,7 +3,7 @@ import { BkpError } from '../../../core/errors.ts';
 import type { StoreHost } from '../host.ts';
 import { type Clients, makeClients } from './client.ts';
 import { type About, StoreFault, storeFault } from './errors.ts';
-import { type Fault, faultOf } from './fault.ts';
+import { type Again, type Fault, faultOf } from './fault.ts';
 import { retrying } from './retry.ts';
 import type { Settings } from './settings.ts';
 import { Slots } from './slots.ts';
@@ -27,8 +27,6 @@ export interface CallOptions {
   sha256?: string;
   /** The answer may take its time: only `timeout` ends the wait. */
   patient?: boolean;
-  /** Tries after the first; default: those of the settings. */
-  retries?: number;
   signal?: AbortSignal;
 }
 
@@ -82,7 +80,8 @@ export class Caller {
   ): Promise<Held<O>> {
     let tries = 0;
     const { clock, random } = this.host;
-    const { retries = this.settings.retries, signal } = options;
+    const { retries } = this.settings;
+    const { signal } = options;
     return retrying(
       () => {
         tries += 1;
@@ -92,16 +91,15 @@ export class Caller {
         retries,
         clock,
         random,
-        again: error => (error instanceof StoreFault && !signal?.aborted ? error.fault.again : 'never'),
+        again: error => (error instanceof StoreFault && !signal?.aborted ? this.#again(error.fault) : 'never'),
         ...(signal ? { signal } : {}),
       },
     );
   }
 
   /** A fault that was noticed in an answer, worded as those of requests are. */
-  fault(operation: string, message: string, options: { key?: string; again?: Fault['again'] } = {}): StoreFault {
-    const { again = 'never', key } = options;
-    return storeFault({ message, again }, this.#about({ operation, tries: 1, ...(key === undefined ? {} : { key }) }), undefined);
+  fault(operation: string, message: string, key?: string): StoreFault {
+    return storeFault({ message, again: 'never' }, this.#about({ operation, tries: 1, ...(key === undefined ? {} : { key }) }), undefined);
   }
 
   async #once<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes>(make: Make<I, O>, options: CallOptions): Promise<Held<O>> {
@@ -119,6 +117,11 @@ export class Caller {
       done();
       throw time.aborted ? new Error(`it took longer than the ${this.settings.timeout / 1000} s of its timeout`, { cause: error }) : error;
     }
+  }
+
+  /** An address that answered before is right, and whoever refuses there now is starting again. */
+  #again({ again }: Fault): Again {
+    return again === 'few' && this.ahead !== undefined ? 'many' : again;
   }
 
   #compare(date: Date): void {

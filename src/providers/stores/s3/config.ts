@@ -26,6 +26,9 @@ export const isEndpoint = (value: string): boolean => isAddress(value) && isBare
 /** Whether a resolved text can be a proxy; it may carry a user and a password. */
 export const isProxy = isAddress;
 
+/** What is written out in the file is shown by `config show`. */
+const hasNoPassword = (value: string): boolean => !new URL(value).password;
+
 const endpoint = address(isBare, BAD_ENDPOINT).describe('address of the S3 service, without the bucket');
 
 /** A part of a host name. */
@@ -39,7 +42,7 @@ const account = {
 
 const connection = {
   ca: text.optional().describe('PEM text of the authority that signed the certificate of the endpoint; default: those that Node trusts'),
-  proxy: address(() => true, BAD_PROXY)
+  proxy: address(hasNoPassword, `${BAD_PROXY}; a user and a password only within a reference such as \${S3_PROXY}`)
     .optional()
     .describe('HTTP proxy on the way to the endpoint; default: none'),
   connections: z.int().min(1).max(256).default(16).describe('connections open at the same time at most'),

@@ -22,7 +22,7 @@ interface SdkError extends Error {
   $response?: { headers?: Record<string, string | undefined>; reason?: string };
 }
 
-const BUSY = new Set(['SlowDown', 'RequestTimeout', 'InternalError', 'ServiceUnavailable', 'OperationAborted', 'RequestLimitExceeded']);
+const BUSY = /^(SlowDown|Request(Timeout|LimitExceeded)|InternalError|ServiceUnavailable|OperationAborted|ConditionalRequestConflict)$/;
 const BUSY_STATUS = new Set([408, 429, 500, 502, 503, 504]);
 const NOBODY_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ERR_PROXY_TUNNEL']);
 const CERTIFICATE = /CERT|SIGNATURE|ISSUER|^ERR_TLS|^ERR_SSL|^EPROTO$/;
@@ -52,7 +52,7 @@ function withoutAnswer(error: SdkError): Fault {
 
 function againOf(status: number, code: string | undefined): Again {
   if (code === 'RequestTimeTooSkewed') return 'never';
-  return BUSY_STATUS.has(status) || BUSY.has(code ?? '') ? 'many' : 'never';
+  return BUSY_STATUS.has(status) || BUSY.test(code ?? '') ? 'many' : 'never';
 }
 
 /** The SDK's words for no words say nothing. */

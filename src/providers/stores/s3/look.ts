@@ -21,7 +21,7 @@ export const isAbsent = (error: unknown): boolean =>
 export async function look(caller: Caller, key: string): Promise<Seen | undefined> {
   try {
     const head = await caller.call('HeadObject', sdk => new sdk.HeadObjectCommand({ Bucket: caller.settings.bucket, Key: key }), { key });
-    if (!head.LastModified) throw caller.fault('HeadObject', 'the answer is not one of S3', { key });
+    if (!head.LastModified) throw caller.fault('HeadObject', 'the answer is not one of S3', key);
     const token = head.Metadata?.[TOKEN];
     return {
       info: { key, bytes: head.ContentLength ?? 0, modified: head.LastModified },

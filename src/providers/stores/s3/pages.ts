@@ -11,7 +11,7 @@ const UPLOADS = 'ListMultipartUploads';
  * @throws StoreFault when a page does not say how to go on, or would begin again: half of a listing is never passed off as all of it
  */
 function next<T>(caller: Caller, operation: string, prefix: string, more: boolean | undefined, from: T | undefined, to: T | undefined) {
-  const bad = (why: string) => caller.fault(operation, `the listing is not whole: ${why}`, { key: `${prefix}*` });
+  const bad = (why: string) => caller.fault(operation, `the listing is not whole: ${why}`, `${prefix}*`);
   if (more === undefined) throw bad('the answer is not one of S3');
   if (!more) return undefined;
   if (to === undefined || to === '') throw bad('there is more, and the store does not say how to go on');

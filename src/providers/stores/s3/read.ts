@@ -147,7 +147,7 @@ class Reading {
     const { settings, host } = this.#caller;
     this.#failures += 1;
     if (this.#failures > settings.retries)
-      throw this.#caller.fault(GET, `${why} at byte ${this.#at} of ${end}, ${this.#failures} times`, { key: this.#key });
+      throw this.#caller.fault(GET, `${why} at byte ${this.#at} of ${end}, ${this.#failures} times`, this.#key);
     await host.clock.sleep(backOff(this.#failures - 1, host.random));
   }
 

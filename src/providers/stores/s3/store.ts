@@ -4,14 +4,16 @@ import { BkpError } from '../../../core/errors.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { StoreHost } from '../host.ts';
 import { Caller } from './caller.ts';
-import { doctorS3 } from './doctor.ts';
+import { clockCheck } from './clock.ts';
+import { lifecycle } from './doctor.ts';
+import { BLOCK } from './limits.ts';
 import { isAbsent, look } from './look.ts';
 import { objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
 import { type Range, readObject } from './read.ts';
 import { removeKey } from './remove.ts';
 import type { Settings } from './settings.ts';
-import { BLOCK, S3Upload } from './upload.ts';
+import { S3Upload } from './upload.ts';
 
 /** One bucket of a service that speaks S3. Nothing is loaded or sent before the first call. */
 export class S3Store implements Store {
@@ -53,8 +55,8 @@ export class S3Store implements Store {
   /** The order is the store's: S3 lists by key, and nothing here relies on it. */
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
     for await (const { Key, Size = 0, LastModified } of objects(this.#caller, prefix)) {
-      if (!Key || !LastModified) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', { key: `${prefix}*` });
-      if (Key.startsWith(prefix) && !isFolder(Key, Size)) yield { key: Key, bytes: Size, modified: LastModified };
+      if (!Key || !LastModified) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', `${prefix}*`);
+      if (Key.startsWith(prefix)) yield { key: Key, bytes: Size, modified: LastModified };
     }
   }
 
@@ -79,8 +81,9 @@ export class S3Store implements Store {
     return sum;
   }
 
-  doctor(base: string): AsyncIterable<Check> {
-    return doctorS3(this.#caller, base);
+  async *doctor(base: string): AsyncGenerator<Check> {
+    yield* lifecycle(this.name, this.#caller, base);
+    if (this.#caller.ahead !== undefined) yield clockCheck(this.#caller);
   }
 
   async *#reading(key: string, range: Range): Bytes {
@@ -133,6 +136,3 @@ export class S3Store implements Store {
     }
   }
 }
-
-/** What consoles and mounts put into a bucket so that it shows a folder. */
-const isFolder = (key: string, bytes: number): boolean => bytes === 0 && key.endsWith('/');

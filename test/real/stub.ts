@@ -1,0 +1,97 @@
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { guarded } from './rig/guard.ts';
+import { type Ended, isAlive, node24, type Running, start, tempDir } from './rig/index.ts';
+
+/** A directory with one program of that name, a script for Node, to stand first on PATH. */
+export function stub(name: string, script: string): string {
+  const dir = tempDir();
+  writeFileSync(join(dir, name), `#!${node24()}\n${script}\n`);
+  chmodSync(join(dir, name), 0o755);
+  return dir;
+}
+
+/** PATH with a stub's directory in front. */
+export const pathWith = (dir: string): string => `${dir}:${process.env['PATH']}`;
+
+/** Node takes a program without an extension for either kind of module; this works in both. */
+const FLOOD = `const { randomBytes } = process.getBuiltinModule('node:crypto');
+process.stdout.on('error', () => {});
+for (let n = 0; n < 40; n += 1) process.stdout.write(randomBytes(1 << 20));`;
+
+/** A zstd that gives 40 MiB at once, more than two blocks of a store, and then stands still. */
+export const stuckPacker = (): string => stub('zstd', `${FLOOD}\nsetInterval(() => {}, 1000);`);
+
+/** A zstd that gives 40 MiB at once and then takes its input slowly: 64 KiB each 20 ms at most. */
+export const slowPacker = (): string =>
+  stub(
+    'zstd',
+    `${FLOOD}
+for await (const _ of process.stdin) await new Promise(resolve => setTimeout(resolve, 20));`,
+  );
+
+/** A zstd that gives nothing and never ends; it makes the file `started` in its directory. */
+export const deadPacker = (): string =>
+  stub('zstd', `process.getBuiltinModule('node:fs').writeFileSync(process.argv[1] + '.started', '');\nsetInterval(() => {}, 1000);`);
+
+/** A zstd that fails at once. */
+export const brokenPacker = (): string => stub('zstd', `console.error('boom');\nprocess.exit(3);`);
+
+/** Relative paths of every file below a directory, temporary ones too. */
+export const filesIn = (dir: string): string[] =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter(entry => !entry.isDirectory())
+    .map(entry => join(entry.parentPath, entry.name).slice(dir.length + 1))
+    .sort();
+
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+export interface OnTerminal extends Running {
+  /** Process id of the command itself; 0 until it has begun. */
+  commandPid(): number;
+}
+
+/**
+ * Runs a command line on a terminal of its own, 100 columns wide unless told; its standard input is what is typed, its stdout what
+ * is shown.
+ */
+export function onTerminal(command: readonly [string, readonly string[]], env: Record<string, string>, columns = 100): OnTerminal {
+  const line = [command[0], ...command[1]].map(quoted).join(' ');
+  const mark = join(tempDir(), 'pid');
+  const size = `stty cols ${columns} rows ${columns === 0 ? 0 : 30}`;
+  const child = start('script', ['-qefc', `${size}; echo $$ >${mark}; exec ${line}`, '/dev/null'], {
+    env: { PATH: process.env['PATH'] ?? '', TERM: 'xterm', SHELL: '/bin/sh', ...env },
+    keepInput: true,
+  });
+  guarded.addPid(child.pid);
+  child.process.once('exit', () => guarded.dropPid(child.pid));
+  return { ...child, commandPid: () => (existsSync(mark) ? Number(readFileSync(mark, 'utf8')) : 0) };
+}
+
+/** The end of a command on a terminal; one that has not ended after `ms` is killed, and that is an error with what it showed last. */
+export async function endOf(child: OnTerminal, ms: number): Promise<Ended> {
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    const pid = child.commandPid();
+    if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
+    child.kill('SIGKILL');
+  }, ms);
+  const end = await child.ended;
+  clearTimeout(timer);
+  if (late) throw new Error(`still running after ${ms} ms; it showed: ${end.stdout.slice(-300)}`);
+  return end;
+}
+
+/** Command lines of every process that runs now, arguments joined by blanks. */
+export function commandLines(read: (path: string) => string): string[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .flatMap(pid => {
+      try {
+        return [read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')];
+      } catch {
+        return [];
+      }
+    });
+}

@@ -1,0 +1,122 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { changed } from './change.ts';
+import { bkpCommand, cleanUp, type Postgres, startPostgres, tempDir, waitFor } from './rig/index.ts';
+import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+import { brokenPacker, endOf, filesIn, onTerminal, pathWith, stuckPacker } from './stub.ts';
+
+afterAll(cleanUp);
+
+const COLOURED = /\u001b\[[0-9;]*m/;
+
+describe('on a terminal', () => {
+  let db: Postgres;
+  let at: Setup;
+  let run: Setup['run'];
+
+  const type = (args: readonly string[], env: Record<string, string> = {}, columns?: number, with_ = run) =>
+    onTerminal(bkpCommand([...args, '--config', with_.config]), { ...with_.env, HOME: tempDir(), ...env }, columns);
+
+  beforeAll(async () => {
+    db = await startPostgres({ version: '18' });
+    at = await setUp(db);
+    run = at.run;
+    await db.sql('create table t as select n, repeat(md5(n::text), 30) as text from generate_series(1, 20000) n');
+    await aBackup(at);
+  }, 60_000);
+
+  it('a backup shows how far it is, in colour, and ends', async () => {
+    const end = await endOf(type(['backup', 'postgres']), 20_000);
+    expect(end.code).toBe(0);
+    expect(end.stdout).toMatch(/base\.tar: [\d.]+ [KM]iB/);
+    expect(end.stdout).toMatch(COLOURED);
+    expect(end.stdout).toMatch(/local ok, offsite ok/);
+  });
+
+  it.each([
+    ['NO_COLOR', [], { NO_COLOR: '1' }],
+    ['--no-color', ['--no-color'], {}],
+  ])('%s: not one colour, the spinner included', async (_, flags, env) => {
+    const end = await endOf(type([...flags, 'backup', 'postgres'], env as Record<string, string>), 20_000);
+    expect(end.code).toBe(0);
+    expect(end.stdout).toMatch(/base\.tar: [\d.]+ [KM]iB/);
+    expect(end.stdout).not.toMatch(COLOURED);
+  });
+
+  // A serial console and `docker exec -t` have no size.
+  it('a terminal that does not know its width neither hangs nor floods', async () => {
+    const end = await endOf(type(['backup', 'postgres'], {}, 0), 8000);
+    expect(end.code).toBe(0);
+    expect(end.stdout.length).toBeLessThan(100_000);
+  });
+
+  it('a stage that fails ends the run with its sentence: nothing that still comes in keeps it alive', async () => {
+    const env = { PATH: pathWith(brokenPacker()) };
+    for (let n = 0; n < 4; n += 1) {
+      const end = await endOf(type(['backup', 'postgres'], env), 10_000);
+      expect(end.code).toBe(1);
+      expect(end.stdout).toMatch(/bkp: zstd ended with exit code 3: boom/);
+    }
+  });
+
+  it('CF12: Ctrl-C, which reaches every child at once, ends with 130 and leaves nothing', async () => {
+    const roots = Object.values(at.stores);
+    const before = roots.map(filesIn);
+    const child = type(['backup', 'postgres'], { PATH: pathWith(stuckPacker()) });
+    await waitFor(() => roots.every(root => filesIn(root).some(file => file.includes('.tmp-'))), 20_000, 'both stores to be written');
+    child.process.stdin?.write('\x03');
+    const end = await endOf(child, 20_000);
+    expect(end.code).toBe(130);
+    expect(end.stdout).toMatch(/bkp: .*SIGINT/);
+    expect(roots.map(filesIn)).toEqual(before);
+    expect(await db.sql('select slot_name from pg_replication_slots')).toBe('');
+  });
+
+  const asking = async (to: string, with_ = run) => {
+    const child = type(['restore', 'postgres', '--latest', '--to', to], {}, 100, with_);
+    await waitFor(() => child.output().stdout.includes('to go on'), 20_000, 'the question');
+    return child;
+  };
+
+  it.each([
+    ['Ctrl-C', '\x03', [5, 130]],
+    ['Ctrl-D', '\x04', [5]],
+    ['another word', 'no\n', [5]],
+    ['nothing', '\n', [5]],
+  ])('%s at the question is an abort by the person, and nothing was touched', async (_, typed, codes) => {
+    const to = aPlace();
+    const child = await asking(to);
+    child.process.stdin?.write(typed);
+    const end = await endOf(child, 20_000);
+    expect(codes).toContain(end.code);
+    expect(end.stdout).toMatch(/bkp: \S/);
+    expect(readdirSync(join(to, '..'))).toEqual([]);
+  });
+
+  it('SIGTERM at the question ends it with 143, and nothing was touched', async () => {
+    const to = aPlace();
+    const child = await asking(to);
+    process.kill(child.commandPid(), 'SIGTERM');
+    const end = await endOf(child, 5000);
+    expect(end.code).toBe(143);
+    expect(readdirSync(join(to, '..'))).toEqual([]);
+  });
+
+  it('a protected environment wants its name, not a yes', async () => {
+    const guarded = changed(at, config => {
+      config['environments'].production.protected = true;
+    });
+    const refused = aPlace();
+    const yes = await asking(refused, guarded);
+    yes.process.stdin?.write('yes\n');
+    expect((await endOf(yes, 20_000)).code).toBe(5);
+    expect(readdirSync(join(refused, '..'))).toEqual([]);
+    const to = aPlace();
+    const named = await asking(to, guarded);
+    named.process.stdin?.write('production\n');
+    const end = await endOf(named, 40_000);
+    expect(end.code).toBe(0);
+    expect(readdirSync(to)).toContain('PG_VERSION');
+  });
+});
