@@ -61,7 +61,8 @@ class Reading {
 
   async *bytes(): Bytes {
     for (;;) {
-      const part = await this.#ask();
+      const part = await this.#askInTime();
+      if (part === 'silent') continue;
       if (!part) return;
       let why = 'the body ended early';
       try {
@@ -88,13 +89,29 @@ class Reading {
     if (end !== undefined && this.#at > end) throw this.#bad(`more bytes came than the ${end - this.#range.from} that were announced`);
   }
 
+  /** The head of an answer has to come in time as well: the client leaves that to us, since it cannot tell it from a slow reader. */
+  async #askInTime(): Promise<Part | 'silent' | undefined> {
+    const idle = this.#caller.settings.idleTimeout;
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), idle);
+    try {
+      return await this.#ask(silence.signal);
+    } catch (error) {
+      if (!silence.signal.aborted) throw error;
+      await this.#again(`no answer came for ${idle / 1000} s`, this.#range.to);
+      return 'silent';
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   /** Undefined when the range begins at the object's end or after it. */
-  async #ask(): Promise<Part | undefined> {
+  async #ask(signal: AbortSignal): Promise<Part | undefined> {
     const { Bucket, Key } = { Bucket: this.#caller.settings.bucket, Key: this.#key };
     const Range = this.#header();
     try {
       const make = (sdk: typeof Sdk) => new sdk.GetObjectCommand({ Bucket, Key, ...(Range === undefined ? {} : { Range }) });
-      return this.#part(await this.#caller.held(GET, make, { key: Key, patient: true }), Range !== undefined);
+      return this.#part(await this.#caller.held(GET, make, { key: Key, patient: true, signal }), Range !== undefined);
     } catch (error) {
       if (error instanceof StoreFault && error.fault.status === 416 && this.#at === this.#range.from) return undefined;
       throw error;
@@ -143,11 +160,11 @@ class Reading {
     return Math.min(this.#range.to ?? Number.POSITIVE_INFINITY, seen.info.bytes);
   }
 
-  async #again(why: string, end: number): Promise<void> {
+  async #again(why: string, end: number | undefined): Promise<void> {
     const { settings, host } = this.#caller;
     this.#failures += 1;
     if (this.#failures > settings.retries)
-      throw this.#caller.fault(GET, `${why} at byte ${this.#at} of ${end}, ${this.#failures} times`, this.#key);
+      throw this.#caller.fault(GET, `${why} at byte ${this.#at}${end === undefined ? '' : ` of ${end}`}, ${this.#failures} times`, this.#key);
     await host.clock.sleep(backOff(this.#failures - 1, host.random));
   }
 

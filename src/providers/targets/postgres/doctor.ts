@@ -3,7 +3,7 @@ import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { type Live, liveState, slotName } from './live.ts';
-import { literal, sql, sqlJson } from './sql.ts';
+import { identifySystem, literal, sql, sqlJson } from './sql.ts';
 import { clientTools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -39,7 +39,7 @@ const replicates = (ctx: Context): Promise<Check> =>
           text: `${ctx.config.user} lacks REPLICATION`,
           mend: `ALTER ROLE ${role(ctx.config.user)} REPLICATION;`,
         };
-      const line = await sql(ctx, 'IDENTIFY_SYSTEM', 'replication=true dbname=postgres');
+      const line = await identifySystem(ctx);
       return { name: 'replication role', state: 'ok', text: `${ctx.config.user} may replicate (${line.split('|')[0]})` };
     },
     grants(ctx),

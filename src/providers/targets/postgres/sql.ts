@@ -31,6 +31,12 @@ export async function sql(ctx: TargetContext<PostgresConfig>, statement: string,
   return stdout.trim();
 }
 
+/** What the walsender says of its system: id, timeline, position and database, joined by `|`. Only a replication connection can ask. */
+export async function identifySystem(ctx: TargetContext<PostgresConfig>): Promise<string> {
+  const { stdout } = await ctx.run.text(psqlCommand(ctx, ['-d', 'replication=true', '-c', 'IDENTIFY_SYSTEM']), { signal: ctx.signal });
+  return stdout.trim();
+}
+
 /** Runs one statement that yields a single JSON value. */
 export const sqlJson = async <T>(ctx: TargetContext<PostgresConfig>, statement: string, database?: string): Promise<T> =>
   JSON.parse(await sql(ctx, statement, database)) as T;
