@@ -171,7 +171,7 @@ async function tryTemp(dir: string): Promise<void> {
 }
 
 function checkKind(kind: string): Target {
-  const target = targets[kind];
+  const target = Object.hasOwn(targets, kind) ? targets[kind] : undefined;
   if (!target) throw new BkpError('usage', `there is no target "${kind}"`, { next: `one of: ${Object.keys(targets).join(', ')}` });
   return target;
 }

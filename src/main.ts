@@ -181,16 +181,5 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) misused(error, program.opts<GlobalOptions>());
     else fail(abort.signal.aborted ? abort.signal.reason : error, program.opts<GlobalOptions>());
   }
-  return forced ?? spoken(argv.slice(2), exit);
-}
-
-/**
- * PostgreSQL's language: to restore_command 1–125 mean "the WAL ends here", so `wal fetch` ends with 255 whatever went wrong;
- * archive_command has to fail with 1–125 (above, the archiver restarts and does not count it).
- */
-function spoken(args: readonly string[], code: number): number {
-  const wal = args.indexOf('wal');
-  const verb = wal < 0 ? undefined : args[wal + 1];
-  if (verb === 'fetch' && code !== 0) return 255;
-  return verb === 'push' && code > 125 ? EXIT.failed : code;
+  return forced ?? exit;
 }

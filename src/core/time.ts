@@ -1,6 +1,6 @@
 import { BkpError } from './errors.ts';
 
-const TEXT = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*(Z|[+-]\d{2}:?\d{2}|UTC)?$/;
+const TEXT = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*(Z|[+-]\d{2}(?::?\d{2})?|UTC)?$/;
 
 /** A target time as it was understood. */
 export interface TargetTime {
@@ -38,11 +38,12 @@ function instantsOf(wall: number, zone: string): number[] {
   return [...offsets].map(offset => wall - offset).filter(at => at + offsetAt(zone, at) === wall);
 }
 
-function offsetOf(text: string): number {
+/** Milliseconds east of UTC; undefined for what no place on Earth has. psql leaves the minutes out where there are none. */
+function offsetOf(text: string): number | undefined {
   if (text === 'Z' || text === 'UTC') return 0;
-  const sign = text.startsWith('-') ? -1 : 1;
-  const [hours, minutes] = [Number(text.slice(1, 3)), Number(text.slice(-2))];
-  return sign * (hours * 60 + minutes) * 60_000;
+  const [, sign, hours, minutes] = /^([+-])(\d{2}):?(\d{2})?$/.exec(text)!;
+  if (Number(hours) > 14 || Number(minutes ?? 0) > 59) return undefined;
+  return (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes ?? 0)) * 60_000;
 }
 
 /**
@@ -62,9 +63,18 @@ export function readTargetTime(text: string, zone: string, now: Date): TargetTim
   ];
   const wall = Date.UTC(year, month - 1, day, hour, minute, second) + Math.floor(Number(match[7] ?? 0) * 1000);
   const back = new Date(wall);
-  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day || hour > 23 || minute > 59 || second > 59)
+  if (
+    back.getUTCFullYear() !== year ||
+    back.getUTCMonth() !== month - 1 ||
+    back.getUTCDate() !== day ||
+    hour > 23 ||
+    minute > 59 ||
+    second > 59
+  )
     throw bad(text, 'there is no such day or time of day');
-  const utc = new Date(match[8] ? wall - offsetOf(match[8]) : single(instantsOf(wall, zone), text, zone));
+  const offset = match[8] ? offsetOf(match[8]) : 0;
+  if (offset === undefined) throw bad(text, 'there is no such offset from UTC');
+  const utc = new Date(match[8] ? wall - offset : single(instantsOf(wall, zone), text, zone));
   if (utc.getTime() > now.getTime()) throw bad(text, `${utc.toISOString()} lies in the future`);
   const reading = match[8] ? `${text} is ${utc.toISOString()}` : `${text} read in ${zone} is ${utc.toISOString()}`;
   return { utc, reading };

@@ -2,7 +2,8 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** Bytes as people read them: `512 B`, `1.2 GiB`. */
 export function formatBytes(bytes: number): string {
-  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  // What would be rounded to 1024 of a unit is 1 of the next.
+  const power = UNITS.findIndex((_, n) => n === UNITS.length - 1 || bytes / 1024 ** n < (n === 0 ? 1024 : 1023.5));
   const value = bytes / 1024 ** power;
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
@@ -16,8 +17,9 @@ const STEPS: readonly [number, string][] = [
 
 /** A duration in milliseconds as its largest whole unit: `3 d`, `2 h`, `45 s`, `300 ms`. */
 export function formatDuration(ms: number): string {
-  const step = STEPS.find(([size]) => Math.abs(ms) >= size);
-  return step ? `${Math.floor(Math.abs(ms) / step[0])} ${step[1]}` : `${Math.round(Math.abs(ms))} ms`;
+  const whole = Math.round(Math.abs(ms));
+  const step = STEPS.find(([size]) => whole >= size);
+  return step ? `${Math.floor(whole / step[0])} ${step[1]}` : `${whole} ms`;
 }
 
 /** How long ago, or how far ahead: `2 h ago`, `in 5 min`. */

@@ -31,7 +31,7 @@ export class TextReporter implements Reporter {
     if (event.type === 'warning') this.#line(`${this.#chalk.yellow('warning')} ${event.text}`);
     else if (this.#options.quiet) return;
     else if (event.type === 'note') this.#line(event.text);
-    else if (event.type === 'started') this.#line(`${this.#chalk.dim('start')}   ${event.what}`);
+    else if (event.type === 'started') this.#start(event.what);
     else if (event.type === 'progress') this.#progress(event);
     else this.#line(`${this.#chalk.green('done')}    ${event.what}${endOf(event)}`);
   }
@@ -40,6 +40,12 @@ export class TextReporter implements Reporter {
   close(): void {
     this.#spinner?.stop();
     this.#spinner = undefined;
+  }
+
+  /** What begins now has a rate of its own, though its pieces may be named as those of the one before. */
+  #start(what: string): void {
+    this.#began.clear();
+    this.#line(`${this.#chalk.dim('start')}   ${what}`);
   }
 
   #progress({ what, bytes, total }: Extract<Event, { type: 'progress' }>): void {

@@ -22,12 +22,12 @@ for (let n = 0; n < 40; n += 1) process.stdout.write(randomBytes(1 << 20));`;
 /** A zstd that gives 40 MiB at once, more than two blocks of a store, and then stands still. */
 export const stuckPacker = (): string => stub('zstd', `${FLOOD}\nsetInterval(() => {}, 1000);`);
 
-/** A zstd that gives 40 MiB at once and then takes its input slowly: 64 KiB each 20 ms at most. */
+/** A zstd that gives 40 MiB at once and then takes its input slowly: 64 KiB each 5 ms at most. */
 export const slowPacker = (): string =>
   stub(
     'zstd',
     `${FLOOD}
-for await (const _ of process.stdin) await new Promise(resolve => setTimeout(resolve, 20));`,
+for await (const _ of process.stdin) await new Promise(resolve => setTimeout(resolve, 5));`,
   );
 
 /** A zstd that gives nothing and never ends; it makes the file `started` in its directory. */

@@ -44,6 +44,10 @@ test('readConfig finds the file of BKP_CONFIG, and names one that is not there',
 describe('bkp config', () => {
   const ENV = {
     BKP_RECIPIENT: 'age1qqq',
+    S3_KEY: 'k',
+    S3_SECRET: 'sec',
+    B2_KEY: 'k',
+    B2_SECRET: 'sec',
     BKP_VERIFY_KEY: 'bkp-ed25519-x',
     APP_PGPASSWORD: 'pw',
     STAGING_PGPASSWORD: 'pw',

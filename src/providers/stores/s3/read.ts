@@ -164,7 +164,11 @@ class Reading {
     const { settings, host } = this.#caller;
     this.#failures += 1;
     if (this.#failures > settings.retries)
-      throw this.#caller.fault(GET, `${why} at byte ${this.#at}${end === undefined ? '' : ` of ${end}`}, ${this.#failures} times`, this.#key);
+      throw this.#caller.fault(
+        GET,
+        `${why} at byte ${this.#at}${end === undefined ? '' : ` of ${end}`}, ${this.#failures} times`,
+        this.#key,
+      );
     await host.clock.sleep(backOff(this.#failures - 1, host.random));
   }
 
