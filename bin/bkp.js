@@ -28,7 +28,9 @@ if (major < 22 || (major === 22 && minor < 15)) fail(`needs Node.js 22.15 or new
 else if (args.length === 1 && (args[0] === '--version' || args[0] === '-V'))
   process.stdout.write(`${JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version}\n`);
 else {
-  module.enableCompileCache?.();
+  // Node's own place for it is the directory for temporary files, which it would make where there is none.
+  const cache = process.env.XDG_CACHE_HOME || (process.env.HOME && `${process.env.HOME}/.cache`);
+  if (cache) module.enableCompileCache?.(`${cache}/bkp/compiled`);
   // "failed" until the end says otherwise, however that end comes.
   process.exitCode = spoken(1);
   process.on('uncaughtException', error => {

@@ -71,7 +71,7 @@ export class App {
   static async open(options: GlobalOptions, report: Reporter, signal: AbortSignal): Promise<App> {
     const { file, text } = readConfig(options.config);
     const config = parseConfig(text, file, registry);
-    if (config.temp) process.env['TMPDIR'] = config.temp;
+    if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', source);
     await tryTemp(tmpdir());
     return new App(config, report, signal);
   }

@@ -168,6 +168,10 @@ export function build(): Command {
 /** A code that a command chose itself: `wal fetch` speaks PostgreSQL's language. */
 let forced: number | undefined;
 
+/** A signal's own words, with what the work that it ended leaves behind. */
+const ended = (reason: BkpError, error: unknown): BkpError =>
+  error instanceof BkpError && error !== reason ? new BkpError(reason.exit, reason.message, { next: error.next, cause: error }) : reason;
+
 /**
  * Runs one command line.
  * @param argv as `process.argv`
@@ -179,7 +183,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv]);
   } catch (error) {
     if (error instanceof CommanderError) misused(error, program.opts<GlobalOptions>());
-    else fail(abort.signal.aborted ? abort.signal.reason : error, program.opts<GlobalOptions>());
+    else fail(abort.signal.aborted ? ended(abort.signal.reason, error) : error, program.opts<GlobalOptions>());
   }
   return forced ?? exit;
 }

@@ -30,8 +30,10 @@ function fenced(page: string): Line[] {
   return lines;
 }
 
+const BEFORE = /(?:^\s*(?:[$#] )?(?:runuser -u \w+ -- |sudo (?:-u \w+ )?)?(?:[A-Z_]+=\S+ )*|_command = '|ExecStart=|\| )/.source;
+
 /** Where a command begins: a line, a prompt, after sudo and variables, in a setting of PostgreSQL or systemd. Prose and `bkp:` are none. */
-const COMMAND = /(?:^\s*(?:[$#] )?(?:sudo (?:-\S+ (?:\w+ )?)*)?(?:[A-Z_]+=\S+ )*|_command = '|ExecStart=|\| )(?:[\w./]*\/)?bkp (.*)$/;
+const COMMAND = new RegExp(`${BEFORE}(?:[\\w./]*\\/)?bkp (.*)$`);
 
 /** The words of a command line up to what ends it: a comment, a pipe, a redirection, the quote that it stands in. */
 function words(text: string): string[] {
@@ -80,13 +82,50 @@ it('docs/reference.md is what the program says', () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
-it('every relative link leads to a file', () => {
-  const links = pages.flatMap(page =>
-    [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(match => ({ page, to: match[1]!.split('#')[0]! })),
-  );
-  const relative = links.filter(({ to }) => to !== '' && !/^[a-z]+:/.test(to));
-  expect(relative.length).toBeGreaterThan(10);
-  expect(relative.filter(({ page, to }) => !existsSync(resolve(root, dirname(page), to)))).toEqual([]);
+/** The id that a heading gets in a page: small letters, words joined by `-`. */
+const anchor = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_ -]/gu, '')
+    .replaceAll(' ', '-');
+
+const anchors = (path: string): string[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => /^#+ /.test(line))
+    .map(line => anchor(line.replace(/^#+ /, '')));
+
+const leads = (page: string, to: string): boolean => {
+  const [file, id] = to.split('#');
+  const path = file ? resolve(root, dirname(page), file) : join(root, page);
+  return existsSync(path) && (!id || anchors(path).includes(id));
+};
+
+it('every relative link leads to a file, and to a heading in it', () => {
+  const links = pages.flatMap(page => [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)].map(match => ({ page, to: match[1]! })));
+  const relative = links.filter(({ to }) => !/^[a-z]+:/.test(to));
+  expect(relative.length).toBeGreaterThan(20);
+  expect(relative.filter(({ page, to }) => !leads(page, to))).toEqual([]);
+});
+
+it('every page is in the index', () => {
+  const index = textOf('docs/README.md');
+  const others = pages.filter(page => page.startsWith('docs/') && !/README|decisions/.test(page));
+  expect(others.filter(page => !index.includes(`](${page.slice('docs/'.length)})`))).toEqual([]);
+});
+
+/** The sentences in the first column of the tables, but those that PostgreSQL says. */
+const sentences = (): string[] =>
+  textOf('docs/how-to/troubleshooting.md')
+    .split('\n')
+    .map(line => /^\| (`.*?) +\|/.exec(line)?.[1] ?? '')
+    .flatMap(cell => [...cell.matchAll(/`([^`]+)`(?! \()/g)].map(match => match[1]!));
+
+it('every sentence that troubleshooting quotes is one of the program', () => {
+  const src = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('.ts'));
+  const code = src.map(path => readFileSync(join(root, 'src', path), 'utf8')).join('\n');
+  expect(sentences().length).toBeGreaterThan(25);
+  expect(sentences().filter(text => !code.includes(text))).toEqual([]);
 });
 
 it('every bkp command of a fenced block is one that the program takes', () => {

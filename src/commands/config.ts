@@ -21,11 +21,10 @@ async function check({ load, registry, source, json, out }: ConfigDeps): Promise
 
 async function show({ load, registry, json, out }: ConfigDeps): Promise<void> {
   const { parseConfig } = await import('../core/config/index.ts');
-  const { shownConfig } = await import('../ops/config.ts');
-  const { stringify } = await import('yaml');
+  const { asYaml, shownConfig } = await import('../ops/config.ts');
   const { file, text } = await load();
   const config = shownConfig(parseConfig(text, file, registry));
-  out(json() ? JSON.stringify({ type: 'result', file, config }) : stringify(config, { lineWidth: 0 }).trimEnd());
+  out(json() ? JSON.stringify({ type: 'result', file, config }) : asYaml(config));
 }
 
 async function schema({ registry, json, out }: ConfigDeps): Promise<void> {

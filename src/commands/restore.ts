@@ -59,10 +59,19 @@ function timeOf(session: Session, text: string): Date {
   return utc;
 }
 
-async function ask(question: string): Promise<string> {
+const notConfirmed = (): BkpError => new BkpError('aborted', 'not confirmed: nothing was changed');
+
+/** An answer typed on the terminal. Throws BkpError('aborted') at Ctrl-C and Ctrl-D, the signal's own reason when one comes from outside. */
+async function ask(question: string, signal: AbortSignal): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const left = new Promise<never>((_, reject) => {
+    for (const event of ['SIGINT', 'close']) terminal.once(event, () => reject(notConfirmed()));
+  });
   try {
-    return (await terminal.question(question)).trim();
+    return (await Promise.race([terminal.question(question, { signal }), left])).trim();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   } finally {
     terminal.close();
   }
@@ -83,7 +92,7 @@ async function confirm(session: Session, env: { name: string; protected: boolean
     });
   }
   const wanted = env.protected ? env.name : 'yes';
-  if ((await ask(`Type ${wanted} to go on: `)) !== wanted) throw new BkpError('aborted', 'not confirmed: nothing was changed');
+  if ((await ask(`Type ${wanted} to go on: `, session.signal)) !== wanted) throw notConfirmed();
 }
 
 function place(flags: Flags, entry: { [setting: string]: unknown }, kind: string, name: string, named: boolean): string {

@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import { type Config, missingSecrets, parseConfig, type Registry, type SecretSource, withoutSecrets } from '../core/config/index.ts';
 import { BkpError } from '../core/errors.ts';
 
@@ -7,6 +8,9 @@ export function shownConfig(config: Config): Record<string, unknown> {
   const envs = Object.entries(environments).map(([name, { name: _name, targets, ...env }]) => [name, { ...env, ...targets }]);
   return { ...rest, environments: Object.fromEntries(envs) };
 }
+
+/** As text of a bkp.yaml, without its last newline. */
+export const asYaml = (value: unknown): string => stringify(value, { lineWidth: 0 }).trimEnd();
 
 /** The config, when it has no fault and nothing is missing. Throws BkpError('usage') with a line for each fault. */
 export function checkConfig(text: string, file: string, registry: Registry, source: SecretSource): Config {

@@ -52,8 +52,9 @@ export class TextReporter implements Reporter {
     const now = this.#options.clock.now().getTime();
     const began = this.#began.get(what) ?? now;
     this.#began.set(what, began);
-    if (this.#options.stream.isTTY) {
-      this.#spinner ??= ora({ stream: this.#options.stream, discardStdin: false }).start();
+    // A serial line may not know how wide it is, and then a spinner cannot be drawn over itself.
+    if (this.#options.stream.isTTY && this.#options.stream.columns > 0) {
+      this.#spinner ??= ora({ stream: this.#options.stream, discardStdin: false, color: this.#options.color ? 'cyan' : false }).start();
       this.#spinner.text = progressText(what, bytes, total, now - began);
       return;
     }

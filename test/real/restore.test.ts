@@ -250,7 +250,7 @@ describe('what a restore is told', () => {
     });
   });
 
-  it('--quiet still shows what has to be confirmed, and warnings', async () => {
+  it('--quiet: a refusal is still told', async () => {
     const { code, stderr } = await restore(['--latest', '--to', aPlace(), '--quiet']);
     expect(code).toBe(4);
     expect(stderr).toMatch(/no terminal/);

@@ -94,6 +94,17 @@ describe('on a terminal', () => {
     expect(readdirSync(join(to, '..'))).toEqual([]);
   });
 
+  it('--quiet hides no plan that has to be confirmed', async () => {
+    const to = aPlace();
+    const child = type(['--quiet', 'restore', 'postgres', '--latest', '--to', to]);
+    await waitFor(() => child.output().stdout.includes('to go on'), 20_000, 'the question');
+    child.process.stdin?.write('no\n');
+    const end = await endOf(child, 20_000);
+    expect(end.code).toBe(5);
+    expect(end.stdout).toContain(to);
+    expect(end.stdout).toMatch(/backup \d{8}T/);
+  });
+
   it('SIGTERM at the question ends it with 143, and nothing was touched', async () => {
     const to = aPlace();
     const child = await asking(to);

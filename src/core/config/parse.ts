@@ -18,17 +18,20 @@ const SYNTAX: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'this key stands twice in one map; allowed is once',
 };
 
+/** What the parser puts behind a colon is text of the file, and that may be a password. */
+const withoutText = (message: string): string => message.split(/ at line \d+/)[0]!.split(': ')[0]!;
+
 const syntax = (doc: Document, lines: LineCounter): Line[] =>
   [...doc.errors, ...doc.warnings].map(({ code, message, pos }) => ({
     ...lines.linePos(pos[0]),
-    text: SYNTAX[code] ?? message.split(/ at line \d+/)[0]!,
+    text: SYNTAX[code] ?? withoutText(message),
   }));
 
 function data(doc: Document): { value: unknown } | { fault: Fault } {
   try {
     return { value: doc.toJS() };
   } catch (error) {
-    return { fault: { path: [], text: sentence(error) } };
+    return { fault: { path: [], text: withoutText(sentence(error)) } };
   }
 }
 

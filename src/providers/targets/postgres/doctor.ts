@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
@@ -101,10 +101,19 @@ async function archiver(ctx: Context, live: Live): Promise<Check> {
       text: `archive_mode is off${live.slot ? ', WAL is streamed' : ' and nothing streams: only whole backups can be restored'}`,
       ...(live.slot ? {} : { mend: `bkp stream postgres ${ctx.name}` }),
     };
-  const seen = await sqlJson<{ failing: boolean; last: string | null }>(
+  const seen = await sqlJson<{ failing: boolean; last: string | null; set: boolean }>(
     ctx,
-    `select json_build_object('failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), 'last', last_failed_wal) from pg_stat_archiver`,
+    `select json_build_object(
+      'set', current_setting('archive_command') <> '' or current_setting('archive_library', true) <> '',
+      'failing', coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), 'last', last_failed_wal) from pg_stat_archiver`,
   );
+  if (!seen.set)
+    return {
+      name: 'archiver',
+      state: 'fail',
+      text: `archive_mode is ${live.archiveMode} and archive_command is empty: WAL piles up on the server until its disk is full`,
+      mend: `ALTER SYSTEM SET archive_command = 'bkp wal push ${ctx.name} "%f" "%p"'; SELECT pg_reload_conf();`,
+    };
   if (seen.failing)
     return {
       name: 'archiver',
@@ -127,7 +136,9 @@ async function spool(ctx: Context): Promise<Check> {
   return attempt(
     'spool',
     async () => {
-      await access(dir, constants.W_OK);
+      if (!(await stat(dir)).isDirectory())
+        return { name: 'spool', state: 'fail', text: `${dir} is no directory`, mend: 'name another one' };
+      await access(dir, constants.W_OK | constants.X_OK);
       return { name: 'spool', state: 'ok', text: dir };
     },
     `mkdir -p ${dir}`,
@@ -159,6 +170,13 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
   );
   yield await replicates(ctx);
   yield walLevel(live);
+  if (live.tablespaces.length > 0)
+    yield {
+      name: 'tablespaces',
+      state: 'fail',
+      text: `${live.tablespaces.join(', ')} lie outside the data directory, and engine native does not back them up yet`,
+      mend: 'ALTER TABLE … SET TABLESPACE pg_default;   -- or keep backing this cluster up by another tool',
+    };
   yield* await slotCheck(ctx, live);
   yield await archiver(ctx, live);
   yield await spool(ctx);

@@ -287,16 +287,17 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
       superuser: plan.known.manifest.versions['superuser'] ?? 'postgres',
       maxPrepared: 0,
     };
-    return await bringBack(ctx, request, plan, place, read, moved);
+    const reached = await bringBack(ctx, request, plan, place, read, moved);
+    if (!request.serve) await rm(dir, { recursive: true, force: true });
+    return reached;
   } catch (error) {
+    await rm(dir, { recursive: true, force: true });
     if (error instanceof BkpError)
       throw new BkpError(error.exit, error.message, {
         next: [...error.next, `${request.to} is incomplete (${INCOMPLETE}); --force moves it aside`],
         cause: error,
       });
     throw error;
-  } finally {
-    if (!request.serve) await rm(dir, { recursive: true, force: true });
   }
 }
 
