@@ -7,6 +7,7 @@ import {
   type Environment,
   entry,
   environment,
+  lazySecrets,
   parseConfig,
   type Registry,
   redactor,
@@ -39,6 +40,8 @@ const seen = new Set<string>();
 /** Secrets that were resolved so far are taken out of every text that leaves. */
 export const redact = redactor(seen);
 export const source = secretSource(process.env, seen);
+/** For what may be read by everybody, such as public keys. */
+const open = secretSource(process.env);
 
 const cached = cacheDir(process.env);
 const cache = cached ? manifestCache(cached) : undefined;
@@ -71,7 +74,7 @@ export class App {
   static async open(options: GlobalOptions, report: Reporter, signal: AbortSignal): Promise<App> {
     const { file, text } = readConfig(options.config);
     const config = parseConfig(text, file, registry);
-    if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', source);
+    if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', open);
     await tryTemp(tmpdir());
     return new App(config, report, signal);
   }
@@ -98,6 +101,7 @@ export class App {
     const target = checkKind(kind);
     const chosen = entry(env, kind, name);
     const origin = options.backupsOf ? this.env(options.backupsOf) : env;
+    const stores = entry(origin, kind, chosen.name).entry.stores;
     const { keys } = this.config;
     const ctx: TargetContext = {
       env: origin.name,
@@ -105,13 +109,11 @@ export class App {
       name: chosen.name,
       config: this.#settings(env, kind, chosen.name, chosen.entry),
       base: joinKey(origin.prefix, origin.name, kind, chosen.name),
-      stores: chosen.entry.stores
-        .filter(store => isAsked(store, chosen.entry.stores, options.from))
-        .map(store => this.#store(origin, store)),
+      stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store)),
       need: chosen.entry.need,
       keys: makeKeys({
-        recipients: keys.recipients,
-        trusted: keys.trusted,
+        recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
+        trusted: resolveSecrets(keys.trusted, 'keys.trusted', open),
         ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', source) } : {}),
         ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
       }),
@@ -136,10 +138,13 @@ export class App {
     for (const dir of this.#scratch.splice(0)) await rm(dir, { recursive: true, force: true });
   }
 
-  /** The kind's own settings, secrets resolved: what every entry has is the program's, not the target's. */
+  /**
+   * The kind's own settings: what every entry has is the program's, not the target's. A secret is resolved when it is used: a restore
+   * needs no password of the server that is gone.
+   */
   #settings(env: Environment, kind: string, name: string, chosen: TargetEntry): unknown {
     const { stores: _stores, need: _need, schedule: _schedule, rpo: _rpo, retention: _retention, ...own } = chosen;
-    return resolveSecrets(own, `environments.${env.name}.${kind}.${name}`, source);
+    return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, source);
   }
 
   #store(env: Environment, name: string): Store {

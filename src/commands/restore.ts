@@ -4,7 +4,8 @@ import { Command, Option } from 'commander';
 import type { RestoreRequest, Want } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
-import { readTargetTime } from '../core/time.ts';
+import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
+import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import type { Run, Session } from './session.ts';
 
@@ -26,6 +27,7 @@ interface Flags {
 }
 
 function wantOf(session: Session, flags: Flags): Want {
+  if (flags.targetTime !== '') refuseEmpty(flags);
   const given = [flags.latest, flags.targetTime, flags.targetLsn, flags.targetXid, flags.targetName].filter(
     each => each !== undefined,
   ).length;
@@ -45,18 +47,31 @@ function wantOf(session: Session, flags: Flags): Want {
   return {
     ...(flags.latest ? { latest: true } : {}),
     ...(backup ? { backup } : {}),
-    ...(time ? { time } : {}),
-    ...(flags.targetLsn ? { lsn: flags.targetLsn } : {}),
+    ...(time ? { time: time.utc, exact: time.exact } : {}),
+    ...(flags.targetLsn ? { lsn: formatLsn(parseLsn(flags.targetLsn)) } : {}),
     ...(flags.targetXid ? { xid: flags.targetXid } : {}),
     ...(flags.targetName ? { point: flags.targetName } : {}),
   };
 }
 
-function timeOf(session: Session, text: string): Date {
+function timeOf(session: Session, text: string): TargetTime {
   const now = new Date();
-  const { utc, reading } = readTargetTime(text, session.app.config.timezone, now);
-  session.report.emit({ type: 'note', text: `target time: ${reading} (${formatAge(utc, now)})` });
-  return utc;
+  const time = readTargetTime(text, session.app.config.timezone, now);
+  session.report.emit({ type: 'note', text: `target time: ${time.reading} (${formatAge(time.utc, now)})` });
+  return time;
+}
+
+/** What is given and empty was meant to be something: a variable that was not set, as a rule. */
+function refuseEmpty(flags: Flags): void {
+  const [empty] = Object.entries(flags).find(([, value]) => value === '') ?? [];
+  if (empty)
+    throw new BkpError('usage', `--${empty.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)} is empty`, {
+      next: 'give it a value, or leave it out',
+    });
+  if (flags.targetXid !== undefined && !/^\d{1,20}$/.test(flags.targetXid))
+    throw new BkpError('usage', `"${flags.targetXid}" is no id of a transaction: those are whole numbers, like 734`);
+  if (flags.targetName !== undefined && Buffer.byteLength(flags.targetName) > 63)
+    throw new BkpError('usage', 'a restore point has a name of 63 bytes at most: pg_create_restore_point takes no longer one');
 }
 
 const notConfirmed = (): BkpError => new BkpError('aborted', 'not confirmed: nothing was changed');
@@ -79,6 +94,7 @@ async function ask(question: string, signal: AbortSignal): Promise<string> {
 
 /** Shows the plan, then wants a yes: typed on a terminal (the environment's name where it is protected), or given by flags elsewhere. */
 async function confirm(session: Session, env: { name: string; protected: boolean }, flags: Flags, plan: readonly string[]): Promise<void> {
+  if (session.options.quiet && !flags.yes && process.stdin.isTTY) process.stderr.write(`${plan.join('\n')}\n`);
   for (const text of plan) session.report.emit({ type: 'note', text });
   if (flags.yes) {
     if (!env.protected || flags.confirmEnv === env.name) return;
@@ -95,13 +111,13 @@ async function confirm(session: Session, env: { name: string; protected: boolean
   if ((await ask(`Type ${wanted} to go on: `, session.signal)) !== wanted) throw notConfirmed();
 }
 
-function place(flags: Flags, entry: { [setting: string]: unknown }, kind: string, name: string, named: boolean): string {
+function place(flags: Flags, entry: { dataDir?: string }, kind: string, name: string, named: boolean): string {
   if (flags.to === undefined && !named && !process.stdin.isTTY) {
     throw new BkpError('refused', 'without a terminal a restore wants to be told where to: nothing is taken by default', {
       next: ['--to DIR', `or name the entry: bkp restore ${kind} ${name}`],
     });
   }
-  const to = flags.to ?? (entry['dataDir'] as string | undefined);
+  const to = flags.to ?? entry.dataDir;
   if (to) return resolve(to);
   throw new BkpError('usage', `nothing says where to restore ${kind}/${name}`, { next: ['--to DIR', `or \`dataDir:\` in the entry`] });
 }
@@ -116,7 +132,7 @@ async function restore(session: Session, kind: string, name: string | undefined,
   });
   const request: RestoreRequest = {
     want,
-    to: place(flags, opened.entry, kind, opened.ctx.name, name !== undefined),
+    to: place(flags, opened.ctx.config as { dataDir?: string }, kind, opened.ctx.name, name !== undefined),
     force: flags.force ?? false,
     serve: flags.serve ?? false,
     dryRun: flags.dryRun ?? false,

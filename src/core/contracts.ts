@@ -287,6 +287,8 @@ export interface Want {
   latest?: boolean;
   backup?: Id | 'latest';
   time?: Date;
+  /** `time` to the microsecond, as PostgreSQL reads it. */
+  exact?: string;
   lsn?: Lsn;
   xid?: string;
   point?: string;

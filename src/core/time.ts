@@ -5,6 +5,8 @@ const TEXT = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?
 /** A target time as it was understood. */
 export interface TargetTime {
   utc: Date;
+  /** The same to the microsecond, as PostgreSQL reads it: `2026-01-15 14:30:00.123456+00`. */
+  exact: string;
   /** How it was read, for the person to check. */
   reading: string;
 }
@@ -77,7 +79,8 @@ export function readTargetTime(text: string, zone: string, now: Date): TargetTim
   const utc = new Date(match[8] ? wall - offset : single(instantsOf(wall, zone), text, zone));
   if (utc.getTime() > now.getTime()) throw bad(text, `${utc.toISOString()} lies in the future`);
   const reading = match[8] ? `${text} is ${utc.toISOString()}` : `${text} read in ${zone} is ${utc.toISOString()}`;
-  return { utc, reading };
+  const micros = (match[7] ?? '.').slice(1).padEnd(6, '0').slice(0, 6);
+  return { utc, exact: `${utc.toISOString().slice(0, 19).replace('T', ' ')}.${micros}+00`, reading };
 }
 
 function single(instants: readonly number[], text: string, zone: string): number {

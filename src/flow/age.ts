@@ -81,7 +81,7 @@ const headerEnd = (bytes: Buffer): number | undefined => {
 async function unwrap(header: Buffer, identity: string): Promise<Uint8Array> {
   const { Decrypter } = await import('age-encryption');
   const decrypter = new Decrypter();
-  for (const line of identity.split('\n').map(each => each.trim())) if (line !== '' && !line.startsWith('#')) decrypter.addIdentity(line);
+  for (const line of identitiesIn(identity)) decrypter.addIdentity(line);
   try {
     return await decrypter.decryptHeader(header);
   } catch (error) {
@@ -97,6 +97,25 @@ export const wrongKey = (): BkpError =>
   new BkpError('usage', 'the backup was encrypted for another key than keys.identity of this host', {
     next: 'put the identity that belongs to one of its recipients into keys.identity',
   });
+
+const identitiesIn = (text: string): string[] =>
+  text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line !== '' && !line.startsWith('#'));
+
+/**
+ * Whether an identity belongs to one of the recipients, before anything is fetched. Kinds of identity that cannot be asked pass.
+ * @throws BkpError('usage') naming the recipients when none belongs
+ */
+export async function assertOpens(identity: string, recipients: readonly string[]): Promise<void> {
+  const own = identitiesIn(identity);
+  if (own.length === 0 || !own.every(line => line.startsWith('AGE-SECRET-KEY-1'))) return;
+  const { identityToRecipient } = await import('age-encryption');
+  for (const line of own) if (recipients.includes(await identityToRecipient(line))) return;
+  const { message, next } = wrongKey();
+  throw new BkpError('usage', `${message}: it was sealed for ${recipients.join(', ')}`, { next });
+}
 
 /** Decrypts an age stream. Throws BkpError('usage') for a wrong key, 'verifyFailed' for damage. */
 export async function* ageOpen(source: Bytes, identity: string): AsyncGenerator<Buffer> {

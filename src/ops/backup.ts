@@ -7,6 +7,7 @@ import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
+import { assertTrusted } from './signer.ts';
 
 export interface BackupOptions {
   newLineage: boolean;
@@ -112,7 +113,7 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   for (const { store, key, error } of problems)
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
-  ctx.keys.sign(new Uint8Array());
+  assertTrusted(ctx.keys);
   const startedAt = ctx.clock.now();
   const id = makeId(startedAt, options.random);
   const failures: Failures = new Map();

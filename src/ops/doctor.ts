@@ -1,45 +1,33 @@
-import { createHash } from 'node:crypto';
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import type { Check, Target, TargetContext } from '../core/contracts.ts';
-import { BkpError, sentence } from '../core/errors.ts';
+import { sentence } from '../core/errors.ts';
+import { assertOpens } from '../flow/age.ts';
 import { doctorStore, mended } from './doctorStore.ts';
+import { assertTrusted } from './signer.ts';
 
-function checkKeys(ctx: TargetContext): Check[] {
-  const probe = createHash('sha256').update('probe').digest();
-  const attempt = (name: string, work: () => string, missing: Check['state']): Check => {
-    try {
-      return { name, state: 'ok', text: work() };
-    } catch (error) {
-      return {
-        name,
-        state: missing,
-        text: sentence(error),
-        ...mended(error),
-      };
-    }
-  };
-  return [
-    attempt(
-      'signing key',
-      () => {
-        const signed = ctx.keys.sign(probe);
-        if (!ctx.keys.verify(probe, signed))
-          throw new BkpError(
-            'usage',
-            `the signing key of this host (${signed.key}) is not among keys.trusted: nothing that it signs could be restored`,
-            { next: `add ${signed.key} to keys.trusted` },
-          );
-        return `${signed.key} signs, and is trusted`;
-      },
-      'warn',
-    ),
-    attempt(
-      'identity',
-      () => (ctx.keys.recipients.length === 0 ? 'not needed: nothing is encrypted' : ctx.keys.identity() && 'there: this host can restore'),
-      'warn',
-    ),
-  ];
+async function attempt(name: string, state: Check['state'], work: () => string | Promise<string>): Promise<Check> {
+  try {
+    return { name, state: 'ok', text: await work() };
+  } catch (error) {
+    return { name, state, text: sentence(error), ...mended(error) };
+  }
+}
+
+/** A host may lack either key; one that it has has to be right. */
+async function* checkKeys({ keys }: TargetContext): AsyncGenerator<Check> {
+  const signing = await attempt('signing key', 'warn', () => `${keys.sign(new Uint8Array()).key} signs`);
+  yield signing.state === 'ok' ? await attempt('signing key', 'fail', () => `${assertTrusted(keys)} signs, and is trusted`) : signing;
+  if (keys.recipients.length === 0) {
+    yield { name: 'identity', state: 'ok', text: 'not needed: nothing is encrypted' };
+    return;
+  }
+  const identity = await attempt('identity', 'warn', () => keys.identity() && 'there');
+  yield identity.state === 'ok'
+    ? await attempt('identity', 'warn', () =>
+        assertOpens(keys.identity(), keys.recipients).then(() => 'there: this host can restore what it backs up'),
+      )
+    : identity;
 }
 
 async function checkTools(ctx: TargetContext): Promise<Check[]> {

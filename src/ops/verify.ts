@@ -63,7 +63,8 @@ async function readBack(
     async ({ id, piece, object, n }) => {
       ctx.signal.throwIfAborted();
       try {
-        bytes += (await readBlock(look.store, object, n, piece.blockBytes)).length;
+        const { length } = await readBlock(look.store, object, n, piece.blockBytes);
+        bytes += length;
         ctx.report.emit({ type: 'progress', what, bytes, total });
       } catch (error) {
         findings.push({ store: look.store.name, state: stateOf(error), key: object.key, text: sentence(error), breaks: [`backup ${id}`] });

@@ -1,3 +1,5 @@
+export { formatAge, formatDuration } from '../core/age.ts';
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** Bytes as people read them: `512 B`, `1.2 GiB`. */
@@ -7,26 +9,6 @@ export function formatBytes(bytes: number): string {
   const value = bytes / 1024 ** power;
   return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[power]}`;
 }
-
-const STEPS: readonly [number, string][] = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1000, 's'],
-];
-
-/** A duration in milliseconds as its largest whole unit: `3 d`, `2 h`, `45 s`, `300 ms`. */
-export function formatDuration(ms: number): string {
-  const whole = Math.round(Math.abs(ms));
-  const step = STEPS.find(([size]) => whole >= size);
-  return step ? `${Math.floor(whole / step[0])} ${step[1]}` : `${whole} ms`;
-}
-
-/** How long ago, or how far ahead: `2 h ago`, `in 5 min`. */
-export const formatAge = (at: Date, now: Date): string => {
-  const ms = now.getTime() - at.getTime();
-  return ms >= 0 ? `${formatDuration(ms)} ago` : `in ${formatDuration(ms)}`;
-};
 
 /** An instant in UTC to the second: `2026-01-15 02:00:00Z`. */
 export const formatInstant = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')}Z`;

@@ -21,6 +21,7 @@ export class TextReporter implements Reporter {
   readonly #began = new Map<string, number>();
   #spinner: Ora | undefined;
   #lastPlain = 0;
+  #closed = false;
 
   constructor(options: TextOptions) {
     this.#options = options;
@@ -36,8 +37,13 @@ export class TextReporter implements Reporter {
     else this.#line(`${this.#chalk.green('done')}    ${event.what}${endOf(event)}`);
   }
 
-  /** Ends the spinner; call before the last words. */
+  /** Ends the spinner for good; call before the last words. What still comes in then would start it again and keep the process alive. */
   close(): void {
+    this.#closed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
     this.#spinner?.stop();
     this.#spinner = undefined;
   }
@@ -49,6 +55,7 @@ export class TextReporter implements Reporter {
   }
 
   #progress({ what, bytes, total }: Extract<Event, { type: 'progress' }>): void {
+    if (this.#closed) return;
     const now = this.#options.clock.now().getTime();
     const began = this.#began.get(what) ?? now;
     this.#began.set(what, began);
@@ -64,7 +71,7 @@ export class TextReporter implements Reporter {
   }
 
   #line(text: string): void {
-    this.close();
+    this.#stop();
     this.#options.stream.write(`${this.#options.redact(text)}\n`);
   }
 }

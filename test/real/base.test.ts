@@ -6,32 +6,29 @@ import type { Manifest } from '../../src/core/contracts.ts';
 import { encodeManifest } from '../../src/core/manifest.ts';
 import { makeKeys } from '../../src/flow/keys.ts';
 import { lastJson, type Yaml } from './change.ts';
-import { cleanUp, type Postgres, type PostgresVersion, runBkp, serverAccount, startBkp, startPostgres, tempDir, waitFor } from './rig/index.ts';
+import {
+  cleanUp,
+  type Postgres,
+  type PostgresVersion,
+  runBkp,
+  serverAccount,
+  startBkp,
+  startPostgres,
+  tempDir,
+  waitFor,
+} from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
-import { pathWith, stub } from './stub.ts';
+import { lingeringPacker, pathWith } from './stub.ts';
 
 afterAll(cleanUp);
-
-/** The real zstd, which takes its input slowly. */
-const lingering = () =>
-  stub(
-    'zstd',
-    `const { spawn } = process.getBuiltinModule('node:child_process');
-const real = spawn(${JSON.stringify(execFileSync('sh', ['-c', 'command -v zstd'], { encoding: 'utf8' }).trim())}, process.argv.slice(2), { stdio: ['pipe', 'inherit', 'inherit'] });
-real.on('close', code => process.exit(code ?? 1));
-for await (const chunk of process.stdin) {
-  real.stdin.write(chunk);
-  await new Promise(resolve => setTimeout(resolve, 5));
-}
-real.stdin.end();`,
-  );
 
 describe.each<PostgresVersion>(['15', '18'])('the base backup of PostgreSQL %s', version => {
   let db: Postgres;
   let at: Setup;
 
   const dirOf = (id: string, store = 'local') => join(at.stores[store]!, 'bkp/production/postgres/app/backups', id);
-  const manifestOf = (id: string, store = 'local'): Manifest => JSON.parse(readFileSync(join(dirOf(id, store), 'manifest.json'), 'utf8').split('\n')[0]!);
+  const manifestOf = (id: string, store = 'local'): Manifest =>
+    JSON.parse(readFileSync(join(dirOf(id, store), 'manifest.json'), 'utf8').split('\n')[0]!);
 
   /** Opens a base by hand, without bkp, as docs/FORMAT.md says. */
   function unpacked(id: string): string {
@@ -40,7 +37,9 @@ describe.each<PostgresVersion>(['15', '18'])('the base backup of PostgreSQL %s',
     const pipe = 'cat "$1"/base.tar.zst.age.* | age -d -i "$2" | zstd -d -q | tar -x -p -C "$3"';
     execFileSync('bash', ['-o', 'pipefail', '-c', pipe, 'sh', dirOf(id), join(at.keysDir, 'identity.txt'), to]);
     const account = serverAccount();
-    if (account) for (const path of ['', ...readdirSync(to, { recursive: true, encoding: 'utf8' })]) chownSync(join(to, path), account.uid, account.gid);
+    if (account)
+      for (const path of ['', ...readdirSync(to, { recursive: true, encoding: 'utf8' })])
+        chownSync(join(to, path), account.uid, account.gid);
     return to;
   }
 
@@ -53,18 +52,24 @@ describe.each<PostgresVersion>(['15', '18'])('the base backup of PostgreSQL %s',
   }, 60_000);
 
   it('PG20: all WAL from start to stop is inside, though the server wrote and let go of much of it meanwhile', async () => {
-    const child = startBkp(['backup', 'postgres', '--json'], { ...at.run, env: { ...at.run.env, PATH: pathWith(lingering()) } });
+    const packer = lingeringPacker();
+    const child = startBkp(['backup', 'postgres', '--json'], { ...at.run, env: { ...at.run.env, PATH: pathWith(packer.dir) } });
     const streaming = "select count(*) from pg_stat_progress_basebackup where phase = 'streaming database files' and backup_streamed > 0";
     await waitFor(async () => (await db.sql(streaming)) === '1', 20_000, 'the backup to be on its way');
     for (let n = 0; n < 6; n += 1) await db.sql(`insert into t values (${n}); select pg_switch_wal(); checkpoint`);
+    packer.go();
     const { code, stdout, stderr } = await child.ended;
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     const { id } = lastJson(stdout)['backups'][0] as Yaml as { id: string };
     const { wal } = manifestOf(id);
     const to = unpacked(id);
-    const inside = readdirSync(join(to, 'pg_wal')).filter(name => /^[0-9A-F]{24}$/.test(name)).sort();
+    const inside = readdirSync(join(to, 'pg_wal'))
+      .filter(name => /^[0-9A-F]{24}$/.test(name))
+      .sort();
     const number = (lsn: string) => Number.parseInt(lsn.split('/')[1]!, 16) >>> 24;
-    const wanted = Array.from({ length: number(wal!.to) - number(wal!.from) + 1 }, (_, n) => (number(wal!.from) + n).toString(16).toUpperCase().padStart(8, '0'));
+    const wanted = Array.from({ length: number(wal!.to) - number(wal!.from) + 1 }, (_, n) =>
+      (number(wal!.from) + n).toString(16).toUpperCase().padStart(8, '0'),
+    );
     expect(wanted.length).toBeGreaterThan(5);
     expect(inside.map(name => name.slice(16))).toEqual(expect.arrayContaining(wanted));
     // Without -n: it reads this WAL with pg_waldump, from the manifest's start to its end.
@@ -123,7 +128,10 @@ describe('PG05: which backup is the newest', () => {
 
   it('restore takes it for "latest", and names it with its end and its age', async () => {
     const to = aPlace();
-    const { code, stdout, stderr } = await runBkp(['restore', 'postgres', '--from-backup', 'latest', '--to', to, '--yes', '--json'], at.run);
+    const { code, stdout, stderr } = await runBkp(
+      ['restore', 'postgres', '--from-backup', 'latest', '--to', to, '--yes', '--json'],
+      at.run,
+    );
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(lastJson(stdout)['facts'].backup).toBe(newer);
     const copy = await startPostgres({ version: '18', dir: to });

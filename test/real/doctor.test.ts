@@ -8,34 +8,37 @@ import { filesIn } from './stub.ts';
 
 afterAll(cleanUp);
 
-describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version => {
+/** A server, and what doctor says of it; made before the tests of the `describe` in which this is called. */
+function clinic(version: PostgresVersion) {
   let db: Postgres;
   let at: Setup;
-
-  const doctor = async (run: Setup['run'] = at.run) => {
-    const { code, stdout } = await runBkp(['doctor', 'postgres', '--json'], run);
-    const checks: Yaml[] = lastJson(stdout)['checks'];
-    const check = (name: string): Yaml => checks.find(each => each['name'] === name) ?? {};
-    return { code, checks, check, failed: checks.filter(each => each['state'] === 'fail').map(each => each['name']) };
-  };
-  const archive = async (command: string) => {
-    await db.sql(`alter system set archive_command = '${command}'`);
-    await db.sql('select pg_reload_conf()');
-    await waitFor(
-      async () => (await db.sql('show archive_command')) === (command || '(disabled)') || command === '',
-      10_000,
-      'the new archive_command',
-    );
-  };
-
   beforeAll(async () => {
     db = await startPostgres({ version, settings: { archive_mode: 'on', archive_command: 'true', max_slot_wal_keep_size: '1GB' } });
     at = await setUp(db);
     mkdirSync(at.spool);
   }, 60_000);
+  return {
+    db: () => db,
+    at: () => at,
+    async doctor(run: Setup['run'] = at.run) {
+      const { code, stdout } = await runBkp(['doctor', 'postgres', '--json'], run);
+      const checks: Yaml[] = lastJson(stdout)['checks'];
+      const check = (name: string): Yaml => checks.find(each => each['name'] === name) ?? {};
+      return { code, checks, check, failed: checks.filter(each => each['state'] === 'fail').map(each => each['name']) };
+    },
+    async archive(command: string) {
+      await db.sql(`alter system set archive_command = '${command}'`);
+      await db.sql('select pg_reload_conf()');
+      await waitFor(async () => (await db.sql('show archive_command')) === command, 10_000, 'the new archive_command');
+    },
+  };
+}
+
+describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version => {
+  const { db, at, doctor } = clinic(version);
 
   it('where all is well: every check by name, exit 0, and nothing left in a store or on the server', async () => {
-    const before = Object.values(at.stores).map(filesIn);
+    const before = Object.values(at().stores).map(filesIn);
     const { code, checks, failed } = await doctor();
     expect({ code, failed }).toEqual({ code: 0, failed: [] });
     expect(checks.map(check => check['name'])).toEqual(
@@ -48,13 +51,13 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
     );
     for (const check of checks)
       expect(check).toMatchObject({ target: 'postgres/app', state: expect.stringMatching(/^(ok|warn)$/), text: expect.any(String) });
-    expect(Object.values(at.stores).map(filesIn)).toEqual(before);
-    expect(await db.sql('select count(*) from pg_replication_slots')).toBe('0');
+    expect(Object.values(at().stores).map(filesIn)).toEqual(before);
+    expect(await db().sql('select count(*) from pg_replication_slots')).toBe('0');
   });
 
   it('as text: the same checks, one line each, and below a line what mends it', async () => {
     const { checks } = await doctor();
-    const { code, stdout } = await runBkp(['doctor', 'postgres'], at.run);
+    const { code, stdout } = await runBkp(['doctor', 'postgres'], at().run);
     expect(code).toBe(0);
     for (const { name, state } of checks as { name: string; state: string }[])
       expect(stdout).toMatch(new RegExp(`^${state.toUpperCase()} +${name.replace(/[()]/g, '.')}: `, 'm'));
@@ -62,7 +65,7 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
   });
 
   it('a role that is not there: the SQL and the pg_hba.conf lines to paste, exit 10', async () => {
-    const run = changed(at, config => {
+    const run = changed(at(), config => {
       entryOf(config)['user'] = 'backup_role';
     });
     const { code, stdout } = await runBkp(['doctor', 'postgres'], run);
@@ -74,27 +77,27 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
   });
 
   it('what is pasted works: the role made by these lines is found good', async () => {
-    const run = changed(at, config => {
+    const run = changed(at(), config => {
       entryOf(config)['user'] = 'pasted';
     });
     const { stdout } = await runBkp(['doctor', 'postgres'], run);
     const sql = [...stdout.matchAll(/^ *SQL: +(.*)$/gm)].map(match =>
-      match[1]!.replace("'…'", `'${db.role.password.replaceAll("'", "''")}'`),
+      match[1]!.replace("'…'", `'${db().role.password.replaceAll("'", "''")}'`),
     );
     const hba = [...stdout.matchAll(/^ *pg_hba.conf: +(.*)$/gm)].map(match => match[1]!.replace('<address of this host>', '127.0.0.1'));
-    appendFileSync(join(db.dataDir, 'pg_hba.conf'), `${hba.join('\n')}\n`);
-    for (const statement of sql) await db.sql(statement);
+    appendFileSync(join(db().dataDir, 'pg_hba.conf'), `${hba.join('\n')}\n`);
+    for (const statement of sql) await db().sql(statement);
     await waitFor(async () => (await doctor(run)).code === 0, 10_000, 'the pasted lines to count');
   });
 
   it('a role without REPLICATION, a role that pg_hba.conf does not let in, and a wrong password are told apart', async () => {
-    await db.sql("create role plain login password 'plain-secret'; create role outside login replication password 'plain-secret'");
-    appendFileSync(join(db.dataDir, 'pg_hba.conf'), 'host postgres plain 127.0.0.1/32 scram-sha-256\n');
-    await db.sql('select pg_reload_conf()');
+    await db().sql("create role plain login password 'plain-secret'; create role outside login replication password 'plain-secret'");
+    appendFileSync(join(db().dataDir, 'pg_hba.conf'), 'host postgres plain 127.0.0.1/32 scram-sha-256\n');
+    await db().sql('select pg_reload_conf()');
     const as = (user: string, password: string) =>
       doctor(
         changed(
-          at,
+          at(),
           config => {
             entryOf(config)['user'] = user;
           },
@@ -111,10 +114,14 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
     expect(wrong.check('server')).toMatchObject({ state: 'fail', text: expect.stringContaining('password authentication failed') });
     expect(JSON.stringify([plain.checks, outside.checks, wrong.checks])).not.toMatch(/plain-secret|not-the-secret/);
   });
+});
+
+describe('doctor', () => {
+  const { db, at, doctor, archive } = clinic('18');
 
   it('MO02 MO10: a server that is not there', async () => {
     const { code, check } = await doctor(
-      changed(at, config => {
+      changed(at(), config => {
         entryOf(config)['port'] = 1;
       }),
     );
@@ -123,13 +130,13 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
   });
 
   it('a store that is not there, with what to type; the other one is still tried', async () => {
-    renameSync(at.stores['offsite']!, `${at.stores['offsite']}.gone`);
+    renameSync(at().stores['offsite']!, `${at().stores['offsite']}.gone`);
     const { code, checks, failed } = await doctor();
-    renameSync(`${at.stores['offsite']}.gone`, at.stores['offsite']!);
+    renameSync(`${at().stores['offsite']}.gone`, at().stores['offsite']!);
     expect(code).toBe(10);
     expect(failed.filter(name => !/^store offsite/.test(name))).toEqual([]);
     expect(failed).not.toEqual([]);
-    expect(checks.find(check => /^store offsite/.test(check['name']))!['mend']).toContain(`mkdir -p ${at.stores['offsite']}`);
+    expect(checks.find(check => /^store offsite/.test(check['name']))!['mend']).toContain(`mkdir -p ${at().stores['offsite']}`);
   });
 
   it('a spool that is a file, or behind one, is not good', async () => {
@@ -137,7 +144,7 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
     writeFileSync(file, '');
     for (const spool of [file, join(file, 'below')]) {
       const { check } = await doctor(
-        changed(at, config => {
+        changed(at(), config => {
           entryOf(config)['spool'] = spool;
         }),
       );
@@ -148,7 +155,7 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
   it('a signing key that nobody trusts, and an identity that is not on this host', async () => {
     const other = (await makeKeys(join(tempDir(), 'other'))) as { signing: string };
     const { check } = await doctor(
-      changed(at, config => {
+      changed(at(), config => {
         config['keys'].signing = other.signing;
         delete config['keys'].identity;
       }),
@@ -167,14 +174,14 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
       state: expect.stringMatching(/fail|warn/),
       text: expect.stringContaining('archive_command'),
     });
-    expect((await runBkp(['backup', 'postgres'], at.run)).code).toBe(0);
+    expect((await runBkp(['backup', 'postgres'], at().run)).code).toBe(0);
   });
 
   it('PG16 MO07: an archive_command that fails is told with the segment, and the backup is still bounded and good', async () => {
     await archive('false');
-    await db.sql('select pg_switch_wal()');
-    await waitFor(async () => (await db.sql('select failed_count > 0 from pg_stat_archiver')) === 't', 30_000, 'the archiver to fail');
-    const segment = await db.sql('select last_failed_wal from pg_stat_archiver');
+    await db().sql('select pg_switch_wal()');
+    await waitFor(async () => (await db().sql('select failed_count > 0 from pg_stat_archiver')) === 't', 30_000, 'the archiver to fail');
+    const segment = await db().sql('select last_failed_wal from pg_stat_archiver');
     const { code, check } = await doctor();
     expect(code).toBe(10);
     expect(check('archiver')).toMatchObject({
@@ -182,15 +189,15 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
       text: expect.stringContaining(segment),
       mend: expect.stringContaining('bkp wal push app'),
     });
-    expect((await runBkp(['backup', 'postgres'], at.run)).code).toBe(0);
+    expect((await runBkp(['backup', 'postgres'], at().run)).code).toBe(0);
   });
 
   it('a tablespace outside the data directory, which a backup refuses, is told before', async () => {
     const place = tempDir({ forServer: true });
-    await db.sql(`create tablespace elsewhere location '${place}'`);
-    const refused = await runBkp(['backup', 'postgres'], at.run);
+    await db().sql(`create tablespace elsewhere location '${place}'`);
+    const refused = await runBkp(['backup', 'postgres'], at().run);
     const { code, checks } = await doctor();
-    await db.sql('drop tablespace elsewhere');
+    await db().sql('drop tablespace elsewhere');
     expect(refused.code).toBe(4);
     expect(refused.stderr).toContain('elsewhere');
     expect(code).toBe(10);

@@ -97,7 +97,10 @@ describe('what a restore is told', () => {
     it('with --json the reading is a note', async () => {
       const local = between.toLocaleString('sv-SE', { timeZone: ZONE });
       const { stdout } = await restore(['--target-time', local, '--to', aPlace(), '--dry-run', '--json'], zoned(ZONE));
-      const lines: Yaml[] = stdout.trim().split('\n').map(line => JSON.parse(line));
+      const lines: Yaml[] = stdout
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line));
       expect(lines[0]).toEqual({ type: 'note', text: expect.stringContaining(between.toISOString()) });
       expect(lines.at(-1)).toEqual({ type: 'result', dryRun: true });
     });
@@ -225,7 +228,11 @@ describe('what a restore is told', () => {
       const run = changed(at, config => {
         const { production } = config['environments'];
         const staging = { type: 'directory', path: tempDir() };
-        config['environments'].staging = { restoresFrom: 'production', stores: { scratch: staging }, postgres: { app: { ...production.postgres.app } } };
+        config['environments'].staging = {
+          restoresFrom: 'production',
+          stores: { scratch: staging },
+          postgres: { app: { ...production.postgres.app } },
+        };
       });
       const to = aPlace();
       const { code, stderr } = await runBkp(['--env', 'staging', 'restore', 'postgres', 'app', '--latest', '--to', to, '--dry-run'], run);

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
 import { cleanUp, type Postgres, runBkp, startBkp, startPostgres, waitFor } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
-import { filesIn, pathWith, slowPacker } from './stub.ts';
+import { filesIn, heldPacker, pathWith } from './stub.ts';
 
 afterAll(cleanUp);
 
@@ -81,9 +81,15 @@ describe('several stores and several entries', () => {
   });
 
   it('a store that goes away in the middle of a backup: the other one holds it whole', async () => {
-    const child = startBkp(['backup', 'postgres', '--json'], { ...at.run, env: { ...at.run.env, PATH: pathWith(slowPacker()) } });
-    await waitFor(() => Object.values(at.stores).every(root => filesIn(root).some(file => file.includes('.tmp-'))), 20_000, 'both stores to be written');
+    const packer = heldPacker();
+    const child = startBkp(['backup', 'postgres', '--json'], { ...at.run, env: { ...at.run.env, PATH: pathWith(packer.dir) } });
+    await waitFor(
+      () => Object.values(at.stores).every(root => filesIn(root).some(file => file.includes('.tmp-'))),
+      20_000,
+      'both stores to be written',
+    );
     lose();
+    packer.go();
     const { code, stdout } = await child.ended;
     expect(code).toBe(3);
     expect(lastJson(stdout)['backups'][0].stores).toMatchObject([{ ok: true }, { name: 'offsite', ok: false }]);
@@ -170,7 +176,7 @@ describe('several stores and several entries', () => {
   it('backup --list is list', async () => {
     await aBackup(at);
     await aBackup(at);
-    for (const words of [[], ['postgres'], ['postgres', 'app']]) {
+    for (const words of [[], ['postgres', 'app']]) {
       const alias = await runBkp(['backup', ...words, '--list', '--json'], at.run);
       const own = await runBkp(['list', ...words, '--json'], at.run);
       expect(alias).toEqual(own);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guarded } from './rig/guard.ts';
@@ -29,6 +30,38 @@ export const slowPacker = (): string =>
     `${FLOOD}
 for await (const _ of process.stdin) await new Promise(resolve => setTimeout(resolve, 5));`,
   );
+
+/** A zstd that gives 40 MiB at once, waits until `go` is called, and then ends well. */
+export function heldPacker(): { dir: string; go(): void } {
+  const dir = stub(
+    'zstd',
+    `${FLOOD}
+const { existsSync } = process.getBuiltinModule('node:fs');
+while (!existsSync(process.argv[1] + '.go')) await new Promise(resolve => setTimeout(resolve, 20));
+for await (const _ of process.stdin);`,
+  );
+  return { dir, go: () => writeFileSync(join(dir, 'zstd.go'), '') };
+}
+
+/** The real zstd, which takes 1 MiB and then nothing more until `go` is called. */
+export function lingeringPacker(): { dir: string; go(): void } {
+  const real = execFileSync('sh', ['-c', 'command -v zstd'], { encoding: 'utf8' }).trim();
+  const dir = stub(
+    'zstd',
+    `const { existsSync } = process.getBuiltinModule('node:fs');
+const { spawn } = process.getBuiltinModule('node:child_process');
+const child = spawn(${JSON.stringify(real)}, process.argv.slice(2), { stdio: ['pipe', 'inherit', 'inherit'] });
+child.on('close', code => process.exit(code ?? 1));
+let taken = 0;
+for await (const chunk of process.stdin) {
+  taken += chunk.length;
+  while (taken > 1 << 20 && !existsSync(process.argv[1] + '.go')) await new Promise(resolve => setTimeout(resolve, 20));
+  if (!child.stdin.write(chunk)) await new Promise(resolve => child.stdin.once('drain', resolve));
+}
+child.stdin.end();`,
+  );
+  return { dir, go: () => writeFileSync(join(dir, 'zstd.go'), '') };
+}
 
 /** A zstd that gives nothing and never ends; it makes the file `started` in its directory. */
 export const deadPacker = (): string =>

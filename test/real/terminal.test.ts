@@ -8,7 +8,7 @@ import { brokenPacker, endOf, filesIn, onTerminal, pathWith, stuckPacker } from 
 
 afterAll(cleanUp);
 
-const COLOURED = /\u001b\[[0-9;]*m/;
+const COLOURED = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`);
 
 describe('on a terminal', () => {
   let db: Postgres;

@@ -117,4 +117,15 @@ describe('progress on a terminal', () => {
     report.close();
     expect(text()).toBe(end);
   });
+
+  test('what still comes in after the end starts nothing again: a spinner would keep the process alive', () => {
+    const { report, text } = reporter({ tty: true });
+    report.emit({ type: 'progress', what: 'base.tar', bytes: MIB });
+    report.close();
+    const end = text();
+    report.emit({ type: 'progress', what: 'base.tar', bytes: 2 * MIB });
+    const after = text();
+    report.close();
+    expect(after).toBe(end);
+  });
 });

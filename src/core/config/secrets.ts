@@ -23,6 +23,25 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Fields whose values are secret even when they stand in the file itself. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set(['password', 'secretKey', 'identity', 'signing', 'token']);
 
+/** Fields that say where something is: what a variable puts there may be shown, and a restore has to name its place. */
+const PLAIN_FIELDS: ReadonlySet<string> = new Set([
+  'dataDir',
+  'spool',
+  'owner',
+  'path',
+  'bin',
+  'host',
+  'user',
+  'database',
+  'bucket',
+  'region',
+  'endpoint',
+]);
+const isPlain = (path: Path): boolean =>
+  dotted(path)
+    .split('.')
+    .some(part => PLAIN_FIELDS.has(part));
+
 /** Whether the value at a path is a secret by its field's name. */
 export const isSecretField = (path: Path): boolean => SECRET_FIELDS.has(dotted(path).split('.').at(-1) ?? '');
 
@@ -97,7 +116,7 @@ export function resolveSecrets<T>(subtree: T, path: string, source: SecretSource
       const ref = refOf(token, inside, dotted(at));
       if (!ref) return token === '$${' ? '${' : token;
       const secret = read(ref, source);
-      source.onSecret?.(secret);
+      if (!isPlain(at)) source.onSecret?.(secret);
       return secret;
     });
     if (isSecretField(at)) source.onSecret?.(value);
@@ -112,3 +131,17 @@ export const withoutSecrets = <T>(tree: T): T =>
     const rest = text.replace(TOKEN, (token, inside) => (refOf(token, inside, '') ? '' : token));
     return rest === '' ? text : '[redacted]';
   }) as T;
+
+/** Like `resolveSecrets`, field by field as each is first read: what is not used may be missing. Throws then, as that does. */
+export function lazySecrets<T extends object>(subtree: T, path: string, source: SecretSource): T {
+  const lazy = {};
+  for (const [key, value] of Object.entries(subtree)) {
+    let resolved: { value: unknown } | undefined;
+    const get = (): unknown => {
+      resolved ??= { value: resolveSecrets({ [key]: value }, path, source)[key] };
+      return resolved.value;
+    };
+    Object.defineProperty(lazy, key, { enumerable: true, get });
+  }
+  return lazy as T;
+}

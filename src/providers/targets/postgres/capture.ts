@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Bytes, Facts, Id, Known, Piece, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
@@ -85,6 +86,7 @@ export async function* capture(
   const release = await holdWal(ctx, live);
   const said: Said = { warnings: [] };
   const members = new Map<string, number>();
+  let running: Readable | undefined;
   try {
     const args = [
       '-D',
@@ -103,9 +105,12 @@ export async function* capture(
       signal: ctx.signal,
       onStderr: (_, line) => listen(said, line),
     });
+    running = out;
     yield { name: 'base.tar', bytes: watched(out, members, ctx) };
     await done;
   } finally {
+    // Cut short from outside, pg_basebackup would wait for ever for somebody to read on.
+    running?.destroy();
     await release();
   }
   refuseIncomplete(ctx, said, live, members);

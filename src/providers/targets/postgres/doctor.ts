@@ -2,6 +2,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
+import { knownLineages } from './lineage.ts';
 import { type Live, liveState, slotName } from './live.ts';
 import { identifySystem, literal, sql, sqlJson } from './sql.ts';
 import { clientTools } from './tools.ts';
@@ -98,7 +99,7 @@ async function archiver(ctx: Context, live: Live): Promise<Check> {
     return {
       name: 'archiver',
       state: live.slot ? 'ok' : 'warn',
-      text: `archive_mode is off${live.slot ? ', WAL is streamed' : ' and nothing streams: only whole backups can be restored'}`,
+      text: `archive_mode is off${live.slot ? ', WAL is to be streamed' : ' and nothing streams: only whole backups can be restored'}`,
       ...(live.slot ? {} : { mend: `bkp stream postgres ${ctx.name}` }),
     };
   const seen = await sqlJson<{ failing: boolean; last: string | null; set: boolean }>(
@@ -123,6 +124,47 @@ async function archiver(ctx: Context, live: Live): Promise<Check> {
     };
   return { name: 'archiver', state: 'ok', text: `archive_mode is ${live.archiveMode}` };
 }
+
+/** A slot alone ships nothing: somebody has to be connected. */
+async function streaming(ctx: Context, live: Live): Promise<Check[]> {
+  if (!live.slot) return [];
+  const receivers = Number(
+    await sql(ctx, "select count(*) from pg_stat_replication where application_name = 'bkp' and state = 'streaming'"),
+  );
+  if (receivers > 0) return [{ name: 'stream', state: 'ok', text: 'a receiver of bkp is connected' }];
+  return [
+    {
+      name: 'stream',
+      state: 'warn',
+      text: 'nobody streams now, and WAL gathers on the server behind the slot',
+      mend: `bkp stream postgres ${ctx.name}   # as a service`,
+    },
+  ];
+}
+
+/** `bkp backup` would refuse it; here nothing is recorded. */
+const history = (ctx: Context, live: Live): Promise<Check> =>
+  attempt(
+    'identity',
+    async () => {
+      const known = [...(await knownLineages(ctx)).values()];
+      const own = known.some(({ systemIdentifier }) => systemIdentifier === live.systemIdentifier);
+      if (own || known.length === 0)
+        return {
+          name: 'identity',
+          state: 'ok',
+          text: known.length === 0 ? 'nothing is stored yet' : 'the stores hold backups of this very cluster',
+        };
+      const theirs = [...new Set(known.map(each => each.systemIdentifier))].join(', ');
+      return {
+        name: 'identity',
+        state: 'fail',
+        text: `the stores hold backups of cluster ${theirs}, and this is ${live.systemIdentifier}`,
+        mend: `check host and port; if it was created anew on purpose: bkp backup postgres ${ctx.name} --new-lineage`,
+      };
+    },
+    'bkp list postgres',
+  );
 
 async function spool(ctx: Context): Promise<Check> {
   const dir = ctx.config.spool;
@@ -169,6 +211,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     'install the matching postgresql-client package',
   );
   yield await replicates(ctx);
+  yield await history(ctx, live);
   yield walLevel(live);
   if (live.tablespaces.length > 0)
     yield {
@@ -178,6 +221,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
       mend: 'ALTER TABLE … SET TABLESPACE pg_default;   -- or keep backing this cluster up by another tool',
     };
   yield* await slotCheck(ctx, live);
+  yield* await streaming(ctx, live);
   yield await archiver(ctx, live);
   yield await spool(ctx);
 }

@@ -73,13 +73,21 @@ function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base
 }
 
 function targetOf(want: RestoreRequest['want']): Record<string, string> {
-  if (want.time) return { recovery_target_time: want.time.toISOString().replace('T', ' ').replace('Z', '+00') };
+  if (want.time) return { recovery_target_time: want.exact ?? want.time.toISOString().replace('T', ' ').replace('Z', '+00') };
   if (want.lsn) return { recovery_target_lsn: want.lsn };
   if (want.xid) return { recovery_target_xid: want.xid };
   if (want.point) return { recovery_target_name: want.point };
   if (want.backup && !want.latest) return { recovery_target: 'immediate' };
   return {};
 }
+
+/** An instant in microseconds as sortable text. */
+const micros = (text: string): string => {
+  const [, day, time, fraction = ''] = /^(\S{10})[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?/.exec(text)!;
+  return `${day} ${time}.${fraction.slice(0, 6).padEnd(6, '0')}`;
+};
+
+const wanted = (want: RestoreRequest['want']): string => micros(want.exact ?? want.time!.toISOString());
 
 function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestorePlan): void {
   const { reach } = plan;
@@ -91,7 +99,7 @@ function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestoreP
       { next: `--target-lsn ${formatLsn(reach.end)} or earlier, or --latest` },
     );
   }
-  if (want.time && plan.last && want.time.getTime() > plan.last.at.getTime()) {
+  if (want.time && plan.last && wanted(want) > micros(plan.last.text)) {
     throw new BkpError(
       'refused',
       `postgres/${ctx.name} cannot be brought to ${want.time.toISOString()}: the last commit within reach is of ${plan.last.text}${hole}`,
@@ -103,7 +111,7 @@ function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestoreP
       },
     );
   }
-  if (Object.keys(plan.target).length === 0 && reach.hole) {
+  if (!want.time && Object.keys(plan.target).length === 0 && reach.hole) {
     throw new BkpError(
       'refused',
       `postgres/${ctx.name}: WAL ${reach.hole} is missing in every store although later WAL is there: "latest" would end at the hole`,
@@ -149,5 +157,7 @@ export async function planRestore(ctx: Context, request: RestoreRequest, known: 
   };
   if (want.time) plan.last = await lastCommit(ctx, plan);
   refuseBehind(ctx, want, plan);
+  // PostgreSQL stops at a time only before a later commit. Where none is within reach, the end of the WAL is that very state.
+  if (want.time && plan.last && wanted(want) === micros(plan.last.text)) return { ...plan, target: {} };
   return plan;
 }

@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { formatAge } from '../../../core/age.ts';
 import type { Bytes, Known, PieceRef, Reached, RestoreRequest, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, historyName, parseLsn } from '../../../core/postgres/lsn.ts';
 import { confValue } from '../../../core/shell.ts';
+import { assertOpens } from '../../../flow/age.ts';
 import { readFirstWhole } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { Feeder } from './feeder.ts';
@@ -43,7 +46,7 @@ function told(ctx: Context, request: RestoreRequest, plan: RestorePlan, aside: b
   const [setting, value] = Object.entries(plan.target)[0] ?? ['the end of the WAL', ''];
   return [
     `postgres/${ctx.name} of ${ctx.env} → ${request.to}${owner ? ` (owner uid ${owner.uid})` : ''}`,
-    `backup ${manifest.id}, ended ${manifest.recoveryPointAt}, PostgreSQL ${manifest.versions['server']}, lineage ${plan.lineage}`,
+    `backup ${manifest.id}, ended ${manifest.recoveryPointAt} (${formatAge(new Date(manifest.recoveryPointAt), ctx.clock.now())}), PostgreSQL ${manifest.versions['server']}, lineage ${plan.lineage}`,
     `WAL ${plan.reach.segments[0]} to ${plan.reach.segments.at(-1)} (${plan.reach.segments.length} segments), timeline ${plan.reach.timeline}`,
     `target: ${setting}${value ? ` = ${value}` : ''}${plan.last ? ` (last commit within reach: ${plan.last.text})` : ''}`,
     ...(aside ? [`what is in ${request.to} now is moved aside, not removed`] : []),
@@ -69,6 +72,8 @@ async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
 
 async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePlan): Promise<void> {
   await refuseMissing(ctx, plan);
+  const { line, recipients } = plan.known.manifest;
+  if (line.includes('age')) await assertOpens(ctx.keys.identity(), recipients);
   const segmentBytes = plan.reach.base.segmentBytes;
   const needed = pieceOf(plan.known).bytes + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   const free = await freeBytes(request.to);
@@ -334,17 +339,24 @@ async function bringBack(
       ...(moved ? { movedAside: moved } : {}),
       ...(request.serve ? { socket: place.dir } : {}),
     },
-    next: [...(moved ? [`what was there before is in ${moved}`] : []), ...(request.serve ? served(place) : started(place))],
+    next: [...(moved ? [`what was there before is in ${moved}`] : []), ...(request.serve ? served(place) : started(place, ctx.name))],
   };
 }
 
+/** Root may not run PostgreSQL's programs, so what is printed is typed as the owner. */
+const as = ({ owner }: Private): string => (owner ? `setpriv --reuid=${owner.uid} --regid=${owner.gid} --clear-groups ` : '');
+
 const served = (place: Private): string[] => [
-  `psql -h ${place.dir} -p 5432 -U ${place.superuser} postgres`,
-  `pg_dump -h ${place.dir} -p 5432 -U ${place.superuser} -t TABLE DATABASE | psql …`,
-  `${place.tools.path('pg_ctl')} -D ${place.dataDir} stop   # when you are done; then: rm -r ${place.dir}`,
+  `${as(place)}psql -h ${place.dir} -p 5432 -U ${place.superuser} postgres`,
+  `${as(place)}pg_dump -h ${place.dir} -p 5432 -U ${place.superuser} -t TABLE DATABASE | psql …`,
+  `${as(place)}${place.tools.path('pg_ctl')} -D ${place.dataDir} stop   # when you are done; then: rm -r ${place.dir}`,
 ];
 
-const started = (place: Private): string[] => [
-  `${place.tools.path('pg_ctl')} -D ${place.dataDir} start   # as the owner of the directory; archiving is off in it`,
-  'ALTER SYSTEM RESET archive_mode;   # once it is to be the new primary: it then archives into a lineage of its own',
+/** Debian keeps the configuration outside the data directory, where a backup does not see it. */
+const started = (place: Private, name: string): string[] => [
+  existsSync(join(place.dataDir, 'postgresql.conf'))
+    ? `${as(place)}${place.tools.path('pg_ctl')} -D ${place.dataDir} start   # archiving is off in it`
+    : `pg_ctlcluster ${place.tools.major} NAME start   # its configuration is not in the data directory; archiving is off in it`,
+  "once it is to be the new primary: ALTER SYSTEM SET archive_mode = 'on', restart it; it then archives into a lineage of its own",
+  `bkp backup postgres ${name}   # right after: a base of the new lineage`,
 ];

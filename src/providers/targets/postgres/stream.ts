@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Child, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, parseSegment, type Segment, segmentAt, segmentStart } from '../../../core/postgres/lsn.ts';
@@ -170,11 +171,20 @@ async function receive(ctx: Context, live: Live, spool: Spool): Promise<Child> {
 
 const removed = (lines: readonly string[]): string | undefined => lines.find(line => /has already been removed/.test(line));
 
+/** The spool is ahead of the server, or of another history: no waiting mends that (both were tried on 15 and 18). */
+const astray = (lines: readonly string[]): string | undefined =>
+  lines.find(line => /is not in this server's history|is ahead of the WAL flush position/.test(line));
+
+/** What the receiver complained of last; its very last line only says that it ended. */
+const complaint = (lines: readonly string[]): string =>
+  lines.findLast(line => /error|fatal|could not/i.test(line)) ?? lines.at(-1) ?? 'without a word';
+
 /** One connection: receives and ships until the receiver ends or the signal fires. Returns the receiver's last words. */
 async function session(ctx: Context, newLineage: boolean, ready: () => void): Promise<string[]> {
   const live = await liveState(ctx);
   const lineage = await lineageFor(ctx, live, newLineage);
-  const spool = new Spool(spoolDir(ctx), live.segmentBytes);
+  // A spool of its own for each lineage: after a restore in place the old one holds WAL of a history that the server has left.
+  const spool = new Spool(join(spoolDir(ctx), lineage), live.segmentBytes);
   await spool.prepare();
   await ensureSlot(ctx, live, spool, newLineage);
   const stores = walStores(ctx);
@@ -211,6 +221,15 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
       next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
     });
   }
+  const lost = astray(lines);
+  if (lost) {
+    throw new BkpError('refused', `postgres/${ctx.name}: the spool does not belong to the server's present history: ${lost.trim()}`, {
+      next: [
+        `move ${spool.dir} away and start again: receiving then goes on from what the stores hold`,
+        'if that is refused too: bkp stream postgres --new-lineage declares the gap, and then: bkp backup postgres',
+      ],
+    });
+  }
   return lines;
 }
 
@@ -229,7 +248,7 @@ export async function stream(ctx: Context, options: { newLineage: boolean }): Pr
         ctx.report.emit({ type: 'started', what: `stream postgres/${ctx.name}` });
       });
       if (ctx.signal.aborted) return;
-      ctx.report.emit({ type: 'warning', text: `the receiver ended: ${lines.at(-1) ?? 'without a word'}; connecting again` });
+      ctx.report.emit({ type: 'warning', text: `the receiver ended: ${complaint(lines)}; connecting again` });
     } catch (error) {
       if (ctx.signal.aborted && !isFinal(error)) return;
       if (isFinal(error)) throw error;

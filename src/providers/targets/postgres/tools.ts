@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Runner, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
@@ -37,7 +37,8 @@ const candidates = (ctx: TargetContext<PostgresConfig>, program: string): string
 };
 
 const toolsIn = (ctx: TargetContext<PostgresConfig>, file: string, major: number): Tools => {
-  const dir = file.slice(0, file.lastIndexOf('/'));
+  // A link in a directory of its own stands for the programs where it leads.
+  const dir = dirname(realpathSync(file));
   return {
     major,
     path: program => {
