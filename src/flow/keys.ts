@@ -43,6 +43,16 @@ function publicKey(text: string): KeyObject {
   return createPublicKey({ key: Buffer.concat([PUBLIC_DER, raw]), format: 'der', type: 'spki' });
 }
 
+/** Passes an age identity file's text through; its lines are never shown. Throws BkpError('usage') naming the setting. */
+function checkedIdentity(text: string): string {
+  const lines = text.split('\n').filter(line => line.trim() !== '' && !line.startsWith('#'));
+  const sealed = /^(-----BEGIN |age-encryption\.org)/.test(lines[0] ?? '');
+  if (lines.length > 0 && (sealed || lines.every(line => /^AGE-(SECRET-KEY|PLUGIN)-/.test(line.trim())))) return text;
+  throw new BkpError('usage', 'keys.identity is no age identity: its lines begin with AGE-SECRET-KEY-1', {
+    next: 'name the file identity.txt that bkp keygen wrote, e.g. ${file:/etc/bkp/keys/identity.txt}',
+  });
+}
+
 /** The keys of this host. Nothing is resolved before it is used. */
 export function makeKeys(settings: KeySettings): Keys {
   let signer: { key: KeyObject; name: string } | undefined;
@@ -55,7 +65,7 @@ export function makeKeys(settings: KeySettings): Keys {
     recipients: settings.recipients,
     identity() {
       if (!settings.identity) throw missing('keys.identity', 'the backups are encrypted');
-      return settings.identity();
+      return checkedIdentity(settings.identity());
     },
     sign(bytes) {
       signer ??= own();

@@ -21,7 +21,9 @@ const flip = (path: string, at: number) => {
   bytes[at] = bytes[at]! ^ 1;
   writeFileSync(path, bytes);
 };
-const secrets = () => readdirSync(tmpdir()).filter(name => /^bkp-(key-|[0-9a-f]{24}$)/.test(name));
+const keyFiles = () => readdirSync(tmpdir()).filter(name => /^bkp-(key-|[0-9a-f]{24}$)/.test(name));
+const before = new Set(keyFiles());
+const secrets = () => keyFiles().filter(name => !before.has(name));
 
 async function* breaksAfter(bytes: number): AsyncGenerator<Buffer> {
   yield randomBytes(bytes);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
@@ -159,6 +159,7 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     ]);
     expect(stdout.trim()).toBe(before.count);
     await db.asServer(db.tool('pg_ctl'), ['-D', out.facts.dataDir, '-m', 'fast', '-w', 'stop']);
+    rmSync(socket, { recursive: true });
   });
 
   it('PG11: a pg_resetwal on PATH is never called', async () => {
