@@ -133,6 +133,8 @@ export interface Upload {
  */
 export interface Store {
   readonly name: string;
+  /** Directory of this machine in which the objects lie; absent for what is elsewhere. */
+  readonly place?: string;
   /** Bytes of a block; the same for every object of one backup. */
   readonly blockBytes: number;
   /** Asked of the store once, then remembered. */

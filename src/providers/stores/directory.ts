@@ -26,11 +26,13 @@ const isTemp = (key: string): boolean => basename(key).startsWith(TEMP);
 class DirectoryStore implements Store {
   readonly name: string;
   readonly blockBytes = BLOCK;
+  readonly place: string;
   readonly #root: string;
 
   constructor(name: string, root: string) {
     this.name = name;
     this.#root = root;
+    this.place = root;
   }
 
   async powers(): Promise<Powers> {

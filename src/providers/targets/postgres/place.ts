@@ -1,23 +1,15 @@
-import { access, chmod, chown, mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Owner } from './private.ts';
+import { isDataDir, nearest, refuseSurroundings } from './surroundings.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
 /** Stands in a data directory while a restore into it is not complete. */
 export const INCOMPLETE = 'BKP_RESTORE_INCOMPLETE';
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-const isDataDir = async (dir: string): Promise<boolean> =>
-  (await exists(join(dir, 'PG_VERSION'))) && (await exists(join(dir, 'global/pg_control')));
 
 const entries = async (dir: string): Promise<string[]> => {
   try {
@@ -28,39 +20,15 @@ const entries = async (dir: string): Promise<string[]> => {
   }
 };
 
-const isRunning = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-};
-
-async function refuseLive(to: string): Promise<void> {
-  const text = await readFile(join(to, 'postmaster.pid'), 'utf8').catch(() => '');
-  const pid = Number(text.split('\n')[0]);
-  if (pid > 0 && isRunning(pid)) {
-    throw new BkpError('refused', `${to} is the data directory of a running server (pid ${pid})`, {
-      next: ['stop that server first', 'or restore elsewhere with --to'],
-    });
-  }
-}
-
 /** Where the data that is there now would be moved to. */
 export const asidePath = (to: string, now: Date): string => `${to}.before-${now.toISOString().replace(/[-:]|\.\d+/g, '')}`;
 
 /**
- * Refuses a place that holds something, unless forced: live servers always, foreign clusters and any data without --force.
+ * Refuses a place that holds something, unless forced; one whose surroundings would come to harm always.
  * @returns true when what is there has to be moved aside
  */
-export async function inspect(to: string, force: boolean): Promise<boolean> {
-  await refuseLive(to);
-  if (await isDataDir(dirname(to))) {
-    throw new BkpError('refused', `${to} lies inside the data directory ${dirname(to)}`, {
-      next: `name the data directory itself, or another place, with --to`,
-    });
-  }
+export async function inspect(ctx: Context, to: string, force: boolean): Promise<boolean> {
+  await refuseSurroundings(ctx, to);
   const present = await entries(to);
   if (present.length === 0) return false;
   if (force) return true;
@@ -76,10 +44,15 @@ export async function inspect(to: string, force: boolean): Promise<boolean> {
 
 /** Free space at the place, bytes. Looks at the nearest directory that exists. */
 export async function freeBytes(to: string): Promise<number> {
-  let at = to;
-  while (!(await exists(at))) at = dirname(at);
-  const { bavail, bsize } = await statfs(at);
+  const { bavail, bsize } = await statfs(await nearest(to));
   return bavail * bsize;
+}
+
+/** The directories above `to` that were made with it, from the first one on. */
+function made(first: string | undefined, to: string): string[] {
+  const paths: string[] = [];
+  for (let at = dirname(to); first !== undefined && at.length >= first.length; at = dirname(at)) paths.push(at);
+  return paths;
 }
 
 /** Makes the directory, owned and closed as PostgreSQL wants it, marked incomplete. */
@@ -93,10 +66,10 @@ export async function occupy(ctx: Context, to: string, aside: boolean, owner: Ow
       });
     });
   }
-  await mkdir(to, { recursive: true, mode: 0o700 });
+  const first = await mkdir(to, { recursive: true, mode: 0o700 });
   await chmod(to, 0o700);
   await writeFile(join(to, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
-  if (owner) for (const path of [to, join(to, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);
+  if (owner) for (const path of [...made(first, to), to, join(to, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);
   return moved;
 }
 
@@ -107,9 +80,7 @@ export async function ownerOf(ctx: Context, request: RestoreRequest): Promise<Ow
   if (process.getuid?.() !== 0) return undefined;
   const named = request.owner ?? ctx.config.owner;
   if (named) return lookUp(ctx, named);
-  let parent = dirname(request.to);
-  while (!(await exists(parent))) parent = dirname(parent);
-  const { uid, gid } = await stat(parent);
+  const { uid, gid } = await stat(await nearest(dirname(request.to)));
   return uid === 0 ? lookUp(ctx, 'postgres') : { uid, gid };
 }
 

@@ -27,6 +27,7 @@ import {
   stopClean,
   untilReady,
 } from './private.ts';
+import { refuseClosed } from './surroundings.ts';
 import { checkMember, TarScan } from './tarScan.ts';
 import { serverTools } from './tools.ts';
 
@@ -272,9 +273,10 @@ async function privateDir(owner: Owner | undefined): Promise<string> {
 export async function restore(ctx: Context, request: RestoreRequest, known: readonly Known[], read: Read): Promise<Reached | undefined> {
   const plan = await planRestore(ctx, request, known);
   const tools = await serverTools(ctx, Number.parseInt(plan.known.manifest.versions['server'] ?? '', 10));
-  const aside = await inspect(request.to, request.force);
+  const aside = await inspect(ctx, request.to, request.force);
   await preflight(ctx, request, plan);
   const owner = await ownerOf(ctx, request);
+  await refuseClosed(request.to, owner);
   const lines = told(ctx, request, plan, aside, owner);
   if (request.dryRun) {
     for (const text of lines) ctx.report.emit({ type: 'note', text });
