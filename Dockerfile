@@ -6,6 +6,8 @@ FROM ${BASE} AS build
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates nodejs npm
 WORKDIR /src
+# Behind a proxy with an authority of its own: the path of its PEM file, mounted into the build.
+ARG NODE_EXTRA_CA_CERTS
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=error && node_modules/.bin/node --version | grep '^v24'
 COPY scripts/build.mjs scripts/build.mjs

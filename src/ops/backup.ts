@@ -96,6 +96,7 @@ async function withdraw(ctx: TargetContext, id: string, tried: readonly Store[],
 /** Pieces without a manifest are no backup; they are removed where the store lets us, and swept by prune where it does not. */
 async function discard(ctx: TargetContext, pieces: Pieces): Promise<void> {
   const keys = pieces.flatMap(piece => ('objects' in piece ? piece.objects.map(object => object.key) : []));
+  if (keys.length === 0) return;
   for (const store of ctx.stores) {
     const results = await store.remove(keys).catch(error => [{ key: keys[0] ?? '', ok: false, reason: sentence(error) }]);
     const failed = results.find(result => !result.ok);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Ended, type Running, start } from './child.ts';
 import { guarded } from './guard.ts';
 import { node24, root } from './places.ts';
+import { tempDir } from './temp.ts';
 
 export interface BkpOptions {
   /** Added to a minimal environment (PATH, HOME, TMPDIR): nothing of the caller's PG* or BKP_* leaks in. */
@@ -15,9 +16,17 @@ export interface BkpOptions {
 
 const children = new Set<Running>();
 
+/** One for all tests of a process: nothing of theirs stays in the cache of the person who runs them. */
+let ownCache: string | undefined;
+const cacheHome = (): string => {
+  if (!ownCache || !existsSync(ownCache)) ownCache = tempDir();
+  return ownCache;
+};
+
 const environment = (options: BkpOptions): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '/usr/bin:/bin',
   HOME: process.env['HOME'] ?? '/',
+  XDG_CACHE_HOME: cacheHome(),
   ...(process.env['TMPDIR'] ? { TMPDIR: process.env['TMPDIR'] } : {}),
   ...(options.config ? { BKP_CONFIG: options.config } : {}),
   ...options.env,

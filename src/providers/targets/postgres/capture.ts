@@ -5,7 +5,7 @@ import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postg
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
-import { type Live, liveState } from './live.ts';
+import { type Live, liveState, refuseStandby } from './live.ts';
 import { holdWal } from './slot.ts';
 import { connectionEnv, sql } from './sql.ts';
 import { checkMember, TarScan } from './tarScan.ts';
@@ -80,6 +80,7 @@ export async function* capture(
   options: { id: Id; newLineage: boolean; known: readonly Known[] },
 ): AsyncGenerator<Piece, Facts> {
   const live = await liveState(ctx);
+  refuseStandby(ctx, live);
   refuseUnfit(ctx, live);
   const tools = await clientTools(ctx, Math.floor(live.versionNum / 10000));
   const lineage = await lineageFor(ctx, live, options.newLineage);

@@ -80,7 +80,7 @@ async function slotCheck(ctx: Context, live: Live): Promise<Check[]> {
   const lost = live.slot.walStatus === 'lost';
   const behind = await sql(
     ctx,
-    `select pg_size_pretty(pg_current_wal_lsn() - restart_lsn) from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}`,
+    `select pg_size_pretty((case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end) - restart_lsn) from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}`,
   );
   return [
     limit,
@@ -211,6 +211,13 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     'install the matching postgresql-client package',
   );
   yield await replicates(ctx);
+  if (live.inRecovery)
+    yield {
+      name: 'standby',
+      state: 'fail',
+      text: 'the server is in recovery: it may lag behind, and bkp backs up and streams the primary',
+      mend: `host: …   # of the primary, in postgres/${ctx.name}`,
+    };
   yield await history(ctx, live);
   yield walLevel(live);
   if (live.tablespaces.length > 0)

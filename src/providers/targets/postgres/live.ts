@@ -1,4 +1,5 @@
 import type { TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { literal, sqlJson } from './sql.ts';
 
@@ -41,3 +42,18 @@ export const liveState = (ctx: TargetContext<PostgresConfig>): Promise<Live> =>
       'slot', (select json_build_object('active', active, 'restartLsn', restart_lsn::text, 'walStatus', wal_status)
                from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}))`,
   );
+
+/**
+ * A standby can lie behind by any time, and its slot does not move: what is backed up and streamed is the primary.
+ * @throws BkpError('refused')
+ */
+export function refuseStandby(ctx: TargetContext<PostgresConfig>, live: Live): void {
+  if (!live.inRecovery) return;
+  throw new BkpError(
+    'refused',
+    `postgres/${ctx.name}: ${ctx.config.host}:${ctx.config.port} is a standby (it is in recovery), which may lag behind`,
+    {
+      next: 'name the primary as `host:`, or promote this one',
+    },
+  );
+}

@@ -5,7 +5,7 @@ import { formatLsn, parseLsn, parseSegment, type Segment, segmentAt, segmentStar
 import { holdings, putWal, sealWal, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
-import { type Live, liveState } from './live.ts';
+import { type Live, liveState, refuseStandby } from './live.ts';
 import { advanceSlot, createSlot, dropSlot } from './slot.ts';
 import { Spool } from './spool.ts';
 import { connectionEnv } from './sql.ts';
@@ -182,6 +182,7 @@ const complaint = (lines: readonly string[]): string =>
 /** One connection: receives and ships until the receiver ends or the signal fires. Returns the receiver's last words. */
 async function session(ctx: Context, newLineage: boolean, ready: () => void): Promise<string[]> {
   const live = await liveState(ctx);
+  refuseStandby(ctx, live);
   const lineage = await lineageFor(ctx, live, newLineage);
   // A spool of its own for each lineage: after a restore in place the old one holds WAL of a history that the server has left.
   const spool = new Spool(join(spoolDir(ctx), lineage), live.segmentBytes);
