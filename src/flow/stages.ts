@@ -9,12 +9,45 @@ export type StageName = 'zstd' | 'age';
 interface Tools {
   run: Runner;
   signal: AbortSignal;
+  /** A stage that gives no byte for this long, while its reader waits, has broken down: milliseconds; default 10 minutes. */
+  stalledMs?: number;
 }
+
+const STALLED_MS = 600_000;
 
 const native = (tools: Tools, names: readonly string[]): boolean => names.every(name => tools.run.which(name) !== undefined);
 
 const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes =>
-  tools.run.pipeline(commands, { input, signal: tools.signal }).out;
+  timely(
+    tools.run.pipeline(commands, { input, signal: tools.signal }).out,
+    tools.stalledMs ?? STALLED_MS,
+    commands.map(({ file }) => file).join(' and '),
+  );
+
+/** A slow reader does not count, only a wait for a byte that does not come: what stands still would otherwise stand for ever. */
+async function* timely(out: Readable, ms: number, what: string): AsyncGenerator<Uint8Array> {
+  let waiting = false;
+  const timer = setTimeout(() => waiting && out.destroy(stalled(what, ms)), ms);
+  const chunks = out[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      waiting = true;
+      timer.refresh();
+      const { done, value } = await chunks.next();
+      waiting = false;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    out.destroy();
+  }
+}
+
+const stalled = (what: string, ms: number): BkpError =>
+  new BkpError('failed', `no byte came out of ${what} for ${ms / 1000} s: the source or one of them stands still`, {
+    next: 'look at the source (does the server answer?) and at the processes of this host, then run it again',
+  });
 
 /** A stage in this process. A plain `pipe` would drop the source's error and never end. */
 const through = (source: Bytes, stage: Transform, tools: Tools): Bytes =>

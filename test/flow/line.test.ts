@@ -8,6 +8,7 @@ import type { Bytes, PieceRef, Runner, TargetContext } from '../../src/core/cont
 import { readAll } from '../../src/flow/bytes.ts';
 import { openPiece } from '../../src/flow/open.ts';
 import { sealPiece } from '../../src/flow/seal.ts';
+import { sealBytes } from '../../src/flow/stages.ts';
 import { systemRunner } from '../../src/system/runner.ts';
 import { agePair, bareRunner, chunks, frail, keySet, rig } from '../ops/rig.ts';
 
@@ -172,4 +173,29 @@ test('300 MiB flow with flat memory', async () => {
   expect(rate).toBeGreaterThan(20);
   expect(peak - before).toBeLessThan(250 * 1024 * 1024);
   if (process.env['BKP_FIGURES']) process.stderr.write(`${rate.toFixed(0)} MiB/s, ${((peak - before) / 2 ** 20).toFixed(0)} MiB more\n`);
+});
+
+test('a stage that stands still is given up and ended, and a slow reader is not taken for one', async () => {
+  using r = rig();
+  const never = join(r.dir, 'never');
+  writeFileSync(never, '#!/bin/sh\nexec sleep 3600\n', { mode: 0o755 });
+  const run: Runner = {
+    ...systemRunner,
+    pipeline: (commands, options) =>
+      systemRunner.pipeline(
+        commands.map(command => (command.file === 'zstd' ? { file: never, args: [] } : command)),
+        options,
+      ),
+  };
+  const sealing = sealBytes(chunks(randomBytes(1000)), [], { run, signal: r.ctx.signal, stalledMs: 200 });
+  await expect(readAll(sealing)).rejects.toThrow(/no byte came out of zstd for 0\.2 s/);
+  const slowly = async (): Promise<number> => {
+    let bytes = 0;
+    for await (const chunk of sealBytes(chunks(randomBytes(8 << 20)), [], { run: systemRunner, signal: r.ctx.signal, stalledMs: 400 })) {
+      if (bytes === 0) await new Promise(resolve => setTimeout(resolve, 900));
+      bytes += chunk.length;
+    }
+    return bytes;
+  };
+  expect(await slowly()).toBeGreaterThan(8 << 20);
 });
