@@ -345,6 +345,8 @@ export interface Target<C = any> {
     known: readonly Known[],
     read: (piece: PieceRef, from: readonly Store[]) => Bytes,
   ): Promise<Reached | undefined>;
+  /** Gives stores that lack parts of the log of a lineage what others have; called after a backup. @returns how many were copied. */
+  healLog?(ctx: TargetContext<C>, lineage: LineageId): Promise<number>;
   /** Whether a key, given without `base/`, is one that this kind writes beside its backups. */
   owns?(path: string): boolean;
   /** Looks at what this kind keeps beside its backups in one store. `deep` says which objects are read whole. */

@@ -140,6 +140,7 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
   for (const text of facts.warnings) ctx.report.emit({ type: 'warning', text });
   await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
   const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
+  if (facts.lineage) await healLog(target, ctx, facts.lineage);
   return {
     manifest,
     bytes: storedBytes(manifest),
@@ -163,6 +164,16 @@ async function sweep(ctx: TargetContext): Promise<void> {
     if (failed) ctx.report.emit({ type: 'warning', text: `store ${store.name} keeps a dead upload: ${failed.key}: ${failed.reason}` });
     else if (swept.length > 0)
       ctx.report.emit({ type: 'note', text: `store ${store.name}: ${swept.length} dead upload(s) of earlier runs were removed` });
+  }
+}
+
+/** The backup is there whatever comes of this, so what fails is a warning. */
+async function healLog(target: Target, ctx: TargetContext, lineage: string): Promise<void> {
+  try {
+    const copied = (await target.healLog?.(ctx, lineage)) ?? 0;
+    if (copied > 0) ctx.report.emit({ type: 'note', text: `${copied} file(s) of the log were missing in a store and are there now` });
+  } catch (error) {
+    ctx.report.emit({ type: 'warning', text: `the log could not be compared between the stores: ${sentence(error)}` });
   }
 }
 

@@ -104,6 +104,14 @@ describe('bkp verify on what PostgreSQL left in two stores', () => {
     expect(findings).toMatchObject([{ store: 'offsite', state: 'unreachable' }]);
   });
 
+  it('WAL that one store lacks is given to it by the next backup', async () => {
+    rmSync(walFile('offsite', names[1]!));
+    expect((await verify('--from', 'offsite')).code).toBe(9);
+    const run = await runBkp(['backup', 'postgres'], at.run);
+    expect(run.stderr).toContain('1 file(s) of the log were missing in a store and are there now');
+    expect(await verify('--deep')).toEqual({ code: 0, findings: [] });
+  });
+
   it('refuses a share that is none', async () => {
     for (const share of ['0', 'abc', '101%', '-5']) expect((await runBkp(['verify', '--sample', share], at.run)).code).toBe(2);
     rmSync(join(at.dir, 'no-identity.yaml'), { force: true });

@@ -2,6 +2,7 @@ import type { Target } from '../../../core/contracts.ts';
 import { capture } from './capture.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { doctor } from './doctor.ts';
+import { healWal } from './healWal.ts';
 import { fetch, push } from './log.ts';
 import { restore } from './restore.ts';
 import { stream } from './stream.ts';
@@ -16,6 +17,7 @@ export const postgres: Target<PostgresConfig> = {
   capture,
   restore,
   log: { push, fetch },
+  healLog: healWal,
   owns,
   verify,
   stream,
