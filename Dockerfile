@@ -10,7 +10,7 @@ WORKDIR /src
 ARG NODE_EXTRA_CA_CERTS
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=error && node_modules/.bin/node --version | grep '^v24'
-COPY scripts/build.mjs scripts/build.mjs
+COPY scripts/build.mjs scripts/bundle.ts scripts/
 COPY src src
 RUN npm run build
 

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { forNode } from '../../scripts/bundle.ts';
 import { root, type S3Server, startVersity, tempDir } from '../../test/real/rig/index.ts';
 
 const BLOCK = 64 * 1024;
@@ -37,13 +38,8 @@ async function bundle(into: string): Promise<string> {
     entryPoints: [join(root, 'bench/s3/line.ts')],
     outdir: into,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
+    ...forNode,
     splitting: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node22',
-    mainFields: ['module', 'main'],
-    banner: { js: "import { createRequire as __cr } from 'module'; const require = __cr(import.meta.url);" },
   });
   return join(into, 'line.mjs');
 }

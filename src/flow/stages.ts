@@ -3,6 +3,7 @@ import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import type { Bytes, Command, Keys, Runner } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { ageOpen, ageSeal, wrongKey } from './age.ts';
+import { timely } from './timely.ts';
 
 export type StageName = 'zstd' | 'age';
 
@@ -17,32 +18,11 @@ const STALLED_MS = 600_000;
 
 const native = (tools: Tools, names: readonly string[]): boolean => names.every(name => tools.run.which(name) !== undefined);
 
-const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes =>
-  timely(
-    tools.run.pipeline(commands, { input, signal: tools.signal }).out,
-    tools.stalledMs ?? STALLED_MS,
-    commands.map(({ file }) => file).join(' and '),
-  );
-
-/** A slow reader does not count, only a wait for a byte that does not come: what stands still would otherwise stand for ever. */
-async function* timely(out: Readable, ms: number, what: string): AsyncGenerator<Uint8Array> {
-  let waiting = false;
-  const timer = setTimeout(() => waiting && out.destroy(stalled(what, ms)), ms);
-  const chunks = out[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      waiting = true;
-      timer.refresh();
-      const { done, value } = await chunks.next();
-      waiting = false;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearTimeout(timer);
-    out.destroy();
-  }
-}
+const piped = (tools: Tools, commands: readonly Command[], input: Bytes): Bytes => {
+  const { stalledMs = STALLED_MS } = tools;
+  const { out } = tools.run.pipeline(commands, { input, signal: tools.signal });
+  return timely(out, stalledMs, () => stalled(commands.map(({ file }) => file).join(' and '), stalledMs));
+};
 
 const stalled = (what: string, ms: number): BkpError =>
   new BkpError('failed', `no byte came out of ${what} for ${ms / 1000} s: the source or one of them stands still`, {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Bytes } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { timely } from '../../../flow/timely.ts';
 import type { Caller, Held } from './caller.ts';
 import { StoreFault } from './errors.ts';
 import { look } from './look.ts';
@@ -24,25 +25,6 @@ interface Part {
   done(): void;
 }
 
-/** Bytes as they come. A body on which nothing moves while it is waited for is given up; how slow its reader is does not count. */
-async function* flowing(body: Readable, idle: number): AsyncGenerator<Uint8Array> {
-  let waiting = false;
-  const timer = setTimeout(() => waiting && body.destroy(new Error(`no byte came for ${idle / 1000} s`)), idle);
-  try {
-    const chunks = body[Symbol.asyncIterator]();
-    for (;;) {
-      waiting = true;
-      timer.refresh();
-      const { done, value } = await chunks.next();
-      waiting = false;
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** One object, or a range of it, read over as many requests as it takes. */
 class Reading {
   readonly #caller: Caller;
@@ -60,13 +42,14 @@ class Reading {
   }
 
   async *bytes(): Bytes {
+    const idle = this.#caller.settings.idleTimeout;
     for (;;) {
       const part = await this.#askInTime();
       if (part === 'silent') continue;
       if (!part) return;
       let why = 'the body ended early';
       try {
-        for await (const chunk of flowing(part.body, this.#caller.settings.idleTimeout)) {
+        for await (const chunk of timely(part.body, idle, () => new Error(`no byte came for ${idle / 1000} s`))) {
           this.#count(chunk, part.end);
           yield chunk;
         }
