@@ -118,9 +118,11 @@ export class App {
         ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
       }),
       timezone: this.config.timezone,
+      weekStart: this.config.weekStart,
       run: systemRunner,
       clock: systemClock,
       report: this.#report,
+      redact,
       signal: this.#signal,
       scratch: () => this.scratch(),
       ...(cache ? { cache } : {}),
@@ -143,7 +145,16 @@ export class App {
    * needs no password of the server that is gone.
    */
   #settings(env: Environment, kind: string, name: string, chosen: TargetEntry): unknown {
-    const { stores: _stores, need: _need, schedule: _schedule, rpo: _rpo, retention: _retention, ...own } = chosen;
+    const {
+      stores: _stores,
+      need: _need,
+      schedule: _schedule,
+      rpo: _rpo,
+      retention: _retention,
+      alarmBelow: _alarm,
+      pruneShare: _share,
+      ...own
+    } = chosen;
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, source);
   }
 

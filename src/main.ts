@@ -4,9 +4,13 @@ import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
 import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { holdCommand } from './commands/hold.ts';
 import { listCommand } from './commands/list.ts';
+import { locksCommand } from './commands/locks.ts';
+import { pruneCommand } from './commands/prune.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
+import { statusCommand } from './commands/status.ts';
 import { streamCommand } from './commands/stream.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { walCommand } from './commands/wal.ts';
@@ -152,8 +156,12 @@ export function build(): Command {
     backupCommand(run),
     restoreCommand(run),
     listCommand(run),
+    statusCommand(run),
     streamCommand(run),
     walCommand(run, end),
+    pruneCommand(run),
+    holdCommand(run),
+    locksCommand(run),
     verifyCommand(run),
     doctorCommand(run),
     configCommand(() => configDeps(program)),

@@ -1,4 +1,4 @@
-"""Debian packages, by apt-get: PostgreSQL 15, age, zstd and the daemons of Ceph's S3 server."""
+"""Debian packages, by apt-get: PostgreSQL 15, age, zstd, the daemons of Ceph's S3 server, Prometheus and its pushgateway."""
 
 import shutil
 import subprocess
@@ -8,7 +8,9 @@ from .shell import as_root, fail, run, say
 
 PG15 = Path("/usr/lib/postgresql/15/bin")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.conf")
-SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr")
+POLICY = Path("/usr/sbin/policy-rc.d")
+SERVICES = ("prometheus", "prometheus-pushgateway")
+SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", *SERVICES)
 
 
 def missing_packages():
@@ -39,6 +41,22 @@ def install_postgresql():
         write_as_root(CREATECLUSTER, before)
 
 
+def install_quietly(*packages):
+    """Debian's packages start what they install, now and at each boot; the tests start their own, so these are told not to."""
+    ours = not POLICY.exists()
+    if ours:
+        write_as_root(POLICY, "#!/bin/sh\nexit 101\n")
+        run("forbidding services to start", *as_root("chmod", "755", str(POLICY)))
+    try:
+        apt_get("install", "--no-install-recommends", *packages)
+    finally:
+        if ours:
+            run("allowing services to start", *as_root("rm", str(POLICY)))
+    services = [package for package in packages if package in SERVICES]
+    if services and shutil.which("systemctl"):
+        run("keeping services from the next boot", *as_root("systemctl", "disable", *services))
+
+
 def packages():
     missing = missing_packages()
     if not missing:
@@ -49,7 +67,7 @@ def packages():
     apt_get("update")
     others = [package for package in missing if package != "postgresql-15"]
     if others:
-        apt_get("install", "--no-install-recommends", *others)
+        install_quietly(*others)
     if "postgresql-15" in missing:
         install_postgresql()
     still = missing_packages()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
+import { policyOf } from '../core/retention.ts';
 import type { BackupResult } from '../ops/backup.ts';
 import { formatBytes } from '../report/format.ts';
 import { showList } from './list.ts';
@@ -9,6 +10,7 @@ import { type Run, type Session, worst } from './session.ts';
 interface Flags {
   list?: boolean;
   newLineage?: boolean;
+  acceptSize?: boolean;
 }
 
 interface Outcome {
@@ -23,9 +25,13 @@ interface Outcome {
 async function one(session: Session, kind: string, name: string, flags: Flags): Promise<Outcome> {
   const { backupTarget } = await import('../ops/backup.ts');
   try {
-    const { target, ctx } = session.app.target(session.options.env, kind, name);
+    const { target, ctx, entry } = session.app.target(session.options.env, kind, name);
+    const { window } = policyOf(entry.retention);
     const result = await backupTarget(target, ctx, {
       newLineage: flags.newLineage ?? false,
+      alarmBelow: entry.alarmBelow,
+      acceptSize: flags.acceptSize ?? false,
+      ...(window === undefined ? {} : { window }),
       random: randomBytes(3),
       tool: `bkp ${session.version}`,
     });
@@ -42,11 +48,21 @@ async function one(session: Session, kind: string, name: string, flags: Flags): 
   }
 }
 
+const anomalous = (kind: string, name: string, anomaly: string | undefined): string[] =>
+  anomaly
+    ? [
+        `${kind}/${name}: ANOMALY: ${anomaly}`,
+        '  → look at the source: is it the right one, is everything in it?',
+        `  → if it really became smaller: bkp backup ${kind} ${name} --accept-size`,
+      ]
+    : [];
+
 const told = ({ kind, name, result, error, next }: Outcome): string[] => {
   if (!result) return [`${kind}/${name}: FAILED: ${error}`, ...(next ?? []).map(line => `  → ${line}`)];
   const copies = result.stores.map(store => `${store.name} ${store.ok ? 'ok' : `FAILED (${store.error})`}`).join(', ');
   return [
     `${kind}/${name}: ${result.manifest.id}, ${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
+    ...anomalous(kind, name, result.manifest.anomaly),
   ];
 };
 
@@ -64,6 +80,7 @@ const asJson = ({ kind, name, exit, result, error, next }: Outcome): Record<stri
         stores: result.stores,
         healed: result.healed,
         warnings: result.manifest.warnings,
+        ...(result.manifest.anomaly ? { anomaly: result.manifest.anomaly } : {}),
       }
     : {}),
 });
@@ -76,6 +93,7 @@ export const backupCommand = (run: Run): Command =>
     .argument('[name]', 'entry of that kind; all of them when left out')
     .option('--list', 'list the backups instead')
     .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
+    .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(async session => {
         if (flags.list) return showList(session, kind, name);

@@ -18,7 +18,7 @@ const table = (rows: readonly Row[], now: Date): string[] =>
       Object.entries(row.copies)
         .map(([store, copy]) => `${store} ${MARK[copy]}`)
         .join(', '),
-      row.warnings.length > 0 ? `${row.warnings.length} warning(s)` : '',
+      [...(row.anomaly ? ['ANOMALY'] : []), ...(row.warnings.length > 0 ? [`${row.warnings.length} warning(s)`] : [])].join(', '),
     ]),
   );
 

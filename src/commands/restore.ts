@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
@@ -140,7 +141,7 @@ async function restore(session: Session, kind: string, name: string | undefined,
     confirm: plan => confirm(session, env, flags, plan),
   };
   const began = Date.now();
-  const reached = await restoreTarget(opened.target, opened.ctx, request);
+  const reached = await restoreTarget(opened.target, opened.ctx, request, randomBytes(16));
   if (!reached) {
     session.result({ dryRun: true }, ['dry run: nothing was changed']);
     return 'done' as const;

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Finding } from '../core/contracts.ts';
 import type { ExitName } from '../core/errors.ts';
+import { policyOf } from '../core/retention.ts';
 import type { Verified } from '../ops/verify.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
 import { type Run, worst } from './session.ts';
@@ -62,9 +64,17 @@ export const verifyCommand = (run: Run): Command =>
         const rows: Row[] = [];
         const ends: ExitName[] = [];
         for (const each of session.app.select(session.options.env, kind, name)) {
-          const { target, ctx } = session.app.target(session.options.env, each.kind, each.name, flags.from ? { from: flags.from } : {});
+          const { target, ctx, entry } = session.app.target(
+            session.options.env,
+            each.kind,
+            each.name,
+            flags.from ? { from: flags.from } : {},
+          );
+          const { window } = policyOf(entry.retention);
           const seen = await verifyTarget(target, ctx, {
             deep: flags.deep ?? false,
+            random: () => randomBytes(3),
+            ...(window === undefined ? {} : { window }),
             ...(flags.sample === undefined ? {} : { sample: flags.sample }),
           });
           rows.push(...seen.map(verified => ({ target: `${each.kind}/${each.name}`, ...verified })));

@@ -222,6 +222,10 @@ export interface Manifest {
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
   warnings: readonly string[];
+  /** Why the backup is not to be trusted although it is whole: sharply smaller than those before. It counts as failed. */
+  anomaly?: string;
+  /** The person said that the source really became smaller: sizes before this one no longer count. */
+  sizeAccepted?: boolean;
 }
 
 /** A backup as one store shows it: the signed manifest was read from there and its signature checked. */
@@ -275,9 +279,13 @@ export interface TargetContext<C = unknown> {
   cache?: ManifestCache;
   /** Zone of the config, for times without an offset. */
   timezone: string;
+  /** First day of the weeks that retention counts. */
+  weekStart: 'sunday' | 'monday';
   run: Runner;
   clock: Clock;
   report: Reporter;
+  /** Takes secrets out of a text that is kept elsewhere, such as a record in a store. */
+  redact?: (text: string) => string;
   signal: AbortSignal;
   /** An empty directory of this operation's own, removed at its end. */
   scratch(): Promise<string>;
@@ -326,6 +334,31 @@ export interface StoreLook {
   /** The complete listing under `base/`. */
   objects: readonly ObjectInfo[];
   deep(key: string): boolean;
+  /** Begin of the window from which on every instant is to be reachable; absent = of everything that there is. */
+  cutoff?: Date;
+}
+
+/** A backup that stays, as the log's retention sees it. */
+export interface Stay {
+  manifest: Manifest;
+  /** Something may be rolling it forward just now, or somebody wants to be able to: the log after it stays too. */
+  guarded: boolean;
+}
+
+/** The newest that a store holds of a log. */
+export interface LogState {
+  lineage: LineageId;
+  /** When the store got its newest part. */
+  at: Date;
+  /** First position that is no longer in it. */
+  end: Lsn;
+}
+
+/** What a running source says of itself. `position` is how far its log has got; `checks` are its archiver, slot and the like. */
+export interface LiveState {
+  lineage?: LineageId;
+  position?: Lsn;
+  checks: readonly Check[];
 }
 
 /** One kind of thing that can be backed up. What a target cannot do is missing, and is then not offered. */
@@ -345,8 +378,11 @@ export interface Target<C = any> {
     known: readonly Known[],
     read: (piece: PieceRef, from: readonly Store[]) => Bytes,
   ): Promise<Reached | undefined>;
-  /** Gives stores that lack parts of the log of a lineage what others have; called after a backup. @returns how many were copied. */
-  healLog?(ctx: TargetContext<C>, lineage: LineageId): Promise<number>;
+  /**
+   * Gives stores that lack parts of the log of a lineage what others have; called after a backup. What lies before `cutoff` and is needed
+   * by none of a store's `known` backups is left out: prune took it away. @returns how many were copied.
+   */
+  healLog?(ctx: TargetContext<C>, lineage: LineageId, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number>;
   /** Whether a key, given without `base/`, is one that this kind writes beside its backups. */
   owns?(path: string): boolean;
   /** Looks at what this kind keeps beside its backups in one store. `deep` says which objects are read whole. */
@@ -355,7 +391,20 @@ export interface Target<C = any> {
   log?: {
     push(ctx: TargetContext<C>, name: string, path: string, dataDir: string): Promise<void>;
     fetch(ctx: TargetContext<C>, name: string, dataDir: string): Promise<Buffer | undefined>;
+    /** The newest of each lineage in one store's listing under `base/`, as far as the manifests of `known` tell how to count it. Pure. */
+    state(ctx: TargetContext<C>, objects: readonly ObjectInfo[], known: readonly Known[]): LogState[];
+    /** Keys of one store's listing that no kept backup and no instant of the window needs, each with why. Pure. */
+    expired(
+      ctx: TargetContext<C>,
+      objects: readonly ObjectInfo[],
+      kept: readonly Stay[],
+      cutoff: Date,
+    ): { key: string; bytes: number; reason: string }[];
+    /** Bytes of log between two positions. */
+    distance(from: Lsn, to: Lsn): number;
   };
+  /** Asks the source how it is. Throws BkpError when it does not answer. */
+  live?(ctx: TargetContext<C>): Promise<LiveState>;
   /** Ships a log until `signal` fires. */
   stream?(ctx: TargetContext<C>, options: { newLineage: boolean }): Promise<void>;
 }

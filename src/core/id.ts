@@ -9,6 +9,13 @@ export const makeId = (at: Date, random: Uint8Array): string =>
 
 export const isId = (text: string): boolean => /^\d{8}T\d{6}Z-[0-9a-f]{6}$/.test(text);
 
+/** The instant inside an id, to the second; undefined for what is no id or no instant. */
+export function instantOf(id: string): Date | undefined {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-[0-9a-f]{6}$/.exec(id) ?? [];
+  const at = new Date(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+  return Number.isNaN(at.getTime()) ? undefined : at;
+}
+
 /** Passes an id through. Throws BkpError('usage') on anything else. */
 export function checkId(text: string): string {
   if (!isId(text))

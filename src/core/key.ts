@@ -19,3 +19,12 @@ export const joinKey = (...parts: readonly string[]): string =>
       .filter(part => part !== '')
       .join('/'),
   );
+
+/**
+ * Key prefix of what an environment keeps about a target beside its backups: `<prefix>/<env>/<section>/<kind>/<name>`.
+ * @param base `<prefix>/<env>/<kind>/<name>`
+ */
+export function sectionOf(base: string, section: 'holds' | 'leases' | 'pins' | 'proofs' | 'runs'): string {
+  const parts = base.split('/');
+  return joinKey(...parts.slice(0, -2), section, ...parts.slice(-2));
+}

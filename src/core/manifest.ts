@@ -50,6 +50,8 @@ const shape = z.looseObject({
   versions: z.record(z.string(), z.string()),
   notCovered: z.array(z.string()),
   warnings: z.array(z.string()),
+  anomaly: z.string().optional(),
+  sizeAccepted: z.boolean().optional(),
 });
 
 /** The signed bytes of `manifest.json`. */

@@ -1,5 +1,6 @@
-import type { Facts, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
-import { BkpError, sentence } from '../core/errors.ts';
+import { anomalyOf, plainBytes } from '../core/anomaly.ts';
+import type { Facts, Known, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
 import { decodeManifest, encodeManifest } from '../core/manifest.ts';
 import { putBytes } from '../flow/bytes.ts';
@@ -7,10 +8,17 @@ import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
+import { recordRun } from './records/run.ts';
 import { assertTrusted } from './signer.ts';
 
 export interface BackupOptions {
   newLineage: boolean;
+  /** Percent of the usual size below which the backup is an anomaly; 0 = never. */
+  alarmBelow: number;
+  /** The source really became smaller: this size is the usual one from now on. */
+  acceptSize: boolean;
+  /** How far back a restore may choose the instant, ms: older parts of the log are not copied between stores. */
+  window?: number;
   /** At least three random bytes, for the id. */
   random: Uint8Array;
   /** Name and version of this program, for the manifest. */
@@ -23,7 +31,8 @@ export interface BackupResult {
   /** Every store of the target: whether it holds the backup, else why not. */
   stores: { name: string; ok: boolean; error?: string }[];
   healed: { id: string; store: string }[];
-  exit: 'done' | 'partial';
+  /** 'failed' = it is there and whole, and so much smaller than those before that it counts as failed. */
+  exit: 'done' | 'partial' | 'failed';
 }
 
 type Failures = Map<Store, unknown>;
@@ -106,16 +115,34 @@ async function discard(ctx: TargetContext, pieces: Pieces): Promise<void> {
 }
 
 /**
- * Takes one backup of one target into all its stores: pieces first, the signed manifest last.
+ * Takes one backup of one target into all its stores: pieces first, the signed manifest last. A run that fails is recorded in the stores
+ * that take the record, so that `status` and `prune` know of it.
  * @returns 'partial' when fewer than all stores hold it; the next run heals that
  * @throws BkpError when it could not be taken, or fewer than `need` stores hold it; then no store shows a backup of this run that counts
  */
 export async function backupTarget(target: Target, ctx: TargetContext, options: BackupOptions): Promise<BackupResult> {
+  const startedAt = ctx.clock.now();
+  const record = async (exit: ExitName, message: string): Promise<void> => {
+    const [started, finished] = [startedAt, ctx.clock.now()].map(at => at.toISOString()) as [string, string];
+    const run = { version: 1, verb: 'backup', startedAt: started, finishedAt: finished, exit, message } as const;
+    await recordRun(ctx, ctx.stores, run, options.random);
+  };
+  try {
+    const result = await take(target, ctx, startedAt, options);
+    if (result.manifest.anomaly) await record('failed', result.manifest.anomaly);
+    return result;
+  } catch (error) {
+    // Ended by a signal, a container has seconds left: that the run is missing shows by its absence.
+    if (!ctx.signal.aborted) await record(error instanceof BkpError ? error.exit : 'failed', sentence(error));
+    throw error;
+  }
+}
+
+async function take(target: Target, ctx: TargetContext, startedAt: Date, options: BackupOptions): Promise<BackupResult> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   for (const { store, key, error } of problems)
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
   assertTrusted(ctx.keys);
-  const startedAt = ctx.clock.now();
   const id = makeId(startedAt, options.random);
   const failures: Failures = new Map();
   const what = `backup ${ctx.kind}/${ctx.name} ${id}`;
@@ -126,7 +153,7 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
       const facts = await takePieces(target.capture(ctx, { id, newLineage: options.newLineage, known }), ctx, id, pieces, failures);
       ctx.signal.throwIfAborted();
       if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
-      const manifest = assemble(ctx, id, startedAt, options.tool, pieces, facts);
+      const manifest = judged(assemble(ctx, id, startedAt, options.tool, pieces, facts), known, options);
       await commit(ctx, manifest, failures);
       return { manifest, facts };
     } catch (error) {
@@ -140,14 +167,26 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
   for (const text of facts.warnings) ctx.report.emit({ type: 'warning', text });
   await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
   const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
-  if (facts.lineage) await healLog(target, ctx, facts.lineage);
+  if (facts.lineage) {
+    const { window } = options;
+    const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(startedAt.getTime() - window) }) };
+    await healLog(target, ctx, facts.lineage, kept);
+  }
   return {
     manifest,
     bytes: storedBytes(manifest),
     stores: ctx.stores.map(store => outcome(store, failures)),
     healed,
-    exit: failures.size > 0 ? 'partial' : 'done',
+    exit: manifest.anomaly ? 'failed' : failures.size > 0 ? 'partial' : 'done',
   };
+}
+
+/** What is sharply smaller than usual is kept, since it may be all that there is, and counts as failed. */
+function judged(manifest: Manifest, known: readonly Known[], options: BackupOptions): Manifest {
+  if (options.acceptSize) return { ...manifest, sizeAccepted: true };
+  const earlier = known.map(each => each.manifest);
+  const anomaly = anomalyOf(plainBytes(manifest), earlier, options.alarmBelow);
+  return anomaly ? { ...manifest, anomaly } : manifest;
 }
 
 /** An upload that was begun so long ago belongs to a run that is dead: no run lasts that long without a newer block. */
@@ -168,9 +207,14 @@ async function sweep(ctx: TargetContext): Promise<void> {
 }
 
 /** The backup is there whatever comes of this, so what fails is a warning. */
-async function healLog(target: Target, ctx: TargetContext, lineage: string): Promise<void> {
+async function healLog(
+  target: Target,
+  ctx: TargetContext,
+  lineage: string,
+  kept: { known: readonly Known[]; cutoff?: Date },
+): Promise<void> {
   try {
-    const copied = (await target.healLog?.(ctx, lineage)) ?? 0;
+    const copied = (await target.healLog?.(ctx, lineage, kept)) ?? 0;
     if (copied > 0) ctx.report.emit({ type: 'note', text: `${copied} file(s) of the log were missing in a store and are there now` });
   } catch (error) {
     ctx.report.emit({ type: 'warning', text: `the log could not be compared between the stores: ${sentence(error)}` });

@@ -48,10 +48,11 @@ function checkPlace(manifest: Manifest, base: string, id: string, what: string):
   if (stray) throw new BkpError('verifyFailed', `${what} names the object ${stray.key}, which is not its own`);
 }
 
-type Seen = { id: string; raw: Buffer; manifest: Manifest } | Problem;
+/** One manifest that was read and believed, or why not. */
+export type Seen = { id: string; raw: Buffer; manifest: Manifest } | Problem;
 
 /** Manifests read at once from one store. */
-const AT_ONCE = 8;
+const AT_ONCE = 20;
 
 async function read(store: Store, info: ObjectInfo, remembered: Remembered | undefined): Promise<Buffer> {
   const fresh = remembered?.bytes !== info.bytes || remembered.modified !== info.modified.toISOString();
@@ -73,7 +74,8 @@ async function look(store: Store, base: string, id: string, keys: Keys, raw: () 
   }
 }
 
-const idOf = (base: string, key: string): string | undefined => {
+/** The id of the backup whose manifest lies under a key; undefined for every other key. */
+export const idOf = (base: string, key: string): string | undefined => {
   const id = /\/([^/]+)\/manifest\.json$/.exec(key)?.[1];
   return id && isId(id) && key === manifestKey(base, id) ? id : undefined;
 };
@@ -85,6 +87,21 @@ async function readStore(store: Store, base: string, keys: Keys, cache?: Manifes
     sizes.set(info.key, info.bytes);
     if (idOf(base, info.key)) manifests.push(info);
   }
+  return { seen: await readManifests(store, base, keys, manifests, cache), shown: { store, sizes } };
+}
+
+/**
+ * Reads the manifests that a store's listing shows, signature and place checked.
+ * @param manifests of the listing, each with a key that `idOf` knows
+ * @throws BkpError('storeUnreachable') when the store no longer answers
+ */
+export async function readManifests(
+  store: Store,
+  base: string,
+  keys: Keys,
+  manifests: readonly ObjectInfo[],
+  cache?: ManifestCache,
+): Promise<Seen[]> {
   const before = (await cache?.load(base, store.name)) ?? new Map<string, Remembered>();
   const after = new Map<string, Remembered>();
   const seen = await pMap(
@@ -97,7 +114,7 @@ async function readStore(store: Store, base: string, keys: Keys, cache?: Manifes
     { concurrency: AT_ONCE },
   );
   await cache?.save(base, store.name, after);
-  return { seen, shown: { store, sizes } };
+  return seen;
 }
 
 /**

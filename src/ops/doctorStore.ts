@@ -59,7 +59,7 @@ async function overwriting(store: Store, key: string, name: string): Promise<Che
   }
   const { conditionalPut } = await store.powers();
   if (conditionalPut) return { name, state: 'ok', text: 'of two writers one wins' };
-  return { name, state: 'ok', text: 'the store has none: bkp looks first, and names are unique; let one pruner run at a time' };
+  return { name, state: 'ok', text: 'the store has none: bkp looks first, and names are unique' };
 }
 
 async function abandoned(store: Store, key: string, now: Date): Promise<string | undefined> {

@@ -15,6 +15,8 @@ export interface Row {
   copies: Record<string, Copy>;
   lineage?: string;
   warnings: readonly string[];
+  /** Why it counts as failed although it is whole. */
+  anomaly?: string;
 }
 
 function copyIn(known: Known, store: Store, shown: readonly Shown[]): Copy {
@@ -28,10 +30,21 @@ function copyIn(known: Known, store: Store, shown: readonly Shown[]): Copy {
 export async function listTarget(ctx: TargetContext): Promise<{ rows: Row[]; problems: Problem[] }> {
   const { known, problems, shown } = await catalog(ctx.stores, ctx.base, ctx.keys, ctx.cache);
   const rows = known.map(each => {
-    const { id, kind, name, startedAt, recoveryPointAt, lineage, warnings } = each.manifest;
+    const { id, kind, name, startedAt, recoveryPointAt, lineage, warnings, anomaly } = each.manifest;
     const copies = Object.fromEntries(ctx.stores.map(store => [store.name, copyIn(each, store, shown)]));
     const bytes = storedBytes(each.manifest);
-    return { id, kind, name, startedAt, recoveryPointAt, bytes, copies, warnings, ...(lineage ? { lineage } : {}) };
+    return {
+      id,
+      kind,
+      name,
+      startedAt,
+      recoveryPointAt,
+      bytes,
+      copies,
+      warnings,
+      ...(lineage ? { lineage } : {}),
+      ...(anomaly ? { anomaly } : {}),
+    };
   });
   return { rows, problems };
 }

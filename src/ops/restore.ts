@@ -1,14 +1,47 @@
-import type { PieceRef, Reached, RestoreRequest, Store, Target, TargetContext } from '../core/contracts.ts';
+import type { Bytes, PieceRef, Reached, RestoreRequest, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { openPiece } from '../flow/open.ts';
 import { catalog } from './catalog.ts';
+import { withPin } from './records/pin.ts';
+
+/** Starts to tell prune to leave a backup alone, once, when it is first read. `end` takes the word back. */
+function pinning(ctx: TargetContext, random: Uint8Array) {
+  let end = () => {};
+  const ended = new Promise<void>(resolve => {
+    end = resolve;
+  });
+  let pin: Promise<void> = Promise.resolve();
+  let begun: Promise<void> | undefined;
+  return {
+    begin(id: string): Promise<void> {
+      begun ??= new Promise(ready => {
+        pin = withPin(ctx, id, 'restore', random, async () => {
+          ready();
+          await ended;
+        });
+      });
+      return begun;
+    },
+    async end(): Promise<void> {
+      end();
+      await pin;
+    },
+  };
+}
 
 /**
- * Brings one target back. The stores of `ctx` are the only ones asked, so `--from` is a shorter list.
+ * Brings one target back. The stores of `ctx` are the only ones asked, so `--from` is a shorter list. From the first byte on, prune
+ * leaves the backup alone.
+ * @param random at least eight bytes
  * @returns undefined after a dry run
  * @throws BkpError with 'refused' | 'notFound' | 'storeUnreachable' before anything changes
  */
-export async function restoreTarget(target: Target, ctx: TargetContext, request: RestoreRequest): Promise<Reached | undefined> {
+export async function restoreTarget(
+  target: Target,
+  ctx: TargetContext,
+  request: RestoreRequest,
+  random: Uint8Array,
+): Promise<Reached | undefined> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   for (const { store, key, error } of problems)
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
@@ -18,9 +51,15 @@ export async function restoreTarget(target: Target, ctx: TargetContext, request:
       next: [`bkp list ${ctx.kind} ${ctx.name}`, ...problems.map(({ store, error }) => `store ${store} has a problem: ${error}`)],
     });
   }
-  const read = (piece: PieceRef, from: readonly Store[]) => {
+  const pins = pinning(ctx, random);
+  async function* read(piece: PieceRef, from: readonly Store[]): Bytes {
     const of = known.find(({ manifest }) => manifest.pieces.some(each => each === piece));
-    return openPiece(piece, of?.manifest.line ?? [], from, { ...ctx, recipients: of?.manifest.recipients ?? [] });
-  };
-  return target.restore(ctx, request, known, read);
+    if (of) await pins.begin(of.manifest.id);
+    yield* openPiece(piece, of?.manifest.line ?? [], from, { ...ctx, recipients: of?.manifest.recipients ?? [] });
+  }
+  try {
+    return await target.restore(ctx, request, known, read);
+  } finally {
+    await pins.end();
+  }
 }

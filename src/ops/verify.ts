@@ -4,12 +4,17 @@ import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { inSample } from '../core/sample.ts';
 import { readBlock } from '../flow/open.ts';
 import { backupPrefix, catalog, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
+import { recordRun } from './records/run.ts';
 
 export interface VerifyOptions {
   /** Every byte is read back. */
   deep: boolean;
   /** Share of the bytes that is read back, in percent; another share each day. */
   sample?: number;
+  /** How far back the retention of the config lets a restore choose the instant, ms; what the log lacks before that is no fault. */
+  window?: number;
+  /** At least three random bytes, anew at each call: for the record of the run in each store. */
+  random: () => Uint8Array;
 }
 
 /** What one store showed. */
@@ -123,7 +128,13 @@ async function verifyStore(
   for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
   const now = ctx.clock.now();
   const wants = (name: string): boolean => options.deep || (options.sample !== undefined && inSample(name, options.sample, now));
-  const look: StoreLook = { store, known: all.filter(({ stores }) => stores.includes(store.name)), objects, deep: wants };
+  const look: StoreLook = {
+    store,
+    known: all.filter(({ stores }) => stores.includes(store.name)),
+    objects,
+    deep: wants,
+    ...(options.window === undefined ? {} : { cutoff: new Date(now.getTime() - options.window) }),
+  };
   const gone = presence(look.known, objects, store.name);
   const { findings, bytes } = await readBack(ctx, look, new Set(gone.map(({ key }) => key!)), wants);
   const bad = [...gone, ...findings];
@@ -146,6 +157,33 @@ async function verifyStore(
  * @throws BkpError('storeUnreachable') when no store answers
  */
 export async function verifyTarget(target: Target, ctx: TargetContext, options: VerifyOptions): Promise<Verified[]> {
+  const startedAt = ctx.clock.now().toISOString();
+  const results = await lookAtAll(target, ctx, options);
+  for (const result of results) await record(ctx, result, startedAt, options);
+  return results;
+}
+
+/** How it ended is written down in each store that was looked at, so that `status` can tell when that last went well. */
+async function record(ctx: TargetContext, result: Verified, startedAt: string, options: VerifyOptions): Promise<void> {
+  const store = ctx.stores.find(({ name }) => name === result.store);
+  if (!store || result.findings.some(({ state }) => state === 'unreachable')) return;
+  const message = result.findings.find(({ state }) => state !== 'note' && state !== 'stray')?.text;
+  const { deep, sample, random } = options;
+  const details = { deep, ...(sample === undefined ? {} : { sample }), backups: result.backups, bytesRead: result.bytesRead };
+  const finishedAt = ctx.clock.now().toISOString();
+  const run = {
+    version: 1,
+    verb: 'verify',
+    startedAt,
+    finishedAt,
+    exit: verdict([result]),
+    ...(message ? { message } : {}),
+    details,
+  } as const;
+  await recordRun(ctx, [store], run, random());
+}
+
+async function lookAtAll(target: Target, ctx: TargetContext, options: VerifyOptions): Promise<Verified[]> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   const results: Verified[] = [];
   for (const store of ctx.stores) {

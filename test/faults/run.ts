@@ -41,11 +41,12 @@ await backupTarget(
     need: 1,
     keys: makeKeys({ recipients: [recipient], signing: () => signing, trusted: [publicText(signingKey(signing))] }),
     timezone: 'UTC',
+    weekStart: 'sunday',
     run: systemRunner,
     clock: systemClock,
     report: { emit: () => {} },
     signal: new AbortController().signal,
     scratch: async () => dir,
   },
-  { newLineage: false, random: randomBytes(3), tool: 'test' },
+  { newLineage: false, alarmBelow: 50, acceptSize: false, random: randomBytes(3), tool: 'test' },
 );

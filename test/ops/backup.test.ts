@@ -6,7 +6,6 @@ import type { Clock, Store, TargetContext } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { putBytes, readAll } from '../../src/flow/bytes.ts';
 import { openPiece } from '../../src/flow/open.ts';
-import { backupTarget } from '../../src/ops/backup.ts';
 import { catalog, missingObjects, streamed } from '../../src/ops/catalog.ts';
 import { BASE, chunks, fakeTarget, frail, keySet, rig } from './rig.ts';
 
@@ -37,13 +36,13 @@ test('a backup is in both stores, whole, and reads back', async () => {
 test('two runs of one second with one random never overwrite each other', async () => {
   using r = rig();
   const ctx = r.context({ clock: still('2026-01-15T02:00:00Z') });
-  const run = () => backupTarget(good(), ctx, { newLineage: false, random: Buffer.from('aabbcc', 'hex'), tool: 't' });
+  const run = (random = 'aabbcc') => r.backup(good(), ctx, { random: Buffer.from(random, 'hex') });
   const first = await run();
   const before = readFileSync(join(r.dir, 'one', BASE, 'backups', first.manifest.id, 'manifest.json'));
   await expect(run()).rejects.toMatchObject({ name: 'BkpError', message: expect.stringContaining('never overwritten') });
   expect(readFileSync(join(r.dir, 'one', BASE, 'backups', first.manifest.id, 'manifest.json')).equals(before)).toBe(true);
   expect(await missingObjects(first.manifest, r.stores[0]!)).toEqual([]);
-  const other = await backupTarget(good(), ctx, { newLineage: false, random: Buffer.from('aabbcd', 'hex'), tool: 't' });
+  const other = await run('aabbcd');
   expect(await ids(ctx)).toEqual([first.manifest.id, other.manifest.id]);
 });
 
@@ -166,8 +165,7 @@ test('one silent store is a problem, all silent is storeUnreachable', async () =
 
 test('order is by the start inside the manifest; pieces without a manifest are no backup', async () => {
   using r = rig();
-  const take = (at: string, random: string) =>
-    backupTarget(good(), r.context({ clock: still(at) }), { newLineage: false, random: Buffer.from(random, 'hex'), tool: 't' });
+  const take = (at: string, random: string) => r.backup(good(), { clock: still(at) }, { random: Buffer.from(random, 'hex') });
   const late = await take('2026-03-01T00:00:00Z', '000001');
   const early = await take('2026-02-01T00:00:00Z', 'ffffff');
   await putBytes(r.stores[0]!, `${BASE}/backups/20260401T000000Z-000000/data.zst.age.000`, Buffer.from('orphan'));

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Bytes, Event, Facts, Keys, Runner, Store, Target, TargetContext, Upload } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { makeKeys, publicText, signingKey, signingText } from '../../src/flow/keys.ts';
-import { backupTarget } from '../../src/ops/backup.ts';
+import { type BackupOptions, backupTarget } from '../../src/ops/backup.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemRunner } from '../../src/system/runner.ts';
@@ -121,8 +121,8 @@ export interface Rig {
   events: Event[];
   ctx: TargetContext;
   context(change?: Partial<TargetContext>): TargetContext;
-  backup(target: Target, change?: Partial<TargetContext>): ReturnType<typeof backupTarget>;
-  /** Relative paths of every file of a store, temporary ones too. */
+  backup(target: Target, change?: Partial<TargetContext>, options?: Partial<BackupOptions>): ReturnType<typeof backupTarget>;
+  /** Relative paths of every file of a store, temporary ones too, without the records of runs. */
   files(store: string): string[];
   [Symbol.dispose](): void;
 }
@@ -145,6 +145,7 @@ export function rig(keys: Keys = keySet().keys): Rig {
     need: 1,
     keys,
     timezone: 'UTC',
+    weekStart: 'sunday',
     run: systemRunner,
     clock: systemClock,
     report: { emit: event => void events.push(event) },
@@ -158,11 +159,20 @@ export function rig(keys: Keys = keySet().keys): Rig {
     events,
     ctx,
     context,
-    backup: (target, change) => backupTarget(target, context(change), { newLineage: false, random: randomBytes(3), tool: 'bkp 0' }),
+    backup: (target, change, options = {}) =>
+      backupTarget(target, context(change), {
+        newLineage: false,
+        alarmBelow: 50,
+        acceptSize: false,
+        random: randomBytes(3),
+        tool: 'bkp 0',
+        ...options,
+      }),
     files: store =>
       readdirSync(join(dir, store), { recursive: true, withFileTypes: true })
         .filter(entry => entry.isFile())
         .map(entry => join(entry.parentPath, entry.name).slice(join(dir, store).length + 1))
+        .filter(path => !path.includes('/runs/'))
         .sort(),
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   };

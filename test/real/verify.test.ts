@@ -88,10 +88,11 @@ describe('bkp verify on what PostgreSQL left in two stores', () => {
     expect(old.findings).toContainEqual(
       expect.objectContaining({ state: 'note', text: expect.stringContaining('before the oldest backup') }),
     );
-    const away = join(at.stores['local']!, '..', 'away');
-    renameSync(join(at.stores['local']!, 'bkp'), away);
+    const all = join(at.stores['local']!, 'bkp');
+    renameSync(all, `${at.dir}/away`);
     const empty = await verify('--from', 'local');
-    renameSync(away, join(at.stores['local']!, 'bkp'));
+    rmSync(all, { recursive: true });
+    renameSync(`${at.dir}/away`, all);
     expect(empty.code).toBe(9);
     expect(empty.findings).toMatchObject([{ state: 'missing', text: expect.stringContaining('no backup of postgres/app') }]);
   });

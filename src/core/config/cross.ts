@@ -33,6 +33,12 @@ function keepsNothing(retention: Data): boolean {
   }
 }
 
+/** A window of nothing would let the log of right now go. */
+function emptyWindows(retention: Data, defaults: Data): string[] {
+  const windows = Object.keys(defaults).filter(key => typeof defaults[key] === 'string' && key !== 'within');
+  return windows.filter(key => typeof retention[key] === 'string' && /^0+[a-z]+$/.test(retention[key]));
+}
+
 function* ofEntry(entry: Data, defaults: Data, known: readonly string[], path: Path): Generator<Fault> {
   yield* unknownNames(entry['stores'], known, [...path, 'stores']);
   const own = Array.isArray(entry['stores']) ? entry['stores'].filter(store => typeof store === 'string') : known;
@@ -46,6 +52,9 @@ function* ofEntry(entry: Data, defaults: Data, known: readonly string[], path: P
   if (typeof need === 'number' && need > own.length && own.length > 0)
     yield { path: [...path, 'need'], text: `${need} is more than the entry has stores; allowed is 1 to ${own.length}` };
   const retention = entry['retention'];
+  if (isData(retention))
+    for (const key of emptyWindows(retention, defaults))
+      yield { path: [...path, 'retention', key], text: `${retention[key]} is no window; allowed is a duration above 0, e.g. 30d` };
   if (isData(retention) && keepsNothing({ ...defaults, ...retention }))
     yield {
       path: [...path, 'retention'],

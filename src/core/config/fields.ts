@@ -33,8 +33,8 @@ export const timezone = allowed(isZone, 'is no time zone; allowed are IANA names
 const isCron = (text: string): boolean => {
   if (!/^@(hourly|daily|weekly|monthly|yearly)$/.test(text) && text.trim().split(/\s+/).length !== 5) return false;
   try {
-    // Without a function croner starts no timer; it only reads the pattern.
-    return new Cron(text).getPattern() !== undefined;
+    // Without a function croner starts no timer; it only reads the pattern. 30 February never comes.
+    return new Cron(text).nextRun() !== null;
   } catch {
     return false;
   }

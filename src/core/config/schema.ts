@@ -32,6 +32,18 @@ const common = (defaults: KindSchema['defaults']) => ({
   schedule: schedule.default(defaults.schedule).describe("cron, in the config's time zone"),
   rpo: duration.default(defaults.rpo).describe('how much time of data may be lost at most'),
   retention: retention(defaults.retention),
+  alarmBelow: z
+    .int()
+    .min(0)
+    .max(100)
+    .default(50)
+    .describe('a backup smaller than this percentage of the usual size fails as an anomaly; 0 = never'),
+  pruneShare: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(50)
+    .describe('prune halts, unless forced, when more than this percentage of the backups of a store would go'),
 });
 
 function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodType {

@@ -19,6 +19,10 @@ export interface TargetEntry {
   schedule: string;
   rpo: string;
   retention: Retention;
+  /** Percent of the usual size below which a backup is an anomaly; 0 = never. */
+  alarmBelow: number;
+  /** Percent of a store's backups that prune removes at most without being forced. */
+  pruneShare: number;
   [field: string]: unknown;
 }
 

@@ -1,9 +1,11 @@
 import pMap from 'p-map';
-import type { Store, TargetContext } from '../../../core/contracts.ts';
+import type { Known, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { neededWal } from '../../../core/postgres/expiry.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { holdings, type WalObject, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
+import { keptBase } from './logKeep.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -33,16 +35,26 @@ async function copy({ from, to }: Lack): Promise<void> {
   }
 }
 
+/** Which files of a lineage a store should hold; all, where there is no window or no backup yet. */
+function wantedIn(store: Store, lineage: string, { known, cutoff }: { known: readonly Known[]; cutoff?: Date }): (name: string) => boolean {
+  const own = known.filter(({ manifest, stores }) => manifest.lineage === lineage && stores.includes(store.name));
+  const bases = own.flatMap(({ manifest }) => keptBase({ manifest, guarded: false }));
+  return cutoff && bases.length > 0 ? neededWal(bases, cutoff) : () => true;
+}
+
 /**
  * Gives the WAL of a lineage to those of its stores that lack files which another one has: they were down while `wal push` archived, or
- * are new. What cannot be copied now is one warning, and the next run tries again.
+ * are new. What a store lacks because prune took it away is left so. What cannot be copied now is one warning, and the next run tries again.
  * @returns how many files were copied
  */
-export async function healWal(ctx: Context, lineage: string): Promise<number> {
+export async function healWal(ctx: Context, lineage: string, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number> {
   const { copies, unreachable } = await holdings(walStores(ctx), ctx.base, lineage);
   const reachable = walStores(ctx).filter(({ name }) => !unreachable.some(({ store }) => store === name));
   const failed: string[] = [];
-  const todo = lacks(copies, reachable).slice(0, MOST);
+  const wanted = new Map(reachable.map(store => [store, wantedIn(store, lineage, kept)]));
+  const todo = lacks(copies, reachable)
+    .filter(({ from, to }) => wanted.get(to)!(from.name))
+    .slice(0, MOST);
   await pMap(todo, lack => copy(lack).catch(error => failed.push(`${lack.to.name}: ${sentence(error)}`)), { concurrency: AT_ONCE });
   if (failed.length > 0)
     ctx.report.emit({ type: 'warning', text: `${failed.length} file(s) of WAL are still missing, the first in ${failed[0]}` });

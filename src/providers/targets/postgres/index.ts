@@ -3,7 +3,10 @@ import { capture } from './capture.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { healWal } from './healWal.ts';
+import { live } from './liveChecks.ts';
 import { fetch, push } from './log.ts';
+import { expired } from './logKeep.ts';
+import { distance, state } from './logState.ts';
 import { restore } from './restore.ts';
 import { stream } from './stream.ts';
 import { owns, verify } from './verify.ts';
@@ -16,9 +19,10 @@ export const postgres: Target<PostgresConfig> = {
   doctor,
   capture,
   restore,
-  log: { push, fetch },
+  log: { push, fetch, state, expired, distance },
   healLog: healWal,
   owns,
   verify,
+  live,
   stream,
 };

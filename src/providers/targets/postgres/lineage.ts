@@ -97,6 +97,16 @@ async function heal(ctx: TargetContext, lineage: Lineage): Promise<void> {
   }
 }
 
+/** The lineage into which a cluster archives, as far as it is recorded: the newest of its own system identifier and restore. */
+export function currentOf(
+  known: readonly Lineage[],
+  { systemIdentifier, restored }: { systemIdentifier: string; restored: string | null },
+): Lineage | undefined {
+  const nonce = parseMarker(restored)?.nonce;
+  const mine = known.filter(each => each.systemIdentifier === systemIdentifier && each.nonce === nonce);
+  return mine.sort((a, b) => counterOf(b.lineage) - counterOf(a.lineage))[0];
+}
+
 /**
  * The lineage into which a live cluster archives: its own when it is known, a new one (counter + 1, with parent and fork) for a
  * restored cluster's first archive, the first one for the first cluster of a target.
@@ -122,8 +132,7 @@ export async function lineageFor(
     return next;
   };
   if (known.length > 0 && own.length === 0 && !newLineage) throw foreign(ctx, live.systemIdentifier, known);
-  const mine = marker ? own.filter(({ nonce }) => nonce === marker.nonce) : own.filter(({ nonce }) => nonce === undefined);
-  const current = mine.sort((a, b) => counterOf(b.lineage) - counterOf(a.lineage))[0];
+  const current = currentOf(known, live);
   if (current && !newLineage) {
     await heal(ctx, current);
     return current.lineage;

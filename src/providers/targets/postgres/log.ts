@@ -5,7 +5,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
 import { holdings, putWal, readFirstWhole, sealWal, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
-import { knownLineages, lineageFor } from './lineage.ts';
+import { currentOf, knownLineages, lineageFor } from './lineage.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -70,11 +70,9 @@ export async function push(ctx: Context, name: string, path: string, dataDir: st
  */
 export async function fetch(ctx: Context, name: string, dataDir: string): Promise<Buffer | undefined> {
   checkName(ctx, name);
-  const { systemIdentifier, restored } = await identityOf(dataDir);
-  const nonce = restored?.split(' ')[0];
-  const own = [...(await knownLineages(ctx)).values()].filter(l => l.systemIdentifier === systemIdentifier && l.nonce === nonce);
-  const lineage = own.sort((a, b) => Number(b.lineage.split('-')[1]) - Number(a.lineage.split('-')[1]))[0]?.lineage;
-  if (!lineage) throw new BkpError('notFound', `postgres/${ctx.name}: no store has WAL of the cluster ${systemIdentifier}`);
+  const identity = await identityOf(dataDir);
+  const lineage = currentOf([...(await knownLineages(ctx)).values()], identity)?.lineage;
+  if (!lineage) throw new BkpError('notFound', `postgres/${ctx.name}: no store has WAL of the cluster ${identity.systemIdentifier}`);
   const copies = (await holdings(walStores(ctx), ctx.base, lineage, name)).copies.get(name);
   if (copies) return readFirstWhole(ctx, lineage, copies);
   await refuseHole(ctx, lineage, name);

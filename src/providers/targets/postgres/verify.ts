@@ -1,11 +1,13 @@
 import type { Finding, StoreLook, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { rollingBases } from '../../../core/postgres/expiry.ts';
 import { type Hole, holesOf } from '../../../core/postgres/holes.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
 import { archiveOf, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages } from './lineage.ts';
+import { keptBase } from './logKeep.ts';
 import { baseOf } from './plan.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -32,15 +34,26 @@ function byLineage(ctx: Context, look: StoreLook): Map<string, WalObject[]> {
 const missing = (hole: Hole): string =>
   hole.segments === 1 ? `WAL ${hole.first} is missing` : `WAL ${hole.first} to ${hole.last} (${hole.segments} segments) is missing`;
 
-function findingOf(store: string, lineage: string, hole: Hole): Finding {
+/** Ids of the backups that the window wants rolled forward; undefined = all. Older ones are restored to their own end, and prune takes their WAL. */
+function rolledForward(look: StoreLook, lineage: string): ReadonlySet<string> | undefined {
+  if (!look.cutoff) return undefined;
+  const own = look.known.filter(({ manifest }) => manifest.lineage === lineage);
+  const bases = own.flatMap(({ manifest }) => keptBase({ manifest, guarded: false }));
+  return new Set(rollingBases(bases, look.cutoff).map(({ id }) => id));
+}
+
+function findingOf(store: string, lineage: string, hole: Hole, rolled: ReadonlySet<string> | undefined): Finding {
   const text = `${missing(hole)} in lineage ${lineage}`;
   if (hole.breaks.length === 0) return { store, state: 'note', text: `${text}, before the oldest backup: nothing that is kept needs it` };
+  const breaks = hole.breaks.filter(({ id }) => !rolled || rolled.has(id));
+  if (breaks.length === 0)
+    return { store, state: 'note', text: `${text}, before the window: the backups there are restored to their own end` };
   const until = hole.next ? `the end of backup ${hole.next.id} (${hole.next.endedAt.toISOString()})` : 'the next backup';
   return {
     store,
     state: 'missing',
     text: `${text}: no instant between LSN ${formatLsn(hole.from)} and ${until} can be reached`,
-    breaks: hole.breaks.map(base => `backup ${base.id} can be rolled forward to LSN ${formatLsn(hole.from)} only`),
+    breaks: breaks.map(base => `backup ${base.id} can be rolled forward to LSN ${formatLsn(hole.from)} only`),
   };
 }
 
@@ -61,7 +74,8 @@ async function* holes(ctx: Context, look: StoreLook, lineage: string, objects: r
   const { archive, unread } = await archiveIn(ctx, lineage, objects);
   if (unread) yield { store, state: 'unproven', text: `the timelines of lineage ${lineage} could not be followed: ${unread}` };
   const bases = look.known.filter(({ manifest }) => manifest.lineage === lineage).flatMap(baseOf);
-  for (const hole of holesOf(bases, archive)) yield findingOf(store, lineage, hole);
+  const rolled = rolledForward(look, lineage);
+  for (const hole of holesOf(bases, archive)) yield findingOf(store, lineage, hole, rolled);
 }
 
 /** One name with two contents is two clusters in one archive: recovery could read either. */

@@ -1,0 +1,57 @@
+import type { TargetContext } from '../core/contracts.ts';
+import { BkpError, type ExitName } from '../core/errors.ts';
+import { type Session, worst } from './session.ts';
+
+/** What one target has, and the stores that could not be asked. */
+interface Answer<T> {
+  found: readonly T[];
+  problems: readonly { store: string; error: string }[];
+}
+
+const endOf = (problems: number, stores: number): ExitName =>
+  problems === 0 ? 'done' : problems < stores ? 'partial' : 'storeUnreachable';
+
+/** Asks every target that was chosen, each with its name on what it has; a store that does not answer is a warning, and shows in `exit`. */
+export async function gather<T>(
+  session: Session,
+  kind: string | undefined,
+  name: string | undefined,
+  ask: (ctx: TargetContext) => Promise<Answer<T>>,
+): Promise<{ rows: ({ target: string } & T)[]; exit: ExitName }> {
+  const rows: ({ target: string } & T)[] = [];
+  const ends: ExitName[] = [];
+  for (const each of session.app.select(session.options.env, kind, name)) {
+    const { ctx } = session.app.target(session.options.env, each.kind, each.name);
+    const { found, problems } = await ask(ctx);
+    const target = `${each.kind}/${each.name}`;
+    rows.push(...found.map(row => ({ target, ...row })));
+    for (const { store, error } of problems) session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
+    ends.push(endOf(problems.length, ctx.stores.length));
+  }
+  return { rows, exit: worst(ends) };
+}
+
+/**
+ * Asks one target of the environment after the other until one has something. What keeps a target from being asked, such as a secret
+ * that is not here or a store that is silent, counts only when no other one has it.
+ * @throws BkpError('notFound') with `otherwise` when all could be asked and none has it
+ */
+export async function firstOf<T>(
+  session: Session,
+  ask: (ctx: TargetContext) => Promise<T | undefined>,
+  otherwise: BkpError,
+): Promise<{ target: string } & T> {
+  const failures: BkpError[] = [];
+  for (const each of session.app.select(session.options.env)) {
+    try {
+      const found = await ask(session.app.target(session.options.env, each.kind, each.name).ctx);
+      if (found) return { target: `${each.kind}/${each.name}`, ...found };
+    } catch (error) {
+      session.signal.throwIfAborted();
+      if (!(error instanceof BkpError && /^(storeUnreachable|usage)$/.test(error.exit))) throw error;
+      failures.push(error);
+    }
+  }
+  const end = worst(failures.map(({ exit }) => exit));
+  throw failures.find(({ exit }) => exit === end) ?? otherwise;
+}

@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import { Command } from 'commander';
+import { BkpError } from '../core/errors.ts';
+import type { Pruned } from '../ops/prune/index.ts';
+import type { Leaving, Line } from '../ops/prune/plan.ts';
+import { formatAge, formatBytes, formatTable } from '../report/format.ts';
+import { type Run, type Session, worst } from './session.ts';
+
+interface Flags {
+  confirm?: boolean;
+  force?: boolean;
+  confirmEnv?: string;
+  from?: string;
+}
+
+type Row = Pruned & { target: string };
+
+const sum = (items: readonly { bytes: number }[]): string => formatBytes(items.reduce((total, { bytes }) => total + bytes, 0));
+
+/** Rows that stay and are alike by the hundred say little; all of them are shown with --verbose and --json. */
+const MANY = 60;
+
+function linesOf(lines: readonly Line[], verbose: boolean, now: Date): string[] {
+  const shown = verbose || lines.length <= MANY ? lines : lines.filter(({ keep }) => !keep);
+  if (shown.length === 0) return [];
+  return formatTable(
+    ['', 'ID', 'AGE', 'SIZE', 'WHY'],
+    shown.map(line => [
+      line.keep ? 'stays' : 'GOES',
+      line.id,
+      line.startedAt ? formatAge(new Date(line.startedAt), now) : '?',
+      formatBytes(line.bytes),
+      line.reasons.join('; '),
+    ]),
+  );
+}
+
+const beside = (what: string, items: readonly Leaving[]): string[] =>
+  items.length === 0 ? [] : [`${items.length} ${what} (${sum(items)}) go: ${[...new Set(items.map(({ reason }) => reason))].join('; ')}`];
+
+function ended({ removal, hidden }: Pruned): string[] {
+  if (!removal) return [];
+  return [
+    `removed: ${removal.gone.length} backup(s), ${removal.removed} object(s), ${formatBytes(removal.bytes)}`,
+    ...removal.spared.map(({ id, reason }) => `stays after all: ${id}: ${reason}`),
+    ...removal.locked.map(({ key, reason }) => `locked: ${key}: ${reason ?? 'held by the store'}`),
+    ...removal.failed.map(({ key, reason }) => `NOT REMOVED: ${key}: ${reason}`),
+    ...(hidden && hidden.objects > 0
+      ? [`${hidden.objects} old version(s), ${formatBytes(hidden.bytes)}, show in no listing and go on billing: a lifecycle rule ends them`]
+      : []),
+  ];
+}
+
+function told(row: Row, verbose: boolean, now: Date): string[] {
+  const { plan } = row;
+  const title = `${row.target} in store ${row.store}`;
+  if (!plan) return [`${title}: FAILED: ${row.error}`, ...(row.next ?? []).map(line => `  → ${line}`)];
+  const going = plan.lines.filter(({ keep }) => !keep);
+  return [
+    `${title}: ${plan.lines.length} backup(s), ${going.length} of them (${sum(going)}) go`,
+    ...[
+      ...linesOf(plan.lines, verbose, now),
+      ...beside('part(s) of the log', plan.log),
+      ...beside('piece(s) without a backup', plan.orphans),
+      ...plan.notes.map(text => `note: ${text}`),
+      ...plan.halts.map(why => `HALTED, nothing goes: ${why}`),
+      ...ended(row),
+    ].map(line => `  ${line}`),
+  ];
+}
+
+function refuseUnsure(session: Session, flags: Flags): void {
+  const env = session.app.env(session.options.env);
+  if (!flags.confirm || !flags.force || !env.protected || flags.confirmEnv === env.name) return;
+  throw new BkpError('refused', `environment ${env.name} is protected, and --force lets more go than the config allows`, {
+    next: `--confirm --force --confirm-env ${env.name}`,
+  });
+}
+
+/** `bkp prune [target] [name]`: what the retention of the config no longer keeps, shown; with --confirm removed. */
+export const pruneCommand = (run: Run): Command =>
+  new Command('prune')
+    .description('show what retention no longer keeps, with a reason for each backup; with --confirm remove it')
+    .argument('[target]', 'kind of target')
+    .argument('[name]', 'entry of that kind')
+    .option('--confirm', 'remove what the plan lets go')
+    .option('--force', 'let more go than `pruneShare` allows; lifts no other halt')
+    .option('--confirm-env <name>', 'name of a protected environment, with --force')
+    .option('--from <store>', 'in this store only')
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
+      run(async session => {
+        const { pruneTarget } = await import('../ops/prune/index.ts');
+        refuseUnsure(session, flags);
+        const rows: Row[] = [];
+        for (const each of session.app.select(session.options.env, kind, name)) {
+          const { target, ctx, entry } = session.app.target(
+            session.options.env,
+            each.kind,
+            each.name,
+            flags.from ? { from: flags.from } : {},
+          );
+          const options = { confirm: flags.confirm ?? false, force: flags.force ?? false, random: randomBytes };
+          const results = await pruneTarget(target, ctx, entry, options);
+          rows.push(...results.map(result => ({ target: `${each.kind}/${each.name}`, ...result })));
+        }
+        const exit = worst(rows.map(row => row.exit));
+        const verbose = session.options.verbose ?? false;
+        session.result({ exit, confirmed: flags.confirm ?? false, stores: rows }, [
+          ...rows.flatMap(row => told(row, verbose, new Date())),
+          ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
+        ]);
+        return exit;
+      }),
+    );

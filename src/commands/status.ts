@@ -1,0 +1,68 @@
+import { Command, Option } from 'commander';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
+import type { StatusReport } from '../core/status/types.ts';
+import type { Run, Session } from './session.ts';
+
+interface Flags {
+  hidden?: boolean;
+  textfile?: string;
+  pushgateway?: string;
+}
+
+/** Targets asked at once: most of the time is spent waiting. */
+const AT_ONCE = 4;
+
+async function gather(session: Session, kind: string | undefined, name: string | undefined, hidden: boolean): Promise<StatusReport> {
+  const [{ default: pMap }, { statusTarget }] = await Promise.all([import('p-map'), import('../ops/status/index.ts')]);
+  const { app, options } = session;
+  const targets = await pMap(
+    app.select(options.env, kind, name),
+    async each => {
+      const { target, ctx, entry } = app.target(options.env, each.kind, each.name);
+      return statusTarget(target, ctx, entry, { hidden });
+    },
+    { concurrency: AT_ONCE },
+  );
+  return { env: app.env(options.env).name, at: new Date().toISOString(), targets };
+}
+
+const colorful = ({ color }: Session['options']): boolean => color !== false && !process.env['NO_COLOR'] && process.stdout.isTTY === true;
+
+/**
+ * Gives the figures to Prometheus. A part of the targets is a group of its own there, and does not take the others' place.
+ * @throws BkpError('failed') when they were not taken: then nobody is told what is late
+ */
+async function publish(session: Session, report: StatusReport, flags: Flags, part: Readonly<Record<string, string>>): Promise<void> {
+  const { metricsText } = await import('../report/metrics.ts');
+  const text = await metricsText(report);
+  const ways = [
+    flags.textfile && import('../ops/status/textfile.ts').then(({ writeWhole }) => writeWhole(flags.textfile!, text)),
+    flags.pushgateway &&
+      import('../ops/status/pushgateway.ts').then(({ push }) =>
+        push(flags.pushgateway!, { env: report.env, ...part }, text, session.signal),
+      ),
+  ];
+  const failed = (await Promise.allSettled(ways)).flatMap(each => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  if (failed.length === 1) throw failed[0];
+  if (failed.length > 1) throw new BkpError('failed', failed.map(sentence).join('; '), { cause: failed[0] });
+}
+
+async function show(session: Session, kind: string | undefined, name: string | undefined, flags: Flags): Promise<ExitName> {
+  const [{ exitOf }, { statusText }] = await Promise.all([import('../core/status/verdict.ts'), import('../report/statusText.ts')]);
+  const report = await gather(session, kind, name, flags.hidden ?? false);
+  const exit = exitOf(report);
+  session.result({ exit, ...report }, statusText(report, { color: colorful(session.options) }));
+  if (flags.textfile || flags.pushgateway) await publish(session, report, flags, { ...(kind ? { kind } : {}), ...(name ? { name } : {}) });
+  return exit;
+}
+
+/** `bkp status [target] [name]`: what is late or fails, from the stores. Exit 10 when anything is red. */
+export const statusCommand = (run: Run): Command =>
+  new Command('status')
+    .description('what is late or fails: age of backups and log against schedule and RPO, from the stores; exit 10 when anything is red')
+    .argument('[target]', 'kind of target')
+    .argument('[name]', 'entry of that kind')
+    .option('--hidden', 'count old versions too, which no listing shows and which are paid for; a longer listing')
+    .option('--textfile <path>', "write the figures for node_exporter's textfile collector; PATH ends in .prom")
+    .addOption(new Option('--pushgateway <url>', 'send the figures to a Prometheus pushgateway').env('BKP_PUSHGATEWAY'))
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) => run(session => show(session, kind, name, flags)));

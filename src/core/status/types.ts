@@ -1,0 +1,140 @@
+import type { Check, LineageId, LogState, Lsn, Manifest } from '../contracts.ts';
+import type { ExitName } from '../errors.ts';
+
+/** `late` and `failing` are red. `unknown` could not be looked at from here, and is not. */
+export type State = 'ok' | 'late' | 'failing' | 'unknown';
+
+/** One finding as a sentence; `ok` = a note. */
+export interface Why {
+  state: State;
+  text: string;
+}
+
+/** One backup as one store shows it. */
+export interface Copy {
+  manifest: Manifest;
+  /** Every object is there at its size. */
+  whole: boolean;
+  /** Bytes that it takes in that store. */
+  bytes: number;
+}
+
+/** How a run of a verb ended. */
+export interface RunEnd {
+  /** ISO 8601 UTC. */
+  finishedAt: string;
+  exit: ExitName;
+  message?: string;
+}
+
+export type Verb = 'backup' | 'prune' | 'verify' | 'drill';
+
+/** The newest success and the newest failure of each verb, as one store remembers them. */
+export type Runs = Partial<Record<Verb, { success?: RunEnd; failure?: RunEnd }>>;
+
+/** What was seen in one store. */
+export interface StoreFacts {
+  store: string;
+  /** Why the store does not answer; then the rest is empty. */
+  silent?: string;
+  /** Oldest first. */
+  copies: readonly Copy[];
+  /** Manifests in it that do not count, with why. */
+  unread: readonly { id?: string; text: string }[];
+  /** The newest of each lineage of the log; empty where this store gets none. */
+  log: readonly LogState[];
+  runs: Runs;
+  /** Why the records of runs could not be read. */
+  runsError?: string;
+  /** Bytes of every object of the target. */
+  bytes: number;
+  hidden?: { objects: number; bytes: number };
+}
+
+/** What the source said of itself; `error` = it does not answer. */
+export interface SourceFacts {
+  error?: string;
+  lineage?: LineageId;
+  position?: Lsn;
+  checks: readonly Check[];
+}
+
+/** What is expected of a target. */
+export interface Rules {
+  /** Cron, read in `zone`. */
+  schedule: string;
+  zone: string;
+  rpoMs: number;
+  /** Bytes of log from one position to another, 0 where the second lies before the first; absent for a kind without a log. */
+  distance?: (from: Lsn, to: Lsn) => number;
+  /** Whether any store of the target has log at all. */
+  logged: boolean;
+}
+
+/** The newest good backup of a store. Instants are ISO 8601 UTC here and below. */
+export interface Newest {
+  id: string;
+  startedAt: string;
+  finishedAt: string;
+  recoveryPointAt: string;
+  /** Bytes that it takes in the store. */
+  bytes: number;
+  /** Change of the plain bytes against the median of up to five good backups before, in percent. */
+  trendPercent?: number;
+}
+
+/** How far the log of one store is behind. */
+export interface LogLag {
+  lineage: LineageId;
+  /** When the store got its newest part, and the first position that is not in it. */
+  at: string;
+  end: Lsn;
+  lagSeconds: number;
+  /** Only the source can tell. */
+  lagBytes?: number;
+}
+
+export interface StoreStatus {
+  store: string;
+  up: boolean;
+  state: State;
+  why: readonly Why[];
+  newest?: Newest;
+  /** When the run after the newest good backup was or is due. */
+  nextDue: string;
+  /** The instant to which this store alone brings the data. */
+  recoveryPointAt?: string;
+  log?: LogLag;
+  /** Whole backups, and those that are damaged or not trusted. */
+  backups: number;
+  damaged: number;
+  bytes: number;
+  hidden?: { objects: number; bytes: number };
+  runs: Partial<Record<Verb, { successAt?: string; failureAt?: string }>>;
+}
+
+export interface SourceStatus {
+  state: State;
+  why: readonly Why[];
+  lineage?: LineageId;
+  position?: Lsn;
+  checks: readonly Check[];
+}
+
+export interface TargetStatus {
+  kind: string;
+  name: string;
+  /** The worst of the source and the stores. */
+  state: State;
+  schedule: string;
+  rpoSeconds: number;
+  /** Absent for a kind that cannot be asked. */
+  source?: SourceStatus;
+  stores: readonly StoreStatus[];
+}
+
+export interface StatusReport {
+  env: string;
+  at: string;
+  targets: readonly TargetStatus[];
+}

@@ -1,0 +1,106 @@
+import type { Store, TargetContext } from '../../core/contracts.ts';
+import { BkpError, sentence } from '../../core/errors.ts';
+import { joinKey } from '../../core/key.ts';
+import { putBytes, readAll } from '../../flow/bytes.ts';
+import { assertTrusted } from '../signer.ts';
+import { listed } from './entry.ts';
+import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, runsAmong, runsUnder, VERBS } from './runRecord.ts';
+
+export type { RunRecord } from './runRecord.ts';
+
+/** The newest run of one verb that ended well (`done` or `partial`), and the newest that did not. */
+export interface LastRuns {
+  success?: RunRecord;
+  failure?: RunRecord;
+}
+
+/** Records of each verb that stay in a store, beside its newest success and failure. */
+const KEPT = 10;
+
+const of = (runs: readonly ListedRun[], outcome: ListedRun['outcome']): ListedRun[] => runs.filter(run => run.outcome === outcome);
+
+/** Texts of a value, however deep, through a function. */
+function mapTexts(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value);
+  if (Array.isArray(value)) return value.map(each => mapTexts(each, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, mapTexts(each, change)]));
+}
+
+async function tidy(ctx: TargetContext, store: Store, verb: string): Promise<void> {
+  const runs = runsAmong(ctx, await listed(store, `${joinKey(runsUnder(ctx), verb)}/`));
+  const newest = [of(runs, 'done')[0], of(runs, 'failed')[0]];
+  const old = runs.slice(KEPT).filter(run => !newest.includes(run));
+  // A store that does not let them go keeps some more small objects.
+  if (old.length > 0) await store.remove(old.map(({ key }) => key));
+}
+
+/**
+ * Writes down, signed, how a run ended, in each of the stores; older records of that verb go. Never throws: a store that does not take it
+ * is a warning, and a host that has no trusted signing key a note.
+ * @param random at least three bytes
+ * @param redact takes secrets out of a text, since what is in a store stays there; that of `ctx` unless given
+ */
+export async function recordRun(
+  ctx: TargetContext,
+  stores: readonly Store[],
+  record: RunRecord,
+  random: Uint8Array,
+  redact: (text: string) => string = ctx.redact ?? (text => text),
+): Promise<void> {
+  const id = runId(record.finishedAt, random);
+  let bytes: Buffer;
+  try {
+    assertTrusted(ctx.keys);
+    bytes = encodeRun(ctx, id, mapTexts(record, redact) as RunRecord);
+  } catch (error) {
+    ctx.report.emit({ type: 'note', text: `this run is not recorded in the stores: ${sentence(error)}` });
+    return;
+  }
+  const write = async (store: Store): Promise<void> => {
+    try {
+      await putBytes(store, runKey(ctx, id, record), bytes, { ifAbsent: true });
+      await tidy(ctx, store, record.verb);
+    } catch (error) {
+      ctx.report.emit({ type: 'warning', text: `store ${store.name} did not take the record of this ${record.verb}: ${sentence(error)}` });
+    }
+  };
+  await Promise.all(stores.map(write));
+}
+
+/** A record that cannot be believed is a warning, and an older one counts. */
+async function read(ctx: TargetContext, store: Store, run: ListedRun): Promise<RunRecord | undefined> {
+  const what = `object ${run.key} in store ${store.name}`;
+  try {
+    return decodeRun(ctx, run, await readAll(store.get(run.key)), what);
+  } catch (error) {
+    if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
+    const gone = error instanceof BkpError && error.exit === 'notFound';
+    const why = error instanceof BkpError ? error.message : `${what} is no record of this target's runs`;
+    if (!gone) ctx.report.emit({ type: 'warning', text: `the record of a run is passed over: ${why}` });
+    return undefined;
+  }
+}
+
+async function newest(ctx: TargetContext, store: Store, runs: readonly ListedRun[]): Promise<RunRecord | undefined> {
+  for (const run of runs) {
+    const record = await read(ctx, store, run);
+    if (record) return record;
+  }
+  return undefined;
+}
+
+/**
+ * The last runs of each verb, as one store tells them: one listing, and one object for each that is answered.
+ * @throws BkpError('storeUnreachable') when the store does not answer
+ */
+export async function lastRuns(ctx: TargetContext, store: Store): Promise<Partial<Record<RunRecord['verb'], LastRuns>>> {
+  const all = runsAmong(ctx, await listed(store, `${runsUnder(ctx)}/`));
+  const last: Partial<Record<RunRecord['verb'], LastRuns>> = {};
+  for (const verb of VERBS) {
+    const runs = all.filter(run => run.verb === verb);
+    const [success, failure] = await Promise.all([newest(ctx, store, of(runs, 'done')), newest(ctx, store, of(runs, 'failed'))]);
+    if (success || failure) last[verb] = { ...(success ? { success } : {}), ...(failure ? { failure } : {}) };
+  }
+  return last;
+}
