@@ -1,6 +1,7 @@
 // The program that `upload` and `download` measure: bkp's own line between a pipe and S3 stores. BENCH is its task as JSON.
 import { randomBytes } from 'node:crypto';
 import type { Bytes, Keys, PieceRef, Reporter, Store } from '../../src/core/contracts.ts';
+import { owned, spent } from '../../src/core/spent.ts';
 import { openPiece } from '../../src/flow/open.ts';
 import { sealPiece, storeStream } from '../../src/flow/seal.ts';
 import { stores } from '../../src/providers/stores/index.ts';
@@ -32,12 +33,20 @@ const options = {
 const keys = { recipients: task.recipients, identity: () => task.identity } as unknown as Keys;
 
 async function drain(bytes: Bytes): Promise<void> {
-  for await (const chunk of bytes) if (!process.stdout.write(chunk)) await new Promise(resolve => process.stdout.once('drain', resolve));
+  for await (const chunk of bytes) {
+    await new Promise(resolve => process.stdout.write(chunk, resolve));
+    spent(chunk);
+  }
 }
 
-if (task.does === 'pipe') await storeStream(task.key, process.stdin, { ...options, recipients: [] });
+/** As a runner's pipeline gives it. */
+async function* input(): Bytes {
+  for await (const chunk of process.stdin) yield owned(chunk);
+}
+
+if (task.does === 'pipe') await storeStream(task.key, input(), { ...options, recipients: [] });
 if (task.does === 'seal')
-  console.log(JSON.stringify((await sealPiece(task.key, process.stdin, { ...options, recipients: task.recipients })).ref));
+  console.log(JSON.stringify((await sealPiece(task.key, input(), { ...options, recipients: task.recipients })).ref));
 if (task.does === 'cat') await drain(opened[0]!.get(task.key));
 if (task.does === 'open') await drain(openPiece(task.ref!, ['zstd', 'age'], opened, { ...options, keys }));
 process.exit(0);

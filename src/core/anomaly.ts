@@ -4,9 +4,9 @@ import { formatBytes } from './size.ts';
 /** How many earlier backups say what is usual. */
 const OVER = 5;
 
-/** Plain bytes of all streamed pieces; what another tool holds has none. */
+/** Plain bytes of the data: as the target says, else those of all streamed pieces; what another tool holds has none. */
 export const plainBytes = (manifest: Manifest): number =>
-  manifest.pieces.reduce((sum, piece) => sum + ('bytes' in piece ? piece.bytes : 0), 0);
+  manifest.contentBytes ?? manifest.pieces.reduce((sum, piece) => sum + ('bytes' in piece ? piece.bytes : 0), 0);
 
 /** The middle one of some numbers, of an even count the mean of the middle two; undefined of none. */
 export function median(values: readonly number[]): number | undefined {

@@ -36,7 +36,10 @@ export interface Child {
 }
 
 export interface Pipeline {
-  /** stdout of the last command. Destroying it ends every child. */
+  /**
+   * stdout of the last command. Destroying it ends every child. It has to be read, nothing is buffered; a chunk is freed once its last
+   * reader is done with it, so pass it on or keep a copy, never both.
+   */
   out: Readable;
   /** Resolves to each child's stderr when all of them ended with 0 and no signal; rejects with a BkpError naming the first that did not. */
   done: Promise<string[]>;
@@ -193,6 +196,8 @@ export interface Facts {
   lineage?: LineageId;
   wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
   needs: readonly Need[];
+  /** Plain bytes of the data itself, without what comes and goes beside it (WAL): by it a backup is compared with those before. */
+  contentBytes?: number;
   baseline: Readonly<Record<string, unknown>>;
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
@@ -222,6 +227,7 @@ export interface Manifest {
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
   warnings: readonly string[];
+  contentBytes?: number;
   /** Why the backup is not to be trusted although it is whole: sharply smaller than those before. It counts as failed. */
   anomaly?: string;
   /** The person said that the source really became smaller: sizes before this one no longer count. */
@@ -338,6 +344,75 @@ export interface StoreLook {
   cutoff?: Date;
 }
 
+/** Log that a store lacks although it has later parts of it. */
+export interface WindowGap {
+  /** Names of the first and the last missing file, and how many they are. */
+  first: string;
+  last: string;
+  segments: number;
+  /** First position that is gone. */
+  from: Lsn;
+  /** Backups that cannot be rolled forward past it. */
+  breaks: readonly Id[];
+  /** The backup with whose end (`at`, ISO 8601) every instant can be reached again; absent = none yet. */
+  next?: { backup: Id; at: string };
+  /** It lies before the window of the retention: prune took what is missing. */
+  expected: boolean;
+}
+
+/** From when to when every instant can be reached out of one store. Instants are ISO 8601 UTC, the last one to the microsecond. */
+export interface WindowLine {
+  store: string;
+  lineage: LineageId;
+  /** What it was restored from, and up to where; absent for an original and for a declared gap. */
+  parent?: { lineage: LineageId; lsn: Lsn };
+  systemIdentifier: string;
+  /** Timelines that it goes through, oldest first; `until` is the position at which one was left. */
+  timelines: readonly { timeline: number; until?: Lsn }[];
+  /** End of its first backup. */
+  from: string;
+  to: string;
+  /** What `to` is: the last commit; the end of its newest backup, behind which nothing was committed; or when the store got the last segment. */
+  toIs: 'commit' | 'backup' | 'stored';
+  fromLsn: Lsn;
+  toLsn: Lsn;
+  /** Archived segments of it; 0 = a single point, the end of a backup. */
+  segments: number;
+  backups: readonly Id[];
+  /** What is missing behind it. */
+  gaps: readonly WindowGap[];
+  /** It is the one that grows: `--latest` brings back its end. */
+  live: boolean;
+}
+
+/** What one store lets a restore choose from; `notes` say what belongs to no window, `unproven` what this host could not look into. */
+export interface Windows {
+  lines: readonly WindowLine[];
+  notes: readonly { state: 'note' | 'unproven'; text: string }[];
+}
+
+/**
+ * One thing that was tried on a restored copy. `fail` = the backup does not come back right; `unproven` = this host could not try it, and
+ * `mend` says what to do; `note` is told and stands in nobody's way.
+ */
+export interface Trial {
+  name: string;
+  state: 'ok' | 'note' | 'fail' | 'unproven';
+  text: string;
+  mend?: string;
+  /** How long it took. */
+  seconds?: number;
+}
+
+/** What the proof of one backup works with. */
+export interface ProofRequest {
+  manifest: Manifest;
+  /** Absolute path of an empty directory. All that the proof makes lies in it, and the caller removes it. */
+  dir: string;
+  /** Plain bytes of a piece, throwing at its end when they do not match the manifest. */
+  read(piece: PieceRef): Bytes;
+}
+
 /** A backup that stays, as the log's retention sees it. */
 export interface Stay {
   manifest: Manifest;
@@ -387,6 +462,13 @@ export interface Target<C = any> {
   owns?(path: string): boolean;
   /** Looks at what this kind keeps beside its backups in one store. `deep` says which objects are read whole. */
   verify?(ctx: TargetContext<C>, look: StoreLook): AsyncIterable<Finding>;
+  /**
+   * Restores one backup to its own end on a server that it starts itself, in `request.dir`, tries that all is there and works, and leaves
+   * nothing running. What fails is a trial. Throws BkpError('storeUnreachable') when the store falls silent, and the signal's reason.
+   */
+  prove?(ctx: TargetContext<C>, request: ProofRequest): AsyncIterable<Trial>;
+  /** From when to when every instant can be reached out of one store; `look.known` are the whole backups in it. Reads histories and last segments. */
+  windows?(ctx: TargetContext<C>, look: StoreLook): Promise<Windows>;
   /** archive_command and restore_command by hand; `dataDir` is the server's. `fetch` answers undefined only at the proven end of the log. */
   log?: {
     push(ctx: TargetContext<C>, name: string, path: string, dataDir: string): Promise<void>;

@@ -50,6 +50,7 @@ const shape = z.looseObject({
   versions: z.record(z.string(), z.string()),
   notCovered: z.array(z.string()),
   warnings: z.array(z.string()),
+  contentBytes: bytes.optional(),
   anomaly: z.string().optional(),
   sizeAccepted: z.boolean().optional(),
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bytes, Keys, PieceRef, Reporter, Runner, Store } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
+import { owned, spent } from '../core/spent.ts';
 import { measured } from './measure.ts';
 import { openBytes } from './stages.ts';
 
@@ -13,28 +14,44 @@ export interface OpenOptions {
   report: Reporter;
 }
 
+/** Blocks on their way while one is opened. */
+const AHEAD = 2;
+
 type StoredObject = PieceRef['objects'][number];
 
-/** A block of an object from one store, whole and of the right hash. Throws BkpError('verifyFailed') naming object and store. */
-export async function readBlock(store: Store, object: StoredObject, n: number, blockBytes: number): Promise<Buffer> {
+/**
+ * A block of an object from one store, whole and of the right hash.
+ * @param take gives the memory for it, of so many bytes
+ * @throws BkpError('verifyFailed') naming object and store
+ */
+export async function readBlock(
+  store: Store,
+  object: StoredObject,
+  n: number,
+  blockBytes: number,
+  take: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
+): Promise<Buffer> {
   const from = n * blockBytes;
   const to = Math.min(from + blockBytes, object.bytes);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of store.get(object.key, { from, to })) chunks.push(chunk);
-  const block = Buffer.concat(chunks);
-  const sha256 = createHash('sha256').update(block).digest('hex');
-  if (block.length !== to - from || sha256 !== object.blocks[n]) {
+  const block = take(Math.max(0, to - from));
+  let at = 0;
+  for await (const chunk of store.get(object.key, { from, to })) {
+    if (at + chunk.length <= block.length) block.set(chunk, at);
+    at += chunk.length;
+    spent(chunk);
+  }
+  if (at !== block.length || createHash('sha256').update(block).digest('hex') !== object.blocks[n]) {
     throw new BkpError('verifyFailed', `object ${object.key} in store ${store.name} is damaged in bytes ${from} to ${to}`);
   }
   return block;
 }
 
 /** `stores` is the order of preference; one that does not answer goes to its end, so that its time-out is waited for once and not at every block. */
-async function firstWhole(stores: Store[], object: StoredObject, n: number, ref: PieceRef, report: Reporter): Promise<Buffer> {
+async function firstWhole(stores: Store[], read: (store: Store) => Promise<Buffer>, report: Reporter): Promise<Buffer> {
   const reasons: unknown[] = [];
   for (const store of [...stores]) {
     try {
-      return await readBlock(store, object, n, ref.blockBytes);
+      return await read(store);
     } catch (error) {
       reasons.push(error);
       if (error instanceof BkpError && error.exit === 'storeUnreachable') stores.push(...stores.splice(stores.indexOf(store), 1));
@@ -48,22 +65,37 @@ async function firstWhole(stores: Store[], object: StoredObject, n: number, ref:
   });
 }
 
-/** The sealed stream, each block proven before it is passed on, so that nothing damaged is ever decrypted. */
+/** Memory for blocks, used again once a block is spent; one that never is goes to the collector. */
+function blockMemory(): { take: (bytes: number) => Buffer; lend: (block: Buffer) => Buffer } {
+  const free: ArrayBuffer[] = [];
+  return {
+    take: bytes => {
+      const memory = free.pop();
+      return memory && memory.byteLength >= bytes ? Buffer.from(memory, 0, bytes) : Buffer.allocUnsafeSlow(bytes);
+    },
+    lend: block => owned(block, memory => free.push(memory as ArrayBuffer)),
+  };
+}
+
+/** The sealed stream, each block proven before it is passed on, so that nothing damaged is ever decrypted; the next ones come meanwhile. */
 async function* sealedBlocks(ref: PieceRef, stores: readonly Store[], options: OpenOptions): Bytes {
   const order = [...stores];
-  const all = ref.objects.flatMap(object => object.blocks.map((_, n) => ({ object, n })));
-  const fetch = (at: number): Promise<Buffer> | undefined => {
-    const next = all[at];
-    const block = next && firstWhole(order, next.object, next.n, ref, options.report);
-    block?.catch(() => {});
-    return block;
+  const { take, lend } = blockMemory();
+  const asked: Promise<Buffer>[] = [];
+  const left = ref.objects.flatMap(object => object.blocks.map((_, n) => ({ object, n }))).reverse();
+  const ask = (): void => {
+    while (asked.length < AHEAD && left.length > 0) {
+      const { object, n } = left.pop()!;
+      const block = firstWhole(order, store => readBlock(store, object, n, ref.blockBytes, take), options.report);
+      block.catch(() => {});
+      asked.push(block);
+    }
   };
-  let ahead = fetch(0);
-  for (let at = 0; at < all.length; at += 1) {
+  for (ask(); asked.length > 0; ) {
     options.signal.throwIfAborted();
-    const block = await ahead!;
-    ahead = fetch(at + 1);
-    yield block;
+    const block = await asked.shift()!;
+    ask();
+    yield lend(block);
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bytes, PieceRef, Reporter, Runner, Store, Upload } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
+import { spent } from '../core/spent.ts';
 import { measured } from './measure.ts';
 import { sealBytes } from './stages.ts';
 
@@ -115,6 +116,7 @@ async function* blocksOf(source: Bytes, pool: Pool): AsyncGenerator<{ buffer: Bu
       buffer = await pool.take();
       at = 0;
     }
+    spent(chunk);
   }
   if (at > 0) yield { buffer, length: at };
   else pool.give(buffer);

@@ -4,11 +4,11 @@ import { accessSync, closeSync, constants, openSync, unlinkSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { PassThrough, Readable } from 'node:stream';
-import { pipeline as pump } from 'node:stream/promises';
+import { PassThrough, Readable, type Writable } from 'node:stream';
 import { ExecaError, execa } from 'execa';
-import type { Child, Command, Pipeline, Runner } from '../core/contracts.ts';
+import type { Bytes, Child, Command, Pipeline, Runner } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
+import { owned, spent } from '../core/spent.ts';
 
 const KILL_AFTER_MS = 5000;
 const KEPT_STDERR = 64 * 1024;
@@ -55,7 +55,7 @@ const isExecutable = (path: string): boolean => {
 };
 
 /** What writing into a child that ended looks like: the child's own end is the reason, not this. */
-const CONSEQUENCES = ['EPIPE', 'ECANCELED', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE'];
+const CONSEQUENCES = ['EPIPE', 'ECANCELED', 'ECONNRESET', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'];
 
 /** A child that was ended for another one's failure, or could not write to one that had gone. */
 const isConsequence = (error: Error): boolean => /signal SIG(TERM|PIPE)|Broken pipe|Connection reset by peer/.test(error.message);
@@ -73,10 +73,30 @@ function whispering<T>(secret: string, use: (fd: number) => T): T {
   }
 }
 
+/** One chunk at a time, each gone into the pipe before the next is asked for, and spent then. Rejects with the error of either side. */
+async function feed(input: Bytes, into: Writable): Promise<void> {
+  // Every write and the end are told by themselves.
+  into.on('error', () => {});
+  for await (const chunk of input) {
+    await new Promise<void>((resolve, reject) => into.write(chunk, error => (error ? reject(error) : resolve())));
+    spent(chunk);
+  }
+  await new Promise<void>(resolve => into.end(resolve));
+}
+
+/** The stdout of a child, chunk by chunk as the pipe gave them, without its end: that is for who knows how the child ended. */
+function reading(from: Readable | null): Readable {
+  const out = new Readable({ highWaterMark: 0, read: () => void from?.resume() });
+  from?.pause().on('data', chunk => {
+    if (!out.destroyed && !out.push(owned(chunk))) from.pause();
+  });
+  return out;
+}
+
 /** Joins children by file descriptor: the bytes between two of them never pass through this process. */
 function joined(commands: readonly Command[], options: Parameters<Runner['pipeline']>[1] = {}): Pipeline {
   const children: ChildProcess[] = [];
-  const out = new PassThrough({ highWaterMark: 1 << 20 });
+  let out!: Readable;
   const ends = commands.map((command, index) => {
     const last = index === commands.length - 1;
     const upstream = index > 0 ? children[index - 1]?.stdout : undefined;
@@ -96,12 +116,12 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
       options.onStderr?.(index, line);
     });
     if (index === 0 && options.input && child.stdin) {
-      pump(Readable.from(options.input, { objectMode: false }), child.stdin).catch(error => {
+      feed(options.input, child.stdin).catch(error => {
         if (!CONSEQUENCES.includes(error.code)) inputError ??= error;
         child.kill('SIGTERM');
       });
     }
-    if (last && child.stdout) child.stdout.pipe(out, { end: false });
+    if (last) out = reading(child.stdout);
     return new Promise<string>((resolve, reject) => {
       child.once('error', error => reject(spawnFailure(command, error)));
       child.once('close', (code, signal) => {
@@ -143,7 +163,7 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
   });
   // The reader sees the end only once every child ended well: a truncated dump throws at its end.
   done.then(
-    () => out.end(),
+    () => out.push(null),
     error => out.destroy(error),
   );
   done.catch(() => {});

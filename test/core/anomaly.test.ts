@@ -31,6 +31,12 @@ describe('anomalyOf', () => {
     expect(anomalyOf(1000, [...sizes(7 * GB, 7 * GB), ...shrunk], 50)).toContain('6.5 GiB');
   });
 
+  it('compares the data alone where the target says how much that is', () => {
+    const manifest = sized(9 * GB, { contentBytes: GB });
+    expect(plainBytes(manifest)).toBe(GB);
+    expect(anomalyOf(GB, [manifest, manifest], 50)).toBeUndefined();
+  });
+
   it('MO08: nothing at all is one', () => {
     expect(anomalyOf(0, sizes(7), 1)).toBeDefined();
   });

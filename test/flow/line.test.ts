@@ -175,6 +175,45 @@ test('300 MiB flow with flat memory', async () => {
   if (process.env['BKP_FIGURES']) process.stderr.write(`${rate.toFixed(0)} MiB/s, ${((peak - before) / 2 ** 20).toFixed(0)} MiB more\n`);
 });
 
+/** A runner that writes down what its pipelines gave, and the memory of what they were fed with. */
+function noting(given: Uint8Array[], fed: Set<ArrayBufferLike>): Runner {
+  async function* noted(input: Bytes): Bytes {
+    for await (const chunk of input) {
+      fed.add(chunk.buffer);
+      yield chunk;
+    }
+  }
+  return {
+    ...systemRunner,
+    pipeline(commands, options = {}) {
+      const made = systemRunner.pipeline(commands, { ...options, ...(options.input ? { input: noted(options.input) } : {}) });
+      const push = made.out.push.bind(made.out);
+      made.out.push = chunk => {
+        if (chunk) given.push(chunk);
+        return push(chunk);
+      };
+      return made;
+    },
+  };
+}
+
+test('what has passed leaves no memory behind: every chunk is freed, and few blocks are read into again and again', async () => {
+  using r = rig();
+  const [given, fed] = [[] as Uint8Array[], new Set<ArrayBufferLike>()];
+  const run = noting(given, fed);
+  const source = run.pipeline([{ file: 'head', args: ['-c', '100M', '/dev/urandom'] }]).out;
+  const { ref } = await seal(r.context({ run }), source);
+  expect(given.length).toBeGreaterThan(2000);
+  fed.clear();
+  const opened = openPiece(ref, LINE, r.stores, r.context({ run }));
+  const { out } = run.pipeline([{ file: 'wc', args: ['-c'] }], { input: { [Symbol.asyncIterator]: () => opened } });
+  expect(String(Buffer.concat(await out.toArray())).trim()).toBe(String(100 << 20));
+  const blocks = [...fed].filter(({ byteLength }) => byteLength >= 4 << 20);
+  expect(given.filter(chunk => chunk.length > 0).length).toBeLessThan(5);
+  expect(ref.objects[0]!.blocks).toHaveLength(7);
+  expect(blocks.length).toBeLessThan(5);
+});
+
 test('a stage that stands still is given up and ended, and a slow reader is not taken for one', async () => {
   using r = rig();
   const never = join(r.dir, 'never');

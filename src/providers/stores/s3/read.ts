@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type * as Sdk from '@aws-sdk/client-s3';
 import type { Bytes } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { owned } from '../../../core/spent.ts';
 import { timely } from '../../../flow/timely.ts';
 import type { Caller, Held } from './caller.ts';
 import { StoreFault } from './errors.ts';
@@ -51,7 +52,7 @@ class Reading {
       try {
         for await (const chunk of timely(part.body, idle, () => new Error(`no byte came for ${idle / 1000} s`))) {
           this.#count(chunk, part.end);
-          yield chunk;
+          yield owned(chunk);
         }
       } catch (error) {
         if (error instanceof BkpError) throw error;

@@ -123,12 +123,17 @@ export async function* capture(
     lineage,
     wal: { timeline: said.timeline, from: formatLsn(said.from), to: formatLsn(said.to), segmentBytes: live.segmentBytes },
     needs: [],
+    contentBytes: contentOf(members),
     baseline: seen,
     versions: { server: live.version, client: String(tools.major), superuser: live.superuser },
     notCovered: ['server configuration outside the data directory', 'WAL after the end of this backup (kept by stream or archive_command)'],
     warnings: said.warnings,
   };
 }
+
+/** WAL comes along (`-X fetch`), as much of it as the server happens to keep. */
+const contentOf = (members: ReadonlyMap<string, number>): number =>
+  [...members].reduce((sum, [name, bytes]) => sum + (name.startsWith('pg_wal/') ? 0 : bytes), 0);
 
 async function* watched(source: Bytes, members: Map<string, number>, ctx: Context): Bytes {
   const scan = new TarScan(member => {

@@ -22,16 +22,19 @@ const sizeOf = (block: Buffer): number => {
 };
 
 const memberOf = (block: Buffer): Member => {
-  const prefix = text(block, 345, 500);
+  const prefix = block[345] === 0 ? '' : text(block, 345, 500);
   const name = text(block, 0, 100);
   return { name: prefix ? `${prefix}/${name}` : name, bytes: sizeOf(block), type: String.fromCharCode(block[156] || 48) };
 };
 
 const checksumHolds = (block: Buffer): boolean => {
   let sum = 8 * 32;
-  for (let i = 0; i < BLOCK; i += 1) if (i < 148 || i >= 156) sum += block[i]!;
+  for (let i = 0; i < 148; i += 1) sum += block[i]!;
+  for (let i = 156; i < BLOCK; i += 1) sum += block[i]!;
   return sum === Number.parseInt(text(block, 148, 156).trim(), 8);
 };
+
+const isZero = (block: Buffer): boolean => block[0] === 0 && block.every(byte => byte === 0);
 
 /** Refuses what no base backup contains: `..`, absolute names, links out of the directory, devices. */
 export function checkMember(member: Member): void {
@@ -47,7 +50,7 @@ export function checkMember(member: Member): void {
 
 /** Follows a tar stream in chunks of any size, calls `onMember` per header and passes the bytes of members wanted by `keep`. */
 export class TarScan {
-  #header = Buffer.alloc(0);
+  #header: Buffer = Buffer.alloc(0);
   #skip = 0;
   #zeroBlocks = 0;
   #keeping: { name: string; left: number; chunks: Buffer[] } | undefined;
@@ -70,13 +73,14 @@ export class TarScan {
     while (at < chunk.length) {
       if (this.#skip > 0) {
         const step = Math.min(this.#skip, chunk.length - at);
-        this.#take(chunk.subarray(at, at + step));
+        if (this.#keeping) this.#take(chunk.subarray(at, at + step));
         this.#skip -= step;
         at += step;
         continue;
       }
       const step = Math.min(BLOCK - this.#header.length, chunk.length - at);
-      this.#header = Buffer.concat([this.#header, chunk.subarray(at, at + step)]);
+      const seen = chunk.subarray(at, at + step);
+      this.#header = step === BLOCK ? seen : Buffer.concat([this.#header, seen]);
       at += step;
       if (this.#header.length === BLOCK) this.#read();
     }
@@ -95,7 +99,7 @@ export class TarScan {
   #read(): void {
     const block = this.#header;
     this.#header = Buffer.alloc(0);
-    if (block.every(byte => byte === 0)) {
+    if (isZero(block)) {
       this.#zeroBlocks += 1;
       return;
     }
