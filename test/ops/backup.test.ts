@@ -33,7 +33,7 @@ test('a backup is in both stores, whole, and reads back', async () => {
   expect((await readAll(openPiece(piece!, manifest.line, r.stores, r.ctx))).equals(plain)).toBe(true);
 });
 
-test('two runs of one second with one random never overwrite each other', async () => {
+test('RT15: two runs of one second with one random never overwrite each other', async () => {
   using r = rig();
   const ctx = r.context({ clock: still('2026-01-15T02:00:00Z') });
   const run = (random = 'aabbcc') => r.backup(good(), ctx, { random: Buffer.from(random, 'hex') });

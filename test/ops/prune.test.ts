@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -196,6 +197,14 @@ describe('what stays whatever the policy says', () => {
     const [one] = await prune(r, { entry: { retention: { last: 1 } } });
     expect(one!.removal!.gone).toEqual([gone.id]);
     expect(await idsIn(r, 0)).toEqual([a.id, b.id, c.id]);
+  });
+
+  it('RT12: which host took a backup plays no part: the runs of pods with names of their own are one series', async () => {
+    using r = rig();
+    const made = await history(r, [40, 35, 0.1]);
+    expect(JSON.stringify(made)).not.toContain(hostname());
+    const [one] = await prune(r, { entry: { retention: { last: 2 } } });
+    expect(one!.removal!.gone).toEqual([made[0]!.id]);
   });
 
   it('RT13 RT14: what is not ours by its own words, and another target whose name begins alike', async () => {
