@@ -39,6 +39,7 @@ export { type BucketOptions, type S3Server, s3Client, stopAllS3 } from './s3.ts'
 export { removeTemp, tempDir } from './temp.ts';
 export { startVersity } from './versity.ts';
 export { freePort, pause, waitFor } from './wait.ts';
+export { type WalgFaults, walg, walgPath, walgStorage } from './walg.ts';
 
 /** Ends every bkp and every server that this process started and removes every temporary directory: for `afterAll`. */
 export async function cleanUp(): Promise<void> {
