@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const names = ['cold-start', 'base-backup', 'upload', 'download'];
+const names = ['cold-start', 'base-backup', 'upload', 'download', 'prune', 'list', 'postgres-peers'];
 const name = process.argv[2];
 
 if (!names.includes(name)) {
@@ -19,5 +19,8 @@ if (!existsSync(node)) {
 }
 const built = spawnSync(node, ['scripts/build.mjs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
 if (built.status !== 0) process.exit(1);
-const bench = spawnSync(node, ['--no-warnings', join(root, 'bench', `${name}.ts`)], { cwd: root, stdio: 'inherit' });
+const bench = spawnSync(node, ['--no-warnings', join(root, 'bench', `${name}.ts`), ...process.argv.slice(3)], {
+  cwd: root,
+  stdio: 'inherit',
+});
 process.exit(bench.status ?? 1);

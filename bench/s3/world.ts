@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
-import { forNode } from '../../scripts/bundle.ts';
-import { root, type S3Server, startVersity, tempDir } from '../../test/real/rig/index.ts';
+import { type S3Server, startVersity, tempDir } from '../../test/real/rig/index.ts';
+import { bundled } from '../bundled.ts';
+import { clientEnv, type Peer, peers } from '../peers.ts';
 
 const BLOCK = 64 * 1024;
 
@@ -14,34 +14,16 @@ export interface World {
   dir: string;
   /** The bundled bench/s3/line.ts. */
   line: string;
-  peers: Record<'s5cmd' | 'rclone', string>;
+  peers: Record<Peer, string>;
   pair: { identity: string; recipient: string };
   /** Environment for s5cmd and rclone. */
   env: Record<string, string>;
   entry(bucket: string): Record<string, unknown>;
 }
 
-function peers(): World['peers'] {
-  const lines = execFileSync('python3', [join(root, 'scripts/setup.py'), 'peers'], { encoding: 'utf8' })
-    .trim()
-    .split('\n');
-  return Object.fromEntries(lines.map(line => line.split(' ', 2))) as World['peers'];
-}
-
 function agePair(): World['pair'] {
   const text = execFileSync('age-keygen', { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   return { identity: /AGE-SECRET-KEY-\S+/.exec(text)![0], recipient: /age1\S+/.exec(text)![0] };
-}
-
-async function bundle(into: string): Promise<string> {
-  await build({
-    entryPoints: [join(root, 'bench/s3/line.ts')],
-    outdir: into,
-    outExtension: { '.js': '.mjs' },
-    ...forNode,
-    splitting: true,
-  });
-  return join(into, 'line.mjs');
 }
 
 export async function world(): Promise<World> {
@@ -52,22 +34,10 @@ export async function world(): Promise<World> {
     server,
     dir,
     buckets: [await server.bucket(), await server.bucket()],
-    line: await bundle(join(dir, 'line')),
+    line: await bundled('s3/line.ts', join(dir, 'line')),
     peers: peers(),
     pair: agePair(),
-    env: {
-      AWS_ACCESS_KEY_ID: accessKey,
-      AWS_SECRET_ACCESS_KEY: secretKey,
-      AWS_REGION: region,
-      S3_ENDPOINT_URL: endpoint,
-      RCLONE_CONFIG: '',
-      RCLONE_CONFIG_B_TYPE: 's3',
-      RCLONE_CONFIG_B_PROVIDER: 'Other',
-      RCLONE_CONFIG_B_ENV_AUTH: 'true',
-      RCLONE_CONFIG_B_ENDPOINT: endpoint,
-      RCLONE_S3_CHUNK_SIZE: '16M',
-      RCLONE_S3_NO_CHECK_BUCKET: 'true',
-    },
+    env: clientEnv(server),
     entry: bucket => ({ type: 's3', endpoint, region, bucket, accessKey, secretKey }),
   };
 }

@@ -3,6 +3,7 @@ import type { ExitName } from '../core/errors.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
 import { type Run, type Session, worst } from './session.ts';
+import { showWindows } from './window.ts';
 
 const MARK: Readonly<Record<Copy, string>> = { whole: 'ok', damaged: 'DAMAGED', absent: '-', unknown: '?' };
 
@@ -23,12 +24,12 @@ const table = (rows: readonly Row[], now: Date): string[] =>
   );
 
 /** Lists what the stores show; zero backups are said plainly. Exit 3 when a store or a manifest keeps something from being seen. */
-export async function showList(session: Session, kind?: string, name?: string): Promise<ExitName> {
+export async function showList(session: Session, kind?: string, name?: string, options: { from?: string } = {}): Promise<ExitName> {
   const { listTarget } = await import('../ops/list.ts');
   const rows: Row[] = [];
   const ends: ExitName[] = [];
   for (const each of session.app.select(session.options.env, kind, name)) {
-    const { ctx } = session.app.target(session.options.env, each.kind, each.name);
+    const { ctx } = session.app.target(session.options.env, each.kind, each.name, options);
     const seen = await listTarget(ctx);
     rows.push(...seen.rows);
     for (const { store, key, error } of seen.problems)
@@ -40,9 +41,19 @@ export async function showList(session: Session, kind?: string, name?: string): 
   return worst(ends);
 }
 
+interface Flags {
+  window?: boolean;
+  from?: string;
+}
+
+/** `bkp list [target] [name]`: the backups, or with `--window` what can be reached by them and the log. */
 export const listCommand = (run: Run): Command =>
   new Command('list')
-    .description('backups with age, recovery point, size and the state of each copy')
+    .description('backups with age, recovery point, size and the state of each copy; with --window what times can be restored')
     .argument('[target]', 'kind of target')
     .argument('[name]', 'entry of that kind')
-    .action((kind?: string, name?: string) => run(session => showList(session, kind, name)));
+    .option('--window', 'from when to when every instant can be restored, by store, with gaps, timelines and lineages')
+    .option('--from <store>', 'this store only')
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
+      run(session => (flags.window ? showWindows : showList)(session, kind, name, flags.from === undefined ? {} : { from: flags.from })),
+    );

@@ -356,7 +356,7 @@ export interface WindowGap {
   breaks: readonly Id[];
   /** The backup with whose end (`at`, ISO 8601) every instant can be reached again; absent = none yet. */
   next?: { backup: Id; at: string };
-  /** It lies before the window of the retention: prune took what is missing. */
+  /** No fault: it lies before the window of the retention, so prune took what is missing, or the store gets no log. */
   expected: boolean;
 }
 
@@ -381,7 +381,7 @@ export interface WindowLine {
   backups: readonly Id[];
   /** What is missing behind it. */
   gaps: readonly WindowGap[];
-  /** It is the one that grows: `--latest` brings back its end. */
+  /** It is the one that grows: of those behind which nothing is missing, the one with the newest backup. */
   live: boolean;
 }
 

@@ -36,7 +36,16 @@ export const signingText = (seed: Uint8Array): string => PRIVATE + Buffer.from(s
 export const publicText = (key: KeyObject): string =>
   PUBLIC + createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(PUBLIC_DER.length).toString('base64url');
 
+const made = new Map<string, KeyObject>();
+
+/** Made once: a list of thousands of backups asks for the same one each time. */
 function publicKey(text: string): KeyObject {
+  const known = made.get(text) ?? readPublicKey(text);
+  made.set(text, known);
+  return known;
+}
+
+function readPublicKey(text: string): KeyObject {
   const raw = Buffer.from(text.startsWith(PUBLIC) ? text.slice(PUBLIC.length) : '', 'base64url');
   if (raw.length !== 32)
     throw new BkpError('usage', `keys.trusted has "${text.slice(0, 20)}…", which is no verify key: it begins with ${PUBLIC}`);

@@ -4,16 +4,19 @@ import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { inSample } from '../core/sample.ts';
 import { readBlock } from '../flow/open.ts';
 import { backupPrefix, catalog, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
+import { isProven, type Proof, proveNewest } from './prove.ts';
 import { recordRun } from './records/run.ts';
 
 export interface VerifyOptions {
-  /** Every byte is read back. */
+  /** Every byte is read back, and the newest good backup of each store is restored and tried. */
   deep: boolean;
+  /** False = nothing is restored. */
+  prove?: boolean;
   /** Share of the bytes that is read back, in percent; another share each day. */
   sample?: number;
   /** How far back the retention of the config lets a restore choose the instant, ms; what the log lacks before that is no fault. */
   window?: number;
-  /** At least three random bytes, anew at each call: for the record of the run in each store. */
+  /** At least eight random bytes, anew at each call: for pins, and for the record of the run in each store. */
   random: () => Uint8Array;
 }
 
@@ -26,6 +29,8 @@ export interface Verified {
   /** Objects of its backups and other things, and bytes that were read back. */
   objects: number;
   bytesRead: number;
+  /** How its newest good backup came back; absent when that was not tried. */
+  proof?: Proof;
   findings: Finding[];
 }
 
@@ -123,7 +128,7 @@ async function verifyStore(
   store: Store,
   all: readonly Known[],
   options: VerifyOptions,
-): Promise<Omit<Verified, 'findings'> & { findings: Finding[] }> {
+): Promise<Verified> {
   const objects: ObjectInfo[] = [];
   for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
   const now = ctx.clock.now();
@@ -140,14 +145,19 @@ async function verifyStore(
   const bad = [...gone, ...findings];
   const own: Finding[] = [];
   for await (const finding of target.verify?.(ctx, look) ?? []) own.push(finding);
-  const broken = look.known.filter(({ manifest }) => bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)));
+  const whole = look.known.filter(({ manifest }) => !bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)));
+  const proven =
+    options.deep && options.prove !== false
+      ? await proveNewest(target, ctx, store, whole, { random: options.random(), by: 'verify' })
+      : { findings: [] };
   return {
     store: store.name,
     backups: look.known.length,
-    whole: look.known.length - broken.length,
+    whole: whole.length,
     objects: objects.length,
     bytesRead: bytes,
-    findings: [...absent(all, store.name), ...bad, ...own, ...strays(target, ctx, look)],
+    ...('proof' in proven ? { proof: proven.proof } : {}),
+    findings: [...absent(all, store.name), ...bad, ...own, ...proven.findings, ...strays(target, ctx, look)],
   };
 }
 
@@ -169,7 +179,14 @@ async function record(ctx: TargetContext, result: Verified, startedAt: string, o
   if (!store || result.findings.some(({ state }) => state === 'unreachable')) return;
   const message = result.findings.find(({ state }) => state !== 'note' && state !== 'stray')?.text;
   const { deep, sample, random } = options;
-  const details = { deep, ...(sample === undefined ? {} : { sample }), backups: result.backups, bytesRead: result.bytesRead };
+  const { backups, bytesRead, proof } = result;
+  const details = {
+    deep,
+    ...(sample === undefined ? {} : { sample }),
+    backups,
+    bytesRead,
+    ...(proof ? { proof: { backup: proof.backup, seconds: proof.seconds, proven: isProven(proof) } } : {}),
+  };
   const finishedAt = ctx.clock.now().toISOString();
   const run = {
     version: 1,

@@ -1,4 +1,4 @@
-import { parseSegment, segmentAt, segmentStart } from './lsn.ts';
+import { parseSegment, segmentAt } from './lsn.ts';
 import { type Base, baseForTime } from './plan.ts';
 
 /** A base that stays. */
@@ -41,17 +41,28 @@ export function oldestNeed(bases: readonly KeptBase[], cutoff: Date): bigint | u
 
 const numberIn = (name: string, segmentBytes: number): number | undefined => parseSegment(name.slice(0, 24), segmentBytes)?.number;
 
-/** By every segment size that the bases of the lineage know of: it is one, unless pg_resetwal changed it. */
-const endsBefore = (name: string, lsn: bigint, bases: readonly Base[]): boolean =>
-  bases.every(({ segmentBytes }) => {
-    const number = numberIn(name, segmentBytes);
-    return number !== undefined && segmentStart(number + 1, segmentBytes) <= lsn;
-  });
+/** What bases of one segment size need, in numbers of segments: all from `from` on, and what lies inside a base, ends included. */
+interface Needed {
+  segmentBytes: number;
+  from: number;
+  inside: readonly { first: number; last: number }[];
+}
 
-const liesInside = (name: string, { from, to, segmentBytes }: Base): boolean => {
+/** By every segment size that the bases of the lineage know of: it is one, unless pg_resetwal changed it. */
+const neededBySize = (bases: readonly Base[], need: bigint): Needed[] =>
+  [...new Set(bases.map(({ segmentBytes }) => segmentBytes))].map(segmentBytes => ({
+    segmentBytes,
+    from: segmentAt(need, segmentBytes),
+    inside: bases
+      .filter(base => base.segmentBytes === segmentBytes)
+      .map(({ from, to }) => ({ first: segmentAt(from, segmentBytes), last: segmentAt(to - 1n, segmentBytes) })),
+  }));
+
+/** What is named as no segment of that size may be anything. */
+function isNeededBy(name: string, { segmentBytes, from, inside }: Needed): boolean {
   const number = numberIn(name, segmentBytes);
-  return number !== undefined && number >= segmentAt(from, segmentBytes) && number <= segmentAt(to - 1n, segmentBytes);
-};
+  return number === undefined || number >= from || inside.some(({ first, last }) => number >= first && number <= last);
+}
 
 /**
  * Whether a WAL segment, or its `.partial` or `.backup`, is needed by kept bases of its lineage: from the oldest need on, and from start to
@@ -60,7 +71,8 @@ const liesInside = (name: string, { from, to, segmentBytes }: Base): boolean => 
 export function neededWal(bases: readonly KeptBase[], cutoff: Date): (name: string) => boolean {
   const need = oldestNeed(bases, cutoff);
   if (need === undefined) return () => false;
-  return name => !endsBefore(name, need, bases) || bases.some(base => liesInside(name, base));
+  const sizes = neededBySize(bases, need);
+  return name => sizes.some(size => isNeededBy(name, size));
 }
 
 /**

@@ -18,6 +18,9 @@ export interface Hole {
 
 const lastInside = (base: Base): number => segmentAt(base.to - 1n, base.segmentBytes);
 
+/** `Math.min` takes no more arguments than fit on the stack, and an archive may hold a million files. */
+const least = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+
 /** Runs of numbers between the smallest and the largest of `present` that are not in it, as [first, last]. */
 function runsMissing(present: readonly number[]): [number, number][] {
   const sorted = [...present].sort((a, b) => a - b);
@@ -41,8 +44,8 @@ export function holesOf(bases: readonly Base[], archive: Archive): Hole[] {
   const perFile = 0x100000000 / size;
   const numberOf = (name: string): number => Number.parseInt(name.slice(8, 16), 16) * perFile + Number.parseInt(name.slice(16), 16);
   const archived = [...archive.segments].map(numberOf).filter(number => archive.segments.has(nameOf(number)));
-  const first = Math.min(...byStart.map(lastInside));
-  const present = archived.length > 0 && first < Math.min(...archived) ? [first, ...archived] : archived;
+  const first = least(byStart.map(lastInside));
+  const present = archived.length > 0 && first < least(archived) ? [first, ...archived] : archived;
   return runsMissing(present).map(([first, last]) => {
     const breaks = byStart.filter(base => segmentAt(base.from, size) <= last && lastInside(base) < last);
     const next = byStart.find(base => lastInside(base) >= last && !breaks.includes(base));

@@ -72,5 +72,15 @@ export const baseForTime = (bases: readonly Base[], time: Date): Base | undefine
 /** The newest base whose own WAL ends at or before `lsn`. */
 export const baseForLsn = (bases: readonly Base[], lsn: bigint): Base | undefined => newestFirst(bases).find(base => base.to <= lsn);
 
+/**
+ * The bases from which the newest timeline of their lineage is reached. One that was taken on an old primary after a failover is none of
+ * them: what it leads to was left.
+ */
+export function onward(bases: readonly Base[], archive: Archive): Base[] {
+  const ends = bases.map(base => newestPath(base, archive).at(-1)!.timeline);
+  const newest = ends.reduce((a, b) => Math.max(a, b), 0);
+  return bases.filter((_, n) => ends[n] === newest);
+}
+
 /** The newest base. */
 export const newestBase = (bases: readonly Base[]): Base | undefined => newestFirst(bases)[0];

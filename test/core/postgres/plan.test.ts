@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseHistory, pathTo } from '../../../src/core/postgres/history.ts';
 import { formatLsn, parseLsn, parseSegment, segmentAt, segmentName, segmentStart } from '../../../src/core/postgres/lsn.ts';
-import { type Archive, type Base, baseForLsn, baseForTime, newestBase, reachOf } from '../../../src/core/postgres/plan.ts';
+import { type Archive, type Base, baseForLsn, baseForTime, newestBase, onward, reachOf } from '../../../src/core/postgres/plan.ts';
 
 const SIZE = 16 * 1024 * 1024;
 const at = (number: number, offset = 0): bigint => segmentStart(number, SIZE) + BigInt(offset);
@@ -142,4 +142,20 @@ describe('histories', () => {
     expect(pathTo(3, histories).map(s => s.timeline)).toEqual([1, 2, 3]);
     expect(pathTo(1, histories)).toEqual([{ timeline: 1, from: 0n }]);
   });
+});
+
+it('a base taken on an old primary after a failover is not what leads onward', () => {
+  const base = (id: string, timeline: number, from: bigint): Base => ({
+    id,
+    endedAt: new Date(Number(from)),
+    timeline,
+    from,
+    to: from + 1n,
+    segmentBytes: 16 << 20,
+  });
+  const archive: Archive = { segments: new Set(), histories: new Map([[2, [{ timeline: 1, until: 5000n }]]]) };
+  const [before, astray, after] = [base('before', 1, 1000n), base('astray', 1, 6000n), base('after', 2, 5500n)];
+  expect(onward([before, astray, after], archive)).toEqual([before, after]);
+  expect(onward([before, astray], archive)).toEqual([before]);
+  expect(onward([astray], archive)).toEqual([astray]);
 });

@@ -80,10 +80,15 @@ export async function putWal(store: Store, base: string, lineage: string, sealed
       },
     );
   }
-  await putBytes(store, `${dirOf(base, lineage, sealed.name)}${sealed.name}-${sealed.hash}${sealed.suffix}`, sealed.bytes, {
-    ifAbsent: true,
-  });
-  return 'stored';
+  try {
+    const key = `${dirOf(base, lineage, sealed.name)}${sealed.name}-${sealed.hash}${sealed.suffix}`;
+    await putBytes(store, key, sealed.bytes, { ifAbsent: true });
+    return 'stored';
+  } catch (error) {
+    // The name of the object holds the hash: whoever was quicker (stream and backup store the same history) wrote the same.
+    if (error instanceof BkpError && error.exit === 'conflict') return 'present';
+    throw error;
+  }
 }
 
 const isOf = (header: Record<string, unknown>, lineage: string, name: string): boolean =>

@@ -6,6 +6,7 @@ import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
+import { storeHistory } from './serverPath.ts';
 import { holdWal } from './slot.ts';
 import { connectionEnv, sql } from './sql.ts';
 import { checkMember, TarScan } from './tarScan.ts';
@@ -84,6 +85,7 @@ export async function* capture(
   refuseUnfit(ctx, live);
   const tools = await clientTools(ctx, Math.floor(live.versionNum / 10000));
   const lineage = await lineageFor(ctx, live, options.newLineage);
+  await storeHistory(ctx, lineage);
   const release = await holdWal(ctx, live);
   const said: Said = { warnings: [] };
   const members = new Map<string, number>();

@@ -7,9 +7,11 @@ import { live } from './liveChecks.ts';
 import { fetch, push } from './log.ts';
 import { expired } from './logKeep.ts';
 import { distance, state } from './logState.ts';
+import { prove } from './prove.ts';
 import { restore } from './restore.ts';
 import { stream } from './stream.ts';
 import { owns, verify } from './verify.ts';
+import { windows } from './windows.ts';
 
 /** PostgreSQL, engine `native`: pg_basebackup, pg_receivewal and a private server for recovery. */
 export const postgres: Target<PostgresConfig> = {
@@ -23,6 +25,8 @@ export const postgres: Target<PostgresConfig> = {
   healLog: healWal,
   owns,
   verify,
+  prove,
+  windows,
   live,
   stream,
 };

@@ -49,6 +49,7 @@ export async function knownLineages(ctx: TargetContext, stores: readonly Store[]
   for (const store of stores) {
     try {
       for await (const object of store.list(prefixOf(ctx.base))) {
+        if (!object.key.endsWith('.json')) continue;
         const record = decodeSigned(await readAll(store.get(object.key)), ctx.keys.verify, `${object.key} in store ${store.name}`);
         if (!isLineage(record)) throw new BkpError('verifyFailed', `${object.key} in store ${store.name} is no lineage record`);
         found.set(record.lineage, record);

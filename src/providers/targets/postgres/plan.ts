@@ -1,7 +1,7 @@
-import type { Known, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
+import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
-import { type Base, baseForLsn, baseForTime, newestBase, type Reach, reachOf } from '../../../core/postgres/plan.ts';
+import { type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
 import { archiveOf, type Holdings, holdings, walStores } from './archive.ts';
 import { type Commit, lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
@@ -39,6 +39,11 @@ export const baseOf = ({ manifest }: Known): Base[] =>
 
 const oldest = (bases: readonly Base[]): Base => bases.reduce((a, b) => (a.endedAt < b.endedAt ? a : b));
 
+function pick(want: RestoreRequest['want'], bases: readonly Base[]): Base | undefined {
+  if (want.time) return baseForTime(bases, want.time);
+  return want.lsn ? baseForLsn(bases, parseLsn(want.lsn)) : newestBase(bases);
+}
+
 function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base[]): Base {
   const who = `postgres/${ctx.name}`;
   if (bases.length === 0) {
@@ -49,9 +54,9 @@ function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base
     );
   }
   const first = oldest(bases);
+  const base = pick(want, bases);
+  if (base) return base;
   if (want.time) {
-    const base = baseForTime(bases, want.time);
-    if (base) return base;
     throw new BkpError(
       'refused',
       `${who} cannot be brought to ${want.time.toISOString()}: the window begins at ${first.endedAt.toISOString()}, when ${want.backup ? 'that' : 'the oldest'} backup (${first.id}) had ended`,
@@ -60,16 +65,11 @@ function choose(ctx: Context, want: RestoreRequest['want'], bases: readonly Base
       },
     );
   }
-  if (want.lsn) {
-    const base = baseForLsn(bases, parseLsn(want.lsn));
-    if (base) return base;
-    throw new BkpError(
-      'refused',
-      `${who} cannot be brought to LSN ${want.lsn}: the window begins at ${formatLsn(first.to)}, the end of backup ${first.id}`,
-      { next: `--target-lsn ${formatLsn(first.to)} or later` },
-    );
-  }
-  return newestBase(bases)!;
+  throw new BkpError(
+    'refused',
+    `${who} cannot be brought to LSN ${want.lsn}: the window begins at ${formatLsn(first.to)}, the end of backup ${first.id}`,
+    { next: `--target-lsn ${formatLsn(first.to)} or later` },
+  );
 }
 
 function targetOf(want: RestoreRequest['want']): Record<string, string> {
@@ -125,19 +125,25 @@ function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestoreP
   }
 }
 
+/** A base whose lineage is of another cluster than itself says two things at once, and is none of this target's. */
+const isOwn = ({ wal, lineage, identity }: Manifest): boolean =>
+  wal !== undefined && lineage !== undefined && identity['systemIdentifier'] === lineage.split('-')[0];
+
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
 export async function planRestore(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<RestorePlan> {
   const { want } = request;
   const usable = known.filter(
-    ({ manifest }) => manifest.wal && manifest.lineage && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
+    ({ manifest }) => isOwn(manifest) && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
   );
-  const base = choose(ctx, want, usable.flatMap(baseOf));
-  const chosen = usable.find(({ manifest }) => manifest.id === base.id)!;
-  const lineage = chosen.manifest.lineage!;
+  const first = choose(ctx, want, usable.flatMap(baseOf));
+  const lineage = usable.find(({ manifest }) => manifest.id === first.id)!.manifest.lineage!;
   const held = await holdings(walStores(ctx), ctx.base, lineage);
   for (const { store, reason } of held.unreachable) ctx.report.emit({ type: 'warning', text: `store ${store} does not answer: ${reason}` });
   const target = targetOf(want);
   const archive = await archiveOf(ctx, lineage, held);
+  const ofLineage = usable.filter(({ manifest }) => manifest.lineage === lineage);
+  const base = pick(want, onward(ofLineage.flatMap(baseOf), archive)) ?? first;
+  const chosen = usable.find(({ manifest }) => manifest.id === base.id)!;
   const ownPath = [{ timeline: base.timeline, from: 0n }];
   const reach =
     target['recovery_target'] === 'immediate'

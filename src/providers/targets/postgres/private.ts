@@ -56,6 +56,8 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   primary_conninfo: '',
   primary_slot_name: '',
   synchronous_standby_names: '',
+  // A subscription of the copy would go on where the source's is: at the publisher, which then forgets what the source still needs.
+  max_logical_replication_workers: '0',
   shared_preload_libraries: '',
   session_preload_libraries: '',
   local_preload_libraries: '',
@@ -155,15 +157,44 @@ export function untilReady(child: Child, log: string[], onLine: (line: string) =
   });
 }
 
-/** Asks the private server over its socket, as the source's bootstrap superuser. */
-export async function askPrivate(ctx: Context, place: Private, statement: string): Promise<string> {
-  const { stdout } = await ctx.run.text({
-    file: place.tools.path('psql'),
-    args: ['-X', '-A', '-t', '-q', '-w', '-v', 'ON_ERROR_STOP=1', '-c', statement],
-    cwd: '/',
-    env: { PGHOST: place.dir, PGPORT: '5432', PGUSER: place.superuser, PGDATABASE: 'postgres' },
-    ...(place.owner ?? {}),
-  });
+/** Beats what roles and databases of the copy set for their sessions: no library, trigger or time limit of theirs gets in between. */
+const sessionSettings = (major: number): Record<string, string> => ({
+  session_preload_libraries: '',
+  local_preload_libraries: '',
+  session_replication_role: 'replica',
+  default_transaction_read_only: 'off',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  zero_damaged_pages: 'off',
+  ignore_checksum_failure: 'off',
+  ...(major >= 17 ? { event_triggers: 'off', transaction_timeout: '0' } : {}),
+});
+
+/** How libpq's programs reach a private server, and no other one: over its socket, as the source's bootstrap superuser. */
+export const privateEnv = (place: Private, database = 'postgres'): Record<string, string> => ({
+  PGHOST: place.dir,
+  PGPORT: '5432',
+  PGUSER: place.superuser,
+  PGDATABASE: database,
+  PGCLIENTENCODING: 'UTF8',
+  PGOPTIONS: Object.entries(sessionSettings(place.tools.major))
+    .map(([name, value]) => `-c ${name}=${value}`)
+    .join(' '),
+});
+
+/** psql on a private server, unaligned and without headers, ending at the first error. */
+export const privatePsql = (place: Private, args: readonly string[], database?: string): Command => ({
+  file: place.tools.path('psql'),
+  args: ['-X', '-A', '-t', '-q', '-w', '-v', 'ON_ERROR_STOP=1', ...args],
+  cwd: '/',
+  env: privateEnv(place, database),
+  ...(place.owner ?? {}),
+});
+
+/** Asks the private server: each statement is a transaction of its own. @returns what psql prints. Throws BkpError('failed'). */
+export async function askPrivate(ctx: Context, place: Private, ...statements: readonly string[]): Promise<string> {
+  const args = statements.flatMap(statement => ['-c', statement]);
+  const { stdout } = await ctx.run.text(privatePsql(place, args), { signal: ctx.signal });
   return stdout.trim();
 }
 

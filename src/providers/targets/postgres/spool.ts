@@ -1,6 +1,8 @@
 import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
+import { isAstray } from '../../../core/postgres/resume.ts';
 
 /** The directory into which pg_receivewal writes. */
 export class Spool {
@@ -14,9 +16,16 @@ export class Spool {
 
   prepare = (): Promise<unknown> => mkdir(this.dir, { recursive: true, mode: 0o700 });
 
+  /** Names of everything in it. */
+  names = async (): Promise<string[]> => (await readdir(this.dir)).sort();
+
+  /** Segments and `.partial` files behind which a server of history `path` has nothing to send, oldest first. */
+  astray = async (path: readonly Stretch[]): Promise<string[]> =>
+    (await this.names()).filter(name => isAstray(name, path, this.segmentBytes));
+
   /** Names of finished files, oldest first: whole segments and histories; `.partial` of a timeline that has been left. */
   async finished(): Promise<string[]> {
-    const names = (await readdir(this.dir)).sort();
+    const names = await this.names();
     const newest = names.findLast(name => /^[0-9A-F]{24}(\.partial)?$/.test(name))?.slice(0, 8) ?? '';
     const done = names.filter(
       name =>

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { Child, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
-import { formatLsn, parseLsn, parseSegment, type Segment, segmentAt, segmentStart } from '../../../core/postgres/lsn.ts';
+import { type Stretch, timelineOf } from '../../../core/postgres/history.ts';
+import { formatLsn, parseLsn, parseSegment, segmentAt, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
+import { isOnPath, resumeAt } from '../../../core/postgres/resume.ts';
 import { holdings, putWal, sealWal, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
+import { refuseLeft, serverPath } from './serverPath.ts';
 import { advanceSlot, createSlot, dropSlot } from './slot.ts';
 import { Spool } from './spool.ts';
 import { connectionEnv } from './sql.ts';
@@ -25,6 +28,7 @@ class Shipper {
   readonly #stores: readonly Store[];
   readonly #lineage: string;
   readonly #spool: Spool;
+  readonly #path: readonly Stretch[];
   readonly #held = new Map<string, Set<string>>();
   readonly #told = new Set<string>();
 
@@ -33,12 +37,14 @@ class Shipper {
     stores: readonly Store[],
     lineage: string,
     spool: Spool,
+    path: readonly Stretch[],
     held: ReadonlyMap<string, readonly { store: Store }[]>,
   ) {
     this.#ctx = ctx;
     this.#stores = stores;
     this.#lineage = lineage;
     this.#spool = spool;
+    this.#path = path;
     for (const [name, copies] of held) this.#held.set(name, new Set(copies.map(copy => copy.store.name)));
   }
 
@@ -55,6 +61,21 @@ class Shipper {
       await this.#ship(name, plain);
       if ((this.#held.get(name)?.size ?? 0) < this.#need) return;
       await this.#advance(name);
+    }
+  }
+
+  /**
+   * Stores what the server cannot go on with and takes it out of the spool: after a failover that is what the old primary had written up to
+   * the switch and beyond. @throws BkpError('storeUnreachable') while too few stores take it
+   */
+  async clear(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const plain = await this.#spool.read(name);
+      const real = await this.#spool.isReal(name, plain);
+      if (real) await this.#ship(name, plain);
+      if (real && (this.#held.get(name)?.size ?? 0) < this.#need)
+        throw new BkpError('storeUnreachable', `WAL ${name} of the old primary is in the spool, and too few stores take it`);
+      await this.#spool.remove(name);
     }
   }
 
@@ -94,7 +115,8 @@ class Shipper {
 
   async #advance(name: string): Promise<void> {
     const segment = /^[0-9A-F]{24}$/.test(name) ? parseSegment(name, this.#spool.segmentBytes) : undefined;
-    if (!segment) return;
+    // What the server has left holds nothing back there, and says nothing of what has to be kept.
+    if (!segment || !isOnPath(name, this.#path, this.#spool.segmentBytes)) return;
     try {
       await advanceSlot(this.#ctx, segmentStart(segment.number + 1, this.#spool.segmentBytes));
     } catch (error) {
@@ -136,23 +158,21 @@ async function ensureSlot(ctx: Context, live: Live, spool: Spool, newLineage: bo
   if (!live.slot?.restartLsn) await createSlot(ctx);
 }
 
-/** The last archived segment without a gap behind it is where an empty spool goes on; without an archive it is the slot. */
-const resumePoint = (live: Live, restartLsn: bigint, stored: readonly Segment[]): Segment => {
-  const first = segmentAt(restartLsn, live.segmentBytes);
-  const timeline = Math.max(live.timeline, ...stored.map(segment => segment.timeline));
-  const has = new Set(stored.map(segment => segment.number));
-  let number = first;
-  while (has.has(number)) number += 1;
-  const behind = stored.filter(segment => segment.number === number - 1).sort((a, b) => b.timeline - a.timeline)[0];
-  return { timeline: behind?.timeline ?? (stored.length === 0 ? live.timeline : timeline), number };
-};
+/** What a server cannot go on with after a failover is stored and leaves the spool; receiving then goes on at the switch. */
+async function leaveOld(ctx: Context, spool: Spool, shipper: Shipper, path: readonly Stretch[]): Promise<void> {
+  const astray = await spool.astray(path);
+  if (astray.length === 0) return;
+  ctx.report.emit({
+    type: 'note',
+    text: `the server is on timeline ${path.at(-1)!.timeline} now: what the spool has of the one before, up to ${astray.at(-1)}, goes to the stores`,
+  });
+  await shipper.clear(astray);
+}
 
-async function seedSpool(ctx: Context, live: Live, spool: Spool, names: Iterable<string>): Promise<void> {
+async function seedSpool(ctx: Context, live: Live, spool: Spool, path: readonly Stretch[], stored: Iterable<string>): Promise<void> {
   if (!(await spool.isEmpty())) return;
   const fresh = await liveState(ctx);
-  const restart = parseLsn(fresh.slot?.restartLsn ?? '0/0');
-  const stored = [...names].map(name => parseSegment(name, live.segmentBytes)).filter(segment => segment !== undefined);
-  const from = resumePoint(live, restart, stored);
+  const from = resumeAt(path, stored, parseLsn(fresh.slot?.restartLsn ?? '0/0'), live.segmentBytes);
   ctx.report.emit({
     type: 'note',
     text: `the spool is empty: receiving goes on at ${formatLsn(segmentStart(from.number, live.segmentBytes))} on timeline ${from.timeline}`,
@@ -177,7 +197,15 @@ const astray = (lines: readonly string[]): string | undefined =>
 
 /** What the receiver complained of last; its very last line only says that it ended. */
 const complaint = (lines: readonly string[]): string =>
-  lines.findLast(line => /error|fatal|could not/i.test(line)) ?? lines.at(-1) ?? 'without a word';
+  lines.findLast(line => /error|fatal|could not/i.test(line) && !/error: disconnected$/.test(line)) ?? lines.at(-1) ?? 'without a word';
+
+/** The other end of a gap: what the server still has. */
+async function keptFrom(ctx: Context, path: readonly Stretch[]): Promise<string> {
+  const { slot, segmentBytes } = await liveState(ctx);
+  if (!slot?.restartLsn) return '';
+  const number = segmentAt(parseLsn(slot.restartLsn), segmentBytes);
+  return `; it keeps ${segmentName({ timeline: timelineOf(path, number, segmentBytes), number }, segmentBytes)} and what follows`;
+}
 
 /** One connection: receives and ships until the receiver ends or the signal fires. Returns the receiver's last words. */
 async function session(ctx: Context, newLineage: boolean, ready: () => void): Promise<string[]> {
@@ -187,13 +215,16 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   // A spool of its own for each lineage: after a restore in place the old one holds WAL of a history that the server has left.
   const spool = new Spool(join(spoolDir(ctx), lineage), live.segmentBytes);
   await spool.prepare();
-  await ensureSlot(ctx, live, spool, newLineage);
   const stores = walStores(ctx);
   const held = await holdings(stores, ctx.base, lineage);
+  const path = await serverPath(ctx);
+  refuseLeft(ctx, lineage, path, [...held.copies.keys(), ...(await spool.names())]);
+  await ensureSlot(ctx, live, spool, newLineage);
   if (held.unreachable.length === stores.length)
     throw new BkpError('storeUnreachable', `no WAL store answers: ${held.unreachable.map(u => u.reason).join('; ')}`);
-  await seedSpool(ctx, live, spool, held.copies.keys());
-  const shipper = new Shipper(ctx, stores, lineage, spool, held.copies);
+  const shipper = new Shipper(ctx, stores, lineage, spool, path, held.copies);
+  await leaveOld(ctx, spool, shipper, path);
+  await seedSpool(ctx, live, spool, path, held.copies.keys());
   const child = await receive(ctx, live, spool);
   const lines: string[] = [];
   const listening = (async () => {
@@ -218,9 +249,13 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   await shipper.tick();
   const gone = removed(lines);
   if (gone) {
-    throw new BkpError('refused', `postgres/${ctx.name}: the server no longer has WAL that no store holds: ${gone.trim()}`, {
-      next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
-    });
+    throw new BkpError(
+      'refused',
+      `postgres/${ctx.name}: the server no longer has WAL that no store holds: ${gone.trim()}${await keptFrom(ctx, path)}`,
+      {
+        next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
+      },
+    );
   }
   const lost = astray(lines);
   if (lost) {

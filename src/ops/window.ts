@@ -1,0 +1,72 @@
+import type { ObjectInfo, StoreLook, Target, TargetContext, WindowLine, Windows } from '../core/contracts.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { catalog, lacking, type Problem } from './catalog.ts';
+
+/** A note on what one store holds. */
+export type WindowNote = Windows['notes'][number] & { store: string };
+
+/** From when to when a target can be brought back, by store. */
+export interface TargetWindows {
+  lines: WindowLine[];
+  notes: WindowNote[];
+  /** Stores that do not answer, and manifests that are not believed. */
+  problems: Problem[];
+}
+
+/** A kind that has windows. */
+export type Windowed = Target & Required<Pick<Target, 'windows'>>;
+
+export const hasWindows = (target: Target): target is Windowed => target.windows !== undefined;
+
+/**
+ * Refuses a kind of which each backup is a point by itself. Throws BkpError('usage') naming the kinds that have windows.
+ * @param kinds every kind that there is
+ */
+export function checkWindowed(target: Target, kinds: readonly Target[]): Windowed {
+  if (hasWindows(target)) return target;
+  throw new BkpError('usage', `${target.kind} has no windows: each of its backups brings back the state of one moment`, {
+    next: [
+      `bkp list ${target.kind}`,
+      `--window goes with: ${kinds
+        .filter(hasWindows)
+        .map(({ kind }) => kind)
+        .join(', ')}`,
+    ],
+  });
+}
+
+/** Only a whole backup begins a window; one that lost a piece is told. */
+async function lookAt(ctx: TargetContext, seen: Awaited<ReturnType<typeof catalog>>, n: number, window: number | undefined) {
+  const { store, sizes } = seen.shown[n]!;
+  const objects: ObjectInfo[] = [];
+  for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
+  const held = seen.known.filter(({ stores }) => stores.includes(store.name));
+  const [whole, damaged] = [true, false].map(wanted => held.filter(({ manifest }) => (lacking(manifest, sizes).length === 0) === wanted));
+  const cutoff = window === undefined ? {} : { cutoff: new Date(ctx.clock.now().getTime() - window) };
+  const look: StoreLook = { store, known: whole!, objects, deep: () => false, ...cutoff };
+  return { look, damaged: damaged!.map(({ manifest }) => manifest.id) };
+}
+
+/**
+ * Asks every store of a target by itself: what one lacks another may hold, and a restore without `--from` reads them all.
+ * @param options `window`: how far back the retention of the config lets a restore choose the instant, ms
+ * @throws BkpError('storeUnreachable') when no store answers
+ */
+export async function windowsOfTarget(target: Windowed, ctx: TargetContext, options: { window?: number }): Promise<TargetWindows> {
+  const seen = await catalog(ctx.stores, ctx.base, ctx.keys, ctx.cache);
+  const result: TargetWindows = { lines: [], notes: [], problems: [...seen.problems] };
+  for (const [n, { store }] of seen.shown.entries()) {
+    try {
+      const { look, damaged } = await lookAt(ctx, seen, n, options.window);
+      const { lines, notes } = await target.windows(ctx, look);
+      result.lines.push(...lines);
+      for (const id of damaged)
+        result.notes.push({ store: store.name, state: 'unproven', text: `backup ${id} lost a piece there: it is left out` });
+      result.notes.push(...notes.map(note => ({ store: store.name, ...note })));
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      result.problems.push({ store: store.name, error: sentence(error) });
+    }
+  }
+  return result;
+}
