@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { RestoreRequest, Want } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
@@ -20,11 +20,21 @@ interface Flags {
   to?: string;
   from?: string;
   owner?: string;
+  tablespace?: ReadonlyMap<string, string>;
   serve?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   confirmEnv?: string;
   force?: boolean;
+}
+
+/** `OLD=NEW`, gathered. A `=` inside OLD is written as `\\=`, as pg_basebackup has it. */
+function pairs(text: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
+  const [, old, to] = /^((?:\\.|[^=\\])+)=(.+)$/s.exec(text) ?? [];
+  if (old === undefined || to === undefined) throw new InvalidArgumentError('It is two paths with a = between them: OLD=NEW.');
+  const name = old.replace(/\\(.)/g, '$1');
+  if (before.has(name)) throw new InvalidArgumentError(`${name} has a place already.`);
+  return new Map([...before, [name, to]]);
 }
 
 function wantOf(session: Session, flags: Flags): Want {
@@ -138,6 +148,7 @@ async function restore(session: Session, kind: string, name: string | undefined,
     serve: flags.serve ?? false,
     dryRun: flags.dryRun ?? false,
     ...(flags.owner ? { owner: flags.owner } : {}),
+    ...(flags.tablespace ? { tablespaces: flags.tablespace } : {}),
     confirm: plan => confirm(session, env, flags, plan),
   };
   const began = Date.now();
@@ -171,6 +182,7 @@ export const restoreCommand = (run: Run): Command =>
     .option('--to <dir>', 'where to; default: `dataDir` of the entry')
     .option('--from <store>', 'from this store only')
     .option('--owner <user>', 'who owns the restored files when bkp runs as root')
+    .option('--tablespace <old=new>', 'PostgreSQL: where a tablespace goes, by its path or name on the source; once for each', pairs)
     .option('--serve', 'PostgreSQL: leave the copy running on a private socket')
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask')

@@ -188,6 +188,14 @@ export interface PieceRef {
 /** What a target yields: a stream for the line, or a reference to what another tool holds. */
 export type Piece = { name: string; bytes: Bytes } | { name: string; held: Held };
 
+/** A directory outside the data directory that belongs to it. The stream of a backup for it is `tablespace-<oid>.tar`. */
+export interface Tablespace {
+  oid: string;
+  name: string;
+  /** Absolute path on the source. */
+  location: string;
+}
+
 /** What a target knows once the last byte is out. `identity` is compared before every backup and restore. */
 export interface Facts {
   identity: Readonly<Record<string, string>>;
@@ -195,6 +203,7 @@ export interface Facts {
   at: Date;
   lineage?: LineageId;
   wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  tablespaces?: readonly Tablespace[];
   needs: readonly Need[];
   /** Plain bytes of the data itself, without what comes and goes beside it (WAL): by it a backup is compared with those before. */
   contentBytes?: number;
@@ -223,6 +232,7 @@ export interface Manifest {
   pieces: readonly (PieceRef | { name: string; held: Held })[];
   needs: readonly Need[];
   wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  tablespaces?: readonly Tablespace[];
   baseline: Readonly<Record<string, unknown>>;
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
@@ -326,6 +336,8 @@ export interface RestoreRequest {
   force: boolean;
   serve: boolean;
   owner?: string;
+  /** Where tablespaces go: location or name on the source → absolute path here. */
+  tablespaces?: ReadonlyMap<string, string>;
   /** Only plan and print. */
   dryRun: boolean;
   /** Asked once, after the plan is shown and before anything changes. Rejects with BkpError('aborted' | 'refused'). */

@@ -46,6 +46,9 @@ const shape = z.looseObject({
   pieces: z.array(z.union([piece, z.object({ name: z.string(), held })])).min(1),
   needs: z.array(z.looseObject({})),
   wal: z.object({ timeline: z.int().min(1), from: lsn, to: lsn, segmentBytes: z.int().min(1) }).optional(),
+  tablespaces: z
+    .array(z.object({ oid: z.string().regex(/^\d{1,10}$/), name: z.string().min(1), location: z.string().startsWith('/') }))
+    .optional(),
   baseline: z.record(z.string(), z.unknown()),
   versions: z.record(z.string(), z.string()),
   notCovered: z.array(z.string()),

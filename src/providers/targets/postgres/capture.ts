@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream';
-import type { Bytes, Facts, Id, Known, Piece, TargetContext } from '../../../core/contracts.ts';
+import type { Bytes, Command, Facts, Id, Known, Piece, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
+import { scratchBase } from './scratchBase.ts';
 import { storeHistory } from './serverPath.ts';
 import { holdWal } from './slot.ts';
 import { connectionEnv, sql } from './sql.ts';
@@ -35,15 +36,6 @@ function listen(said: Said, line: string): void {
 
 function refuseUnfit(ctx: Context, live: Live): void {
   const who = `postgres/${ctx.name}`;
-  if (live.tablespaces.length > 0) {
-    throw new BkpError(
-      'refused',
-      `${who} has tablespaces outside its data directory (${live.tablespaces.join(', ')}), which engine native does not back up yet`,
-      {
-        next: 'move their tables into pg_default, or keep backing this cluster up by another tool',
-      },
-    );
-  }
   if (live.walLevel === 'minimal') {
     throw new BkpError('refused', `${who}: wal_level is minimal, from which no backup can be rolled forward`, {
       next: "ALTER SYSTEM SET wal_level = 'replica'; then restart the server",
@@ -92,8 +84,6 @@ export async function* capture(
   let running: Readable | undefined;
   try {
     const args = [
-      '-D',
-      '-',
       '-Ft',
       '-X',
       'fetch',
@@ -104,13 +94,17 @@ export async function* capture(
       '--verbose',
       '--no-password',
     ];
-    const { out, done } = ctx.run.pipeline([{ file: tools.path('pg_basebackup'), args, env: connectionEnv(ctx.config) }], {
-      signal: ctx.signal,
-      onStderr: (_, line) => listen(said, line),
-    });
-    running = out;
-    yield { name: 'base.tar', bytes: watched(out, members, ctx) };
-    await done;
+    const command = { file: tools.path('pg_basebackup'), args, env: connectionEnv(ctx.config) };
+    if (live.tablespaces.length > 0) yield* spread(ctx, command, live, said, members);
+    else {
+      const { out, done } = ctx.run.pipeline([{ ...command, args: ['-D', '-', ...args] }], {
+        signal: ctx.signal,
+        onStderr: (_, line) => listen(said, line),
+      });
+      running = out;
+      yield { name: 'base.tar', bytes: watched(out, members, ctx) };
+      await done;
+    }
   } finally {
     // Cut short from outside, pg_basebackup would wait for ever for somebody to read on.
     running?.destroy();
@@ -124,6 +118,7 @@ export async function* capture(
     at,
     lineage,
     wal: { timeline: said.timeline, from: formatLsn(said.from), to: formatLsn(said.to), segmentBytes: live.segmentBytes },
+    ...(live.tablespaces.length > 0 ? { tablespaces: live.tablespaces } : {}),
     needs: [],
     contentBytes: contentOf(members),
     baseline: seen,
@@ -131,6 +126,27 @@ export async function* capture(
     notCovered: ['server configuration outside the data directory', 'WAL after the end of this backup (kept by stream or archive_command)'],
     warnings: said.warnings,
   };
+}
+
+/** A cluster with tablespaces, as one piece for each tar. What is in them does not count as in the data directory. */
+async function* spread(
+  ctx: Context,
+  command: Command,
+  live: Live,
+  said: Said,
+  members: Map<string, number>,
+): AsyncGenerator<Piece & { bytes: Bytes }> {
+  for await (const { name, bytes } of scratchBase(ctx, command, live.tablespaces, line => listen(said, line))) {
+    if (name === 'backup_manifest') {
+      members.set(name, 0);
+      yield { name, bytes };
+      continue;
+    }
+    const own = new Map<string, number>();
+    yield { name, bytes: watched(bytes, own, ctx) };
+    const within = name === 'base.tar' ? '' : `${name}/`;
+    for (const [member, size] of own) members.set(`${within}${member}`, size);
+  }
 }
 
 /** WAL comes along (`-X fetch`), as much of it as the server happens to keep. */

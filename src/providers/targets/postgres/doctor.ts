@@ -1,4 +1,5 @@
 import { access, constants, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
@@ -126,9 +127,9 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
   if (live.tablespaces.length > 0)
     yield {
       name: 'tablespaces',
-      state: 'fail',
-      text: `${live.tablespaces.join(', ')} lie outside the data directory, and engine native does not back them up yet`,
-      mend: 'ALTER TABLE … SET TABLESPACE pg_default;   -- or keep backing this cluster up by another tool',
+      state: 'warn',
+      text: `${live.tablespaces.map(({ name }) => name).join(', ')} lie outside the data directory: each backup is written to ${tmpdir()} first, and a restore wants --tablespace OLD=NEW for each`,
+      mend: '`temp:` in the config names a directory with room for the whole cluster',
     };
   yield await slotLimit(ctx);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));

@@ -1,4 +1,4 @@
-import type { TargetContext } from '../../../core/contracts.ts';
+import type { Tablespace, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { literal, sqlJson } from './sql.ts';
@@ -17,7 +17,8 @@ export interface Live {
   archiveMode: string;
   /** Superuser name of the bootstrap role, for the private server of a restore. */
   superuser: string;
-  tablespaces: string[];
+  /** Those outside the data directory. */
+  tablespaces: Tablespace[];
   slot: { active: boolean; restartLsn: string | null; walStatus: string | null } | null;
 }
 
@@ -38,7 +39,9 @@ export const liveState = (ctx: TargetContext<PostgresConfig>): Promise<Live> =>
       'walLevel', current_setting('wal_level'),
       'archiveMode', current_setting('archive_mode'),
       'superuser', (select rolname from pg_roles where oid = 10),
-      'tablespaces', (select coalesce(json_agg(spcname), '[]') from pg_tablespace where spcname not in ('pg_default', 'pg_global')),
+      'tablespaces', (select coalesce(json_agg(json_build_object(
+                        'oid', oid::text, 'name', spcname, 'location', pg_tablespace_location(oid)) order by oid), '[]')
+                      from pg_tablespace where pg_tablespace_location(oid) like '/%'),
       'slot', (select json_build_object('active', active, 'restartLsn', restart_lsn::text, 'walStatus', wal_status)
                from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}))`,
   );

@@ -6,10 +6,11 @@ import type { PostgresConfig } from './config.ts';
 import { baseOf } from './plan.ts';
 import { controlData, type Private, prepare } from './private.ts';
 import { verifyFiles, verifyPages } from './proveFiles.ts';
-import { proofPlace } from './proveHost.ts';
+import { proofPlace, proofSpaces } from './proveHost.ts';
 import { judged, tenths, timed } from './proveRun.ts';
 import { tryServer } from './proveServer.ts';
 import { checkReached, type Recovery, recover } from './recover.ts';
+import { completeTablespaces, type Mapped, redirect, unpackTablespaces } from './tablespaces.ts';
 import { basePiece, checkExtracted, extract } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -31,11 +32,13 @@ function ownEnd(manifest: Known['manifest']): Recovery {
   return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read: async () => undefined };
 }
 
-async function unpack(ctx: Context, place: Private, { manifest, read }: ProofRequest): Promise<Trial[]> {
+async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], { manifest, read }: ProofRequest): Promise<Trial[]> {
   const piece = basePiece(manifest);
   try {
     await extract(ctx, place, read(piece));
     await checkExtracted(ctx, place, manifest);
+    await unpackTablespaces(ctx, place, manifest, spaces, read);
+    await completeTablespaces(spaces);
   } catch (error) {
     ctx.signal.throwIfAborted();
     return [judged('unpack', error, ['verifyFailed'])];
@@ -83,10 +86,12 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
     yield judged('preflight', error, ['verifyFailed']);
     return;
   }
-  const unpacked = await timed(ctx, 'unpack', () => unpack(ctx, place, request));
+  const spaces = proofSpaces(request);
+  const unpacked = await timed(ctx, 'unpack', () => unpack(ctx, place, spaces, request));
   yield* unpacked;
   if (isOver(unpacked)) return;
   yield* await timed(ctx, 'pg_verifybackup', () => verifyFiles(ctx, place));
+  await redirect(place, spaces);
   const rehearsed = await rehearse(ctx, place, request);
   yield* rehearsed;
   if (rehearsed.some(({ name, state }) => name === 'stop' && state === 'ok'))

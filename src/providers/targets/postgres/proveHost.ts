@@ -8,6 +8,7 @@ import type { PostgresConfig } from './config.ts';
 import { freeBytes, ownerOf } from './place.ts';
 import type { Private } from './private.ts';
 import { refuseClosed } from './surroundings.ts';
+import { type Mapped, tablespacePiece } from './tablespaces.ts';
 import { serverTools, type Tools } from './tools.ts';
 import { basePiece, own } from './unpack.ts';
 
@@ -16,9 +17,16 @@ type Context = TargetContext<PostgresConfig>;
 /** Segments that recovery, the promotion and the checks write beyond what the base holds. */
 const NEW_SEGMENTS = 4;
 
+const spacesOf = (manifest: Manifest): number =>
+  (manifest.tablespaces ?? []).reduce((sum, space) => sum + tablespacePiece(manifest, space).bytes, 0);
+
+/** Where the tablespaces of a proof go: beside its data directory. */
+export const proofSpaces = ({ manifest, dir }: ProofRequest): Mapped[] =>
+  (manifest.tablespaces ?? []).map(space => ({ ...space, to: join(dir, `t${space.oid}`), aside: false }));
+
 /** Bytes that a proof of a backup takes on the disk: what it unpacks to, a twentieth of it, and some WAL. */
 export const proofBytes = (manifest: Manifest): number =>
-  Math.ceil(basePiece(manifest).bytes * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
+  Math.ceil((basePiece(manifest).bytes + spacesOf(manifest)) * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
 
 async function refuseFull(manifest: Manifest, dir: string): Promise<void> {
   const needed = proofBytes(manifest);

@@ -16,6 +16,7 @@ import { planRestore, type RestorePlan } from './plan.ts';
 import { controlData, type Owner, type Private, prepare, serve } from './private.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import { refuseClosed } from './surroundings.ts';
+import { completeTablespaces, inspectTablespaces, type Mapped, redirect, tablespacePiece, unpackTablespaces } from './tablespaces.ts';
 import { serverTools } from './tools.ts';
 import { basePiece, checkExtracted, extract, own } from './unpack.ts';
 
@@ -23,7 +24,14 @@ type Context = TargetContext<PostgresConfig>;
 type Read = (piece: PieceRef, from: readonly Store[]) => Bytes;
 
 /** Everything a person should know before saying yes. */
-function told(ctx: Context, request: RestoreRequest, plan: RestorePlan, aside: boolean, owner: Owner | undefined): string[] {
+function told(
+  ctx: Context,
+  request: RestoreRequest,
+  plan: RestorePlan,
+  aside: boolean,
+  owner: Owner | undefined,
+  spaces: readonly Mapped[],
+): string[] {
   const { manifest } = plan.known;
   const [setting, value] = Object.entries(plan.target)[0] ?? ['the end of the WAL', ''];
   return [
@@ -32,12 +40,16 @@ function told(ctx: Context, request: RestoreRequest, plan: RestorePlan, aside: b
     `WAL ${plan.reach.segments[0]} to ${plan.reach.segments.at(-1)} (${plan.reach.segments.length} segments), timeline ${plan.reach.timeline}`,
     `target: ${setting}${value ? ` = ${value}` : ''}${plan.last ? ` (last commit within reach: ${plan.last.text})` : ''}`,
     ...(aside ? [`what is in ${request.to} now is moved aside, not removed`] : []),
+    ...spaces.map(
+      ({ name, location, to, aside: full }) =>
+        `tablespace ${name}, there in ${location} → ${to}${full ? ', and what is in it now is moved aside' : ''}`,
+    ),
   ];
 }
 
 /** Every object of the base has to be there at its size, in one store or another, before the target is touched. */
 async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
-  for (const object of basePiece(plan.known.manifest).objects) {
+  for (const object of plan.known.manifest.pieces.flatMap(piece => ('objects' in piece ? piece.objects : []))) {
     const seen = await Promise.allSettled(ctx.stores.map(store => store.stat(object.key)));
     if (seen.some(result => result.status === 'fulfilled' && result.value?.bytes === object.bytes)) continue;
     const silent = seen.find(result => result.status === 'rejected');
@@ -52,16 +64,21 @@ async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
   }
 }
 
-async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePlan): Promise<void> {
+async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePlan, spaces: readonly Mapped[]): Promise<void> {
   await refuseMissing(ctx, plan);
   const { line, recipients } = plan.known.manifest;
   if (line.includes('age')) await assertOpens(ctx.keys.identity(), recipients);
   const segmentBytes = plan.reach.base.segmentBytes;
   const needed = basePiece(plan.known.manifest).bytes + Math.min(plan.reach.segments.length, 256) * segmentBytes;
-  const free = await freeBytes(request.to);
+  await refuseFull(request.to, needed, '--to');
+  for (const space of spaces) await refuseFull(space.to, tablespacePiece(plan.known.manifest, space).bytes, '--tablespace');
+}
+
+async function refuseFull(place: string, needed: number, flag: string): Promise<void> {
+  const free = await freeBytes(place);
   if (free < needed) {
-    throw new BkpError('refused', `${request.to} has ${free} bytes free, and the restore needs about ${needed}`, {
-      next: 'free some space, or restore elsewhere with --to',
+    throw new BkpError('refused', `${place} has ${free} bytes free, and the restore needs about ${needed}`, {
+      next: `free some space, or restore elsewhere with ${flag}`,
     });
   }
 }
@@ -98,10 +115,11 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
   const plan = await planRestore(ctx, request, known);
   const tools = await serverTools(ctx, Number.parseInt(plan.known.manifest.versions['server'] ?? '', 10));
   const aside = await inspect(ctx, request.to, request.force);
-  await preflight(ctx, request, plan);
   const owner = await ownerOf(ctx, request);
+  const spaces = await inspectTablespaces(ctx, plan.known.manifest, request, owner);
+  await preflight(ctx, request, plan, spaces);
   await refuseClosed(request.to, owner);
-  const lines = told(ctx, request, plan, aside, owner);
+  const lines = told(ctx, request, plan, aside, owner, spaces);
   if (request.dryRun) {
     for (const text of lines) ctx.report.emit({ type: 'note', text });
     return undefined;
@@ -118,7 +136,7 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
       superuser: plan.known.manifest.versions['superuser'] ?? 'postgres',
       maxPrepared: 0,
     };
-    const reached = await bringBack(ctx, request, plan, place, read, moved);
+    const reached = await bringBack(ctx, request, plan, place, spaces, read, moved);
     if (!request.serve) await rm(dir, { recursive: true, force: true });
     return reached;
   } catch (error) {
@@ -147,6 +165,7 @@ async function bringBack(
   request: RestoreRequest,
   plan: RestorePlan,
   place: Private,
+  spaces: readonly Mapped[],
   read: Read,
   moved: string | undefined,
 ): Promise<Reached> {
@@ -154,6 +173,8 @@ async function bringBack(
   ctx.report.emit({ type: 'started', what: `unpack ${plan.known.manifest.id}` });
   await extract(ctx, place, read(basePiece(plan.known.manifest), holders));
   await checkExtracted(ctx, place, plan.known.manifest);
+  const aside = await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
+  await redirect(place, spaces);
   place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
   await prepare(place);
   ctx.report.emit({ type: 'started', what: 'replay' });
@@ -163,6 +184,7 @@ async function bringBack(
   const { log, fork, timeline } = recovered;
   const { randomBytes } = await import('node:crypto');
   await settle(ctx, place, plan, fork, randomBytes(16).toString('hex'));
+  await completeTablespaces(spaces);
   await complete(place.dataDir);
   const at = commitTime(log);
   if (request.serve) await serve(ctx, place);
@@ -175,9 +197,13 @@ async function bringBack(
       timeline,
       dataDir: place.dataDir,
       ...(moved ? { movedAside: moved } : {}),
+      ...(spaces.length > 0 ? { tablespaces: Object.fromEntries(spaces.map(({ name, to }) => [name, to])) } : {}),
       ...(request.serve ? { socket: place.dir } : {}),
     },
-    next: [...(moved ? [`what was there before is in ${moved}`] : []), ...(request.serve ? served(place) : started(place, ctx.name))],
+    next: [
+      ...[...(moved ? [moved] : []), ...aside].map(path => `what was there before is in ${path}`),
+      ...(request.serve ? served(place) : started(place, ctx.name)),
+    ],
   };
 }
 

@@ -42,10 +42,7 @@ export function checkMember(member: Member): void {
   if (member.name.startsWith('/') || parts.includes('..'))
     throw new BkpError('verifyFailed', `the archive has a member "${member.name}", which leads out of the target directory`);
   if (!['0', '5'].includes(member.type))
-    throw new BkpError(
-      'verifyFailed',
-      `the archive has a member "${member.name}" of type "${member.type}", which a base backup without tablespaces never has`,
-    );
+    throw new BkpError('verifyFailed', `the archive has a member "${member.name}" of type "${member.type}", which no base backup has`);
 }
 
 /** Follows a tar stream in chunks of any size, calls `onMember` per header and passes the bytes of members wanted by `keep`. */

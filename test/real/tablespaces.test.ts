@@ -1,0 +1,99 @@
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { lastJson } from './change.ts';
+import { cleanUp, type Postgres, type PostgresVersion, runBkp, startPostgres, tempDir } from './rig/index.ts';
+import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+
+afterAll(cleanUp);
+
+describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', version => {
+  let db: Postgres;
+  let at: Setup;
+  let id: string;
+  const there: Record<string, string> = {};
+
+  const restore = (to: string, ...args: string[]) => runBkp(['restore', 'postgres', 'app', '--to', to, '--yes', '--json', ...args], at.run);
+  const mapped = (fast: string, cold: string): string[] => ['--tablespace', `${there['fast']}=${fast}`, '--tablespace', `cold=${cold}`];
+
+  beforeAll(async () => {
+    db = await startPostgres({ version });
+    at = await setUp(db);
+    for (const name of ['fast', 'cold']) {
+      there[name] = join(tempDir({ forServer: true }), `the ${name} one`);
+      await db.sql(`copy (select 1) to program 'mkdir -m 700 "${there[name]}"'; create tablespace ${name} location '${there[name]}'`);
+      await db.sql(`create table in_${name} tablespace ${name} as select n, md5(n::text) as m from generate_series(1, 5000) n`);
+    }
+    id = await aBackup(at);
+    await db.sql(`insert into in_fast values (5001, 'late'); select pg_switch_wal()`);
+  }, 120_000);
+
+  it('are backed up, a stream each, and come back to new places; the originals are not touched', async () => {
+    const before = Object.values(there).map(dir => readdirSync(dir, { recursive: true }).length);
+    const [to, fast, cold] = [aPlace(), aPlace(), aPlace()];
+    const { code, stdout, stderr } = await restore(to, '--from-backup', id, ...mapped(fast, cold));
+    expect({ code, said: code === 0 ? '' : stderr }).toEqual({ code: 0, said: '' });
+    expect(lastJson(stdout)['facts'].tablespaces).toEqual({ fast, cold });
+    const links = readdirSync(join(to, 'pg_tblspc')).map(oid => readlinkSync(join(to, 'pg_tblspc', oid)));
+    expect(links.sort()).toEqual([fast, cold].sort());
+    expect(existsSync(join(fast, 'BKP_RESTORE_INCOMPLETE'))).toBe(false);
+    await db.sql('drop table if exists gone');
+    const copy = await startPostgres({ version, dir: to });
+    expect(await copy.sql('select (select count(*) from in_fast), (select count(*) from in_cold)')).toBe('5000|5000');
+    await copy.sql("insert into in_cold values (0, 'only in the copy')");
+    expect(await db.sql('select count(*) from in_cold')).toBe('5000');
+    await copy.destroy();
+    expect(Object.values(there).map(dir => readdirSync(dir, { recursive: true }).length)).toEqual(before);
+  }, 120_000);
+
+  it('without a place for each it is refused before anything changes, and says what to type', async () => {
+    const to = aPlace();
+    const none = await restore(to, '--from-backup', id);
+    expect(none.code).toBe(4);
+    expect(none.stderr).toContain(`--tablespace ${there['fast']}=NEW --tablespace ${there['cold']}=NEW`);
+    const half = await restore(to, '--from-backup', id, '--tablespace', `fast=${aPlace()}`);
+    expect(half.code).toBe(4);
+    expect(half.stderr).toContain(`cold in ${there['cold']}`);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it.each([
+    ["the original's own place", (_: string) => [`fast=${there['fast']}`, `cold=${aPlace()}`], /never writes to/],
+    ["another original's place", (_: string) => [`fast=${there['cold']}/x`, `cold=${aPlace()}`], /never writes to/],
+    ['a place in the data directory', (to: string) => [`fast=${to}/fast`, `cold=${aPlace()}`], /lies in the data directory/],
+    ['a relative one', (_: string) => ['fast=somewhere', `cold=${aPlace()}`], /no absolute path/],
+    ['one that is not in the backup', (_: string) => [`fast=${aPlace()}`, `cold=${aPlace()}`, `warm=${aPlace()}`], /no tablespace warm/],
+    ['no pair', (_: string) => ['fast'], /OLD=NEW/],
+  ])('refuses %s', async (_, spaces, words) => {
+    const to = aPlace();
+    const run = await restore(to, '--from-backup', id, ...spaces(to).flatMap(each => ['--tablespace', each]));
+    expect(run.code).toBe(2);
+    expect(run.stderr).toMatch(words);
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it('a place that holds something is refused, and moved aside when forced', async () => {
+    const [to, cold] = [aPlace(), aPlace()];
+    const full = tempDir({ forServer: true });
+    const { writeFileSync } = await import('node:fs');
+    writeFileSync(join(full, 'mine'), 'x');
+    const refused = await restore(to, '--from-backup', id, ...mapped(full, cold));
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain(full);
+    expect(existsSync(to)).toBe(false);
+    const forced = await restore(to, '--from-backup', id, '--force', ...mapped(full, cold));
+    expect(forced.code).toBe(0);
+    const aside = (lastJson(forced.stdout)['next'] as string[]).find(line => line.includes(`${full}.before-`))!;
+    expect(readdirSync(aside.split(' is in ')[1]!)).toEqual(['mine']);
+  }, 120_000);
+
+  it('verify --deep restores and proves them too', async () => {
+    const { code, stdout } = await runBkp(['verify', 'postgres', 'app', '--deep', '--from', 'local', '--json'], at.run);
+    const [store] = lastJson(stdout)['stores'];
+    expect({ code, failing: (store.proof?.checks ?? []).filter((check: { state: string }) => check.state !== 'ok') }).toEqual({
+      code: 0,
+      failing: expect.not.arrayContaining([expect.objectContaining({ state: 'fail' })]),
+    });
+    expect(store.proof.backup).toBe(id);
+  }, 120_000);
+});
