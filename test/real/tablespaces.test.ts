@@ -87,6 +87,26 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     expect(readdirSync(aside.split(' is in ')[1]!)).toEqual(['mine']);
   }, 120_000);
 
+  it('one that is created later in the WAL is not replayed onto the original, which stays as it is', async () => {
+    const place = tempDir({ forServer: true });
+    await db.sql(`create tablespace later location '${place}'`);
+    await db.sql(`create table in_later tablespace later as select 1 as n; select pg_switch_wal()`);
+    const name = await db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
+    for (const each of readdirSync(join(db.dataDir, 'pg_wal')).filter(file => /^[0-9A-F]{24}$/.test(file) && file <= name))
+      expect((await runBkp(['wal', 'push', 'app', each, join('pg_wal', each)], { ...at.run, cwd: db.dataDir })).code).toBe(0);
+    const before = readdirSync(place, { recursive: true }).sort();
+    const to = aPlace();
+    const run = await restore(to, '--from-backup', id, '--latest', ...mapped(aPlace(), aPlace()));
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain(`creates a tablespace in ${place}`);
+    expect(existsSync(join(to, 'BKP_RESTORE_INCOMPLETE'))).toBe(true);
+    expect(readdirSync(place, { recursive: true }).sort()).toEqual(before);
+    await db.sql('update in_later set n = 2');
+    expect(await db.sql('select n from in_later')).toBe('2');
+    await db.sql('drop table in_later');
+    await db.sql('drop tablespace later');
+  }, 120_000);
+
   it('verify --deep restores and proves them too', async () => {
     const { code, stdout } = await runBkp(['verify', 'postgres', 'app', '--deep', '--from', 'local', '--json'], at.run);
     const [store] = lastJson(stdout)['stores'];

@@ -15,6 +15,8 @@ const KEEP_BEHIND = 8;
 export interface FeederSource {
   reach: Reach;
   read(name: string): Promise<Buffer | undefined>;
+  /** Looks at a segment before a server gets it. Throws BkpError when it must not. */
+  check?(file: string): Promise<void>;
 }
 
 /** Serves a private server's restore_command over a Unix socket, and remembers why it stopped one. */
@@ -104,6 +106,7 @@ export class Feeder {
     if (plain === undefined) return undefined;
     const path = join(this.#dir, 'ready', name);
     await writeFile(path, plain, { mode: 0o600 });
+    if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(path);
     if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
     return path;
   }

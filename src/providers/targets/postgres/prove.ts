@@ -12,6 +12,7 @@ import { tryServer } from './proveServer.ts';
 import { checkReached, type Recovery, recover } from './recover.ts';
 import { completeTablespaces, type Mapped, redirect, unpackTablespaces } from './tablespaces.ts';
 import { basePiece, checkExtracted, extract } from './unpack.ts';
+import { refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -39,6 +40,7 @@ async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], {
     await checkExtracted(ctx, place, manifest);
     await unpackTablespaces(ctx, place, manifest, spaces, read);
     await completeTablespaces(spaces);
+    await refuseSpacesInside(ctx, place);
   } catch (error) {
     ctx.signal.throwIfAborted();
     return [judged('unpack', error, ['verifyFailed'])];

@@ -19,6 +19,7 @@ import { refuseClosed } from './surroundings.ts';
 import { completeTablespaces, inspectTablespaces, type Mapped, redirect, tablespacePiece, unpackTablespaces } from './tablespaces.ts';
 import { serverTools } from './tools.ts';
 import { basePiece, checkExtracted, extract, own } from './unpack.ts';
+import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
 type Read = (piece: PieceRef, from: readonly Store[]) => Bytes;
@@ -151,13 +152,20 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
 }
 
 /** Where a restore to the backup's own end asks for WAL, what is inside the backup is all there is. */
-function recoveryOf(ctx: Context, plan: RestorePlan): Recovery {
+function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
   const immediate = plan.target['recovery_target'] === 'immediate';
   const read = async (name: string): Promise<Buffer | undefined> => {
     const copies = immediate ? undefined : plan.held.copies.get(name);
     return copies && readFirstWhole(ctx, plan.lineage, copies);
   };
-  return { id: plan.known.manifest.id, reach: plan.reach, target: plan.target, older: plan.older, read };
+  return {
+    id: plan.known.manifest.id,
+    reach: plan.reach,
+    target: plan.target,
+    older: plan.older,
+    read,
+    check: file => refuseNewSpaces(ctx, place, file),
+  };
 }
 
 async function bringBack(
@@ -175,10 +183,11 @@ async function bringBack(
   await checkExtracted(ctx, place, plan.known.manifest);
   const aside = await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
   await redirect(place, spaces);
+  await refuseSpacesInside(ctx, place);
   place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
   await prepare(place);
   ctx.report.emit({ type: 'started', what: 'replay' });
-  const recovery = recoveryOf(ctx, plan);
+  const recovery = recoveryOf(ctx, plan, place);
   const recovered = await recover(ctx, place, recovery);
   checkReached(recovery, recovered);
   const { log, fork, timeline } = recovered;
