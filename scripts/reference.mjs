@@ -50,6 +50,7 @@ function typeOf(field) {
   if (field.enum) return field.enum.map(value => `\`${value}\``).join(', ');
   if (field.type === 'array') return `list: ${typeOf(field.items)}`;
   if (field.type === 'integer') return `whole number${bounds(field)}`;
+  if (field.type === 'object') return 'map';
   if (field.type === 'boolean') return '`true`, `false`';
   if (field.pattern === NAME.source) return 'name';
   return field.pattern === DURATION.source ? 'duration' : 'text';
@@ -61,7 +62,7 @@ const defaultOf = (field, required) => {
 };
 
 /** Maps of names (environments, stores, entries) get a section of their own; other maps are written out with dots. */
-const isNamed = field => typeof field.additionalProperties === 'object';
+const isNamed = ({ additionalProperties: each }) => Boolean(each?.properties ?? each?.oneOf);
 
 function rows(schema, path = '') {
   return Object.entries(schema.properties).flatMap(([key, field]) => {
@@ -75,10 +76,13 @@ function rows(schema, path = '') {
 const fields = (title, schema) => [`### ${title}`, table(['field', 'type', 'default', 'what'], rows(schema))];
 
 function sections(title, schema) {
-  if (schema.oneOf) return schema.oneOf.flatMap(one => sections(`${title}, type: ${one.properties.type.const}`, one));
+  if (schema.oneOf) return schema.oneOf.flatMap(one => sections(`${title}, ${chosenBy(one.properties)}`, one));
   const named = Object.entries(schema.properties).filter(([, field]) => isNamed(field));
   return [...fields(title, schema), ...named.flatMap(([key, field]) => sections(`${nameOf(title, key)}`, field.additionalProperties))];
 }
+
+/** The field by whose value one of several shapes is chosen. */
+const chosenBy = ({ type, engine }) => (type?.const ? `type: ${type.const}` : `engine: ${engine.const}`);
 
 const nameOf = (title, key) => (title === 'The file' ? `${key}.NAME` : `${title}.${key}.NAME`);
 

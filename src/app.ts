@@ -12,6 +12,7 @@ import {
   type Registry,
   redactor,
   resolveSecrets,
+  type SecretSource,
   type TargetEntry,
 } from './core/config/index.ts';
 import type { Reporter, Store, Target, TargetContext } from './core/contracts.ts';
@@ -42,6 +43,9 @@ export const redact = redactor(seen);
 export const source = secretSource(process.env, seen);
 /** For what may be read by everybody, such as public keys. */
 const open = secretSource(process.env);
+
+/** For what is shown: secrets stay the references that they are. */
+const referring = { ...open, keep: true };
 
 const cached = cacheDir(process.env);
 const cache = cached ? manifestCache(cached) : undefined;
@@ -95,21 +99,30 @@ export class App {
     return found;
   }
 
-  /** Opens one target with its stores; `from` leaves one store only. `prefixEnv` is the environment whose backups are read. */
-  target(envName: string | undefined, kind: string, name?: string, options: { from?: string; backupsOf?: string } = {}): Opened {
+  /**
+   * Opens one target with its stores; `from` leaves one store only. `backupsOf` is the environment whose backups are read. With `shown`
+   * its secrets stay `${…}`: it can be looked at, and not used.
+   */
+  target(
+    envName: string | undefined,
+    kind: string,
+    name?: string,
+    options: { from?: string; backupsOf?: string; shown?: boolean } = {},
+  ): Opened {
     const env = this.env(envName);
     const target = checkKind(kind);
     const chosen = entry(env, kind, name);
     const origin = options.backupsOf ? this.env(options.backupsOf) : env;
     const stores = entry(origin, kind, chosen.name).entry.stores;
     const { keys } = this.config;
+    const from = options.shown ? referring : source;
     const ctx: TargetContext = {
       env: origin.name,
       kind,
       name: chosen.name,
-      config: this.#settings(env, kind, chosen.name, chosen.entry),
+      config: this.#settings(env, kind, chosen.name, chosen.entry, from),
       base: joinKey(origin.prefix, origin.name, kind, chosen.name),
-      stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store)),
+      stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store, from)),
       need: chosen.entry.need,
       keys: makeKeys({
         recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
@@ -144,7 +157,7 @@ export class App {
    * The kind's own settings: what every entry has is the program's, not the target's. A secret is resolved when it is used: a restore
    * needs no password of the server that is gone.
    */
-  #settings(env: Environment, kind: string, name: string, chosen: TargetEntry): unknown {
+  #settings(env: Environment, kind: string, name: string, chosen: TargetEntry, from: SecretSource): unknown {
     const {
       stores: _stores,
       need: _need,
@@ -155,20 +168,20 @@ export class App {
       pruneShare: _share,
       ...own
     } = chosen;
-    return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, source);
+    return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);
   }
 
-  #store(env: Environment, name: string): Store {
-    const key = `${env.name}/${name}`;
-    const open = this.#stores.get(key) ?? this.#openStore(env, name);
+  #store(env: Environment, name: string, from: SecretSource): Store {
+    const key = `${env.name}/${name}${from.keep ? ' shown' : ''}`;
+    const open = this.#stores.get(key) ?? this.#openStore(env, name, from);
     this.#stores.set(key, open);
     return open;
   }
 
-  #openStore(env: Environment, name: string): Store {
+  #openStore(env: Environment, name: string, from: SecretSource): Store {
     const settings = env.stores[name];
     if (!settings) throw new BkpError('usage', `environment ${env.name} has no store "${name}"`);
-    const resolved = resolveSecrets(settings, `environments.${env.name}.stores.${name}`, source);
+    const resolved = resolveSecrets(settings, `environments.${env.name}.stores.${name}`, from);
     return storeKinds[settings.type]!.open(name, resolved, { prefix: env.prefix, clock: systemClock, random: randomBytes });
   }
 }

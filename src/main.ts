@@ -164,7 +164,7 @@ export function build(): Command {
     locksCommand(run),
     verifyCommand(run),
     doctorCommand(run),
-    configCommand(() => configDeps(program)),
+    configCommand(() => configDeps(program), run),
     keygenCommand(program),
   ];
   for (const command of commands) program.addCommand(command);

@@ -11,6 +11,7 @@ interface Flags {
   list?: boolean;
   newLineage?: boolean;
   acceptSize?: boolean;
+  adopt?: boolean;
 }
 
 interface Outcome {
@@ -85,6 +86,18 @@ const asJson = ({ kind, name, exit, result, error, next }: Outcome): Record<stri
     : {}),
 });
 
+async function adopt(session: Session, kind: string | undefined, name: string | undefined): Promise<ExitName> {
+  if (kind === undefined || name === undefined)
+    throw new BkpError('usage', '--adopt wants to be told whose archive it signs', { next: 'bkp backup postgres NAME --adopt' });
+  const { adoptTarget } = await import('../ops/adopt.ts');
+  const { target, ctx } = session.app.target(session.options.env, kind, name);
+  const adopted = await adoptTarget(target, ctx, `bkp ${session.version}`);
+  const line = (each: (typeof adopted)[number]): string =>
+    `${kind}/${name}: ${each.id} is ${each.name}, recovery point ${each.recoveryPointAt}; ${each.stores.join(', ')}`;
+  session.result({ adopted }, adopted.map(line));
+  return 'done';
+}
+
 /** `bkp backup [target] [name]`: one, all of a kind, or everything of the environment, each with a result of its own. */
 export const backupCommand = (run: Run): Command =>
   new Command('backup')
@@ -92,11 +105,13 @@ export const backupCommand = (run: Run): Command =>
     .argument('[target]', 'kind of target, e.g. postgres')
     .argument('[name]', 'entry of that kind; all of them when left out')
     .option('--list', 'list the backups instead')
+    .option('--adopt', 'take none: sign those that WAL-G has in its archive and bkp does not know, so that they count')
     .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
     .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(async session => {
         if (flags.list) return showList(session, kind, name);
+        if (flags.adopt) return adopt(session, kind, name);
         const outcomes: Outcome[] = [];
         for (const each of session.app.select(session.options.env, kind, name))
           outcomes.push(await one(session, each.kind, each.name, flags));

@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import type { Registry, SecretSource } from '../core/config/index.ts';
+import { walgCommand } from './configWalg.ts';
+import type { Run } from './session.ts';
 
 /** What `bkp config` needs from the program. `load` finds and reads the file that --config and the environment name. */
 export interface ConfigDeps {
@@ -32,9 +34,9 @@ async function schema({ registry, json, out }: ConfigDeps): Promise<void> {
   out(JSON.stringify(configJsonSchema(registry), null, json() ? 0 : 2));
 }
 
-/** `bkp config check | show | schema`. Faults leave as BkpError('usage'). `deps` is asked for when one of them runs, not before. */
-export function configCommand(deps: () => ConfigDeps | Promise<ConfigDeps>): Command {
-  const command = new Command('config').description('check the config, show it whole, or print its JSON Schema');
+/** `bkp config check | show | schema | walg`. Faults leave as BkpError('usage'). `deps` is asked for when one of them runs, not before. */
+export function configCommand(deps: () => ConfigDeps | Promise<ConfigDeps>, run?: Run): Command {
+  const command = new Command('config').description('check the config, show it whole, print its JSON Schema, or what WAL-G is told');
   command
     .command('check')
     .description('every fault at once, missing variables and files too')
@@ -47,5 +49,6 @@ export function configCommand(deps: () => ConfigDeps | Promise<ConfigDeps>): Com
     .command('schema')
     .description('JSON Schema of bkp.yaml, for editors')
     .action(async () => schema(await deps()));
+  if (run) command.addCommand(walgCommand(run));
   return command;
 }

@@ -130,6 +130,24 @@ export interface Upload {
   abort(): Promise<void>;
 }
 
+/** How another program reaches the place of a store by itself. Holds secrets: for the environment of a child, and for nothing else. */
+export type Access =
+  | {
+      kind: 's3';
+      /** http:// or https://, without the bucket. */
+      endpoint: string;
+      region: string;
+      bucket: string;
+      accessKey: string;
+      secretKey: string;
+      /** The bucket stands in the path, else in the host name. */
+      pathStyle: boolean;
+      /** PEM text of the authority behind the endpoint's certificate. */
+      ca?: string;
+      proxy?: string;
+    }
+  | { kind: 'directory'; path: string };
+
 /**
  * A place for objects. Keys are `/`-separated, checked by `checkKey`. Every method throws BkpError: 'storeUnreachable' when the
  * store cannot be asked, 'notFound' when a key is absent (get), 'conflict' when `ifAbsent` found something.
@@ -153,6 +171,8 @@ export interface Store {
   sweep?(prefix: string, before: Date): Promise<PerItem[]>;
   /** Old versions and marks of deletion under `prefix`: no listing shows them, and they go on billing. Zero where there are no versions. */
   hidden?(prefix: string): Promise<{ objects: number; bytes: number }>;
+  /** Absent where only bkp can reach it. */
+  access?(): Access;
   /** What only this type of store has to be asked: rules that delete, clocks, rights. `base` is the target's prefix. */
   doctor?(base: string): AsyncIterable<Check>;
 }
@@ -170,6 +190,18 @@ export interface Held {
   by: 'wal-g' | 'restic' | 'hetzner';
   id: string;
   detail?: Readonly<Record<string, string>>;
+  /** Key prefix under which it lies in our own stores, without a slash at its end; absent for what is elsewhere. */
+  under?: string;
+  /**
+   * Its objects there, in the order in which they are copied: the one that makes it exist is the last. `bytes` is absent for what changes
+   * while it is kept.
+   */
+  objects?: readonly HeldObject[];
+}
+
+export interface HeldObject {
+  key: string;
+  bytes?: number;
 }
 
 /** What a backup cannot be restored without; prune is reachability over these. */
@@ -186,7 +218,10 @@ export interface PieceRef {
 }
 
 /** What a target yields: a stream for the line, or a reference to what another tool holds. */
-export type Piece = { name: string; bytes: Bytes } | { name: string; held: Held };
+export type Piece =
+  | { name: string; bytes: Bytes }
+  /** `failed` = stores that do not hold it, with why. */
+  | { name: string; held: Held; failed?: readonly { store: Store; error: unknown }[] };
 
 /** A directory outside the data directory that belongs to it. The stream of a backup for it is `tablespace-<oid>.tar`. */
 export interface Tablespace {
@@ -425,6 +460,14 @@ export interface ProofRequest {
   read(piece: PieceRef): Bytes;
 }
 
+/** A backup of another tool that has no manifest yet. `stores` are those in which it is whole. */
+export interface Found {
+  startedAt: Date;
+  held: Held;
+  facts: Facts;
+  stores: readonly Store[];
+}
+
 /** A backup that stays, as the log's retention sees it. */
 export interface Stay {
   manifest: Manifest;
@@ -464,12 +507,24 @@ export interface Target<C = any> {
     request: RestoreRequest,
     known: readonly Known[],
     read: (piece: PieceRef, from: readonly Store[]) => Bytes,
+    /** Called before anything of a backup is read: from then on prune leaves it alone. Reading a piece does the same. */
+    begin?: (id: Id) => Promise<void>,
   ): Promise<Reached | undefined>;
   /**
    * Gives stores that lack parts of the log of a lineage what others have; called after a backup. What lies before `cutoff` and is needed
    * by none of a store's `known` backups is left out: prune took it away. @returns how many were copied.
    */
   healLog?(ctx: TargetContext<C>, lineage: LineageId, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number>;
+  /** Backups that another tool has in the stores and that have no manifest, oldest first; what cannot be adopted is a warning. */
+  adopt?(ctx: TargetContext<C>, known: readonly Known[]): AsyncIterable<Found>;
+  /** Key prefixes outside `base` that belong to an entry: archives that were there before bkp. */
+  places?(ctx: TargetContext<C>): readonly string[];
+  /**
+   * Why a backup that another tool holds has to stay in a store after all; asked right before it is removed, with the manifests that stay.
+   */
+  guard?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string | undefined>;
+  /** Objects of a listing that are left of runs which did not end, beside `backups/`, each with why. Pure. */
+  orphans?(ctx: TargetContext<C>, objects: readonly ObjectInfo[], before: Date): { key: string; bytes: number; reason: string }[];
   /** Whether a key, given without `base/`, is one that this kind writes beside its backups. */
   owns?(path: string): boolean;
   /** Looks at what this kind keeps beside its backups in one store. `deep` says which objects are read whole. */
@@ -493,9 +548,23 @@ export interface Target<C = any> {
       objects: readonly ObjectInfo[],
       kept: readonly Stay[],
       cutoff: Date,
+      /** Every manifest that was read, those that go too: what is none of theirs may need any of it. */
+      all?: readonly Manifest[],
     ): { key: string; bytes: number; reason: string }[];
     /** Bytes of log between two positions. */
     distance(from: Lsn, to: Lsn): number;
+  };
+  /** How a program that keeps its own archive in our stores is told to work with it by itself. */
+  program?: {
+    name: string;
+    /** The newest lineage that the stores have on record. */
+    lineage(ctx: TargetContext<C>): Promise<LineageId | undefined>;
+    /** Its settings as environment variables, for one store. Throws BkpError('usage' | 'refused') where there are none. */
+    settings(
+      ctx: TargetContext<C>,
+      store: Store,
+      lineage: LineageId | undefined,
+    ): { plain: Readonly<Record<string, string>>; secret: Readonly<Record<string, string>> };
   };
   /** Asks the source how it is. Throws BkpError when it does not answer. */
   live?(ctx: TargetContext<C>): Promise<LiveState>;

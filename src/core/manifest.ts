@@ -19,7 +19,12 @@ const key = z.string().refine(text => {
   }
 }, 'not a key');
 
-const held = z.looseObject({ by: z.enum(['wal-g', 'restic', 'hetzner']), id: z.string().min(1) });
+const held = z.looseObject({
+  by: z.enum(['wal-g', 'restic', 'hetzner']),
+  id: z.string().min(1),
+  under: key.optional(),
+  objects: z.array(z.looseObject({ key, bytes: bytes.optional() })).optional(),
+});
 const piece = z.object({
   name: z.string().regex(/^[A-Za-z0-9._-]+$/),
   bytes,

@@ -58,7 +58,10 @@ async function takePieces(
 }
 
 async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures: Failures): Promise<Pieces[number]> {
-  if ('held' in piece) return piece;
+  if ('held' in piece) {
+    for (const { store, error } of piece.failed ?? []) failures.set(store, error);
+    return { name: piece.name, held: piece.held };
+  }
   const stores = ctx.stores.filter(store => !failures.has(store));
   const { ref, failed } = await sealPiece(piece.name, piece.bytes, {
     ...ctx,
@@ -77,6 +80,7 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
   const tried = ctx.stores.filter(store => !failures.has(store));
   for (const store of tried) {
     try {
+      await refuseOrphaned(ctx, manifest, store);
       await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
     } catch (error) {
       failures.set(store, error);
@@ -88,6 +92,14 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
     'storeUnreachable',
     `backup ${manifest.id} is in ${ctx.stores.length - failures.size} of ${ctx.need} needed store(s): ${[...failures].map(([store, error]) => `${store.name}: ${sentence(error)}`).join('; ')}`,
   );
+}
+
+/** Prune may have taken away what an increment builds on while it was taken. */
+async function refuseOrphaned(ctx: TargetContext, { needs }: Manifest, store: Store): Promise<void> {
+  for (const need of needs) {
+    if (!('backup' in need) || (await store.stat(manifestKey(ctx.base, need.backup)))) continue;
+    throw new BkpError('failed', `it does not hold backup ${need.backup}, on which this one builds`);
+  }
 }
 
 /** Takes the manifest out again wherever this run may have put it; a conflict means that the one there is another run's. */
@@ -104,7 +116,10 @@ async function withdraw(ctx: TargetContext, id: string, tried: readonly Store[],
 
 /** Pieces without a manifest are no backup; they are removed where the store lets us, and swept by prune where it does not. */
 async function discard(ctx: TargetContext, pieces: Pieces): Promise<void> {
-  const keys = pieces.flatMap(piece => ('objects' in piece ? piece.objects.map(object => object.key) : []));
+  // What makes a held piece exist goes first.
+  const keys = pieces.flatMap(piece =>
+    ('objects' in piece ? piece.objects : [...(piece.held.objects ?? [])].reverse()).map(({ key }) => key),
+  );
   if (keys.length === 0) return;
   for (const store of ctx.stores) {
     const results = await store.remove(keys).catch(error => [{ key: keys[0] ?? '', ok: false, reason: sentence(error) }]);
@@ -225,6 +240,7 @@ const outcome = (store: Store, failures: Failures): BackupResult['stores'][numbe
   failures.has(store) ? { name: store.name, ok: false, error: sentence(failures.get(store)) } : { name: store.name, ok: true };
 
 function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string, pieces: Pieces, facts: Facts): Manifest {
+  const sealed = pieces.some(piece => 'objects' in piece);
   return {
     version: 1,
     id,
@@ -237,8 +253,8 @@ function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string,
     startedAt: startedAt.toISOString(),
     recoveryPointAt: facts.at.toISOString(),
     finishedAt: ctx.clock.now().toISOString(),
-    line: lineFor(ctx.keys),
-    recipients: ctx.keys.recipients,
+    line: sealed ? lineFor(ctx.keys) : [],
+    recipients: sealed ? ctx.keys.recipients : [],
     pieces,
     needs: facts.needs,
     ...(facts.contentBytes === undefined ? {} : { contentBytes: facts.contentBytes }),

@@ -1,5 +1,18 @@
 import pMap from 'p-map';
-import type { Keys, Known, Manifest, ManifestCache, ObjectInfo, PieceRef, Remembered, Store } from '../core/contracts.ts';
+import type {
+  Held,
+  HeldObject,
+  Keys,
+  Known,
+  Manifest,
+  ManifestCache,
+  ObjectInfo,
+  PieceRef,
+  Remembered,
+  Store,
+  Target,
+  TargetContext,
+} from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { isId } from '../core/id.ts';
 import { joinKey } from '../core/key.ts';
@@ -46,6 +59,10 @@ function checkPlace(manifest: Manifest, base: string, id: string, what: string):
     .flatMap(piece => piece.objects)
     .find(object => !object.key.startsWith(`${backupPrefix(base, id)}/`));
   if (stray) throw new BkpError('verifyFailed', `${what} names the object ${stray.key}, which is not its own`);
+  for (const { under, objects = [] } of heldOf(manifest)) {
+    const out = objects.find(({ key }) => under === undefined || !key.startsWith(`${under}/`));
+    if (out) throw new BkpError('verifyFailed', `${what} names the object ${out.key}, which is not under ${under}/`);
+  }
 }
 
 /** One manifest that was read and believed, or why not. */
@@ -87,7 +104,10 @@ async function readStore(store: Store, base: string, keys: Keys, cache?: Manifes
     sizes.set(info.key, info.bytes);
     if (idOf(base, info.key)) manifests.push(info);
   }
-  return { seen: await readManifests(store, base, keys, manifests, cache), shown: { store, sizes } };
+  const seen = await readManifests(store, base, keys, manifests, cache);
+  const read = seen.flatMap(each => ('manifest' in each ? [each.manifest] : []));
+  for (const under of heldUnder(read)) for await (const info of store.list(`${under}/`)) sizes.set(info.key, info.bytes);
+  return { seen, shown: { store, sizes } };
 }
 
 /**
@@ -165,21 +185,46 @@ function place(
 /** The pieces of a manifest that are streams in our stores. */
 export const streamed = (manifest: Manifest): PieceRef[] => manifest.pieces.filter((piece): piece is PieceRef => 'objects' in piece);
 
+/** What other tools hold of a backup. */
+export const heldOf = (manifest: Manifest): Held[] => manifest.pieces.flatMap(piece => ('held' in piece ? [piece.held] : []));
+
+/** Objects of a backup that other tools put into our stores, the one that makes it exist last. */
+export const heldObjects = (manifest: Manifest): HeldObject[] => heldOf(manifest).flatMap(({ objects }) => objects ?? []);
+
+/** Key prefixes under which other tools put what these backups consist of. */
+export const heldUnder = (manifests: readonly Manifest[]): string[] => [
+  ...new Set(manifests.flatMap(heldOf).flatMap(({ under }) => (under === undefined ? [] : [under]))),
+];
+
+/**
+ * All that a store lists of a target: under its base, and in places that were there before bkp.
+ * @throws BkpError('storeUnreachable') when any of it cannot be listed
+ */
+export async function allObjects(target: Pick<Target, 'places'>, ctx: TargetContext, store: Store): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for (const place of [ctx.base, ...(target.places?.(ctx) ?? [])]) for await (const info of store.list(`${place}/`)) found.push(info);
+  return found;
+}
+
+/** Every object of a backup. */
+const objectsOf = (manifest: Manifest): HeldObject[] => [...streamed(manifest).flatMap(piece => piece.objects), ...heldObjects(manifest)];
+
 /** Bytes that a backup takes in one store. */
-export const storedBytes = (manifest: Manifest): number => streamed(manifest).reduce((sum, piece) => sum + piece.stored.bytes, 0);
+export const storedBytes = (manifest: Manifest): number => objectsOf(manifest).reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+
+const isThere = ({ bytes }: HeldObject, seen: number | undefined): boolean => seen !== undefined && (bytes === undefined || bytes === seen);
 
 /** Objects of a backup that a listing lacks or shows at another size; empty = whole. */
 export const lacking = (manifest: Manifest, sizes: Shown['sizes']): string[] =>
-  streamed(manifest)
-    .flatMap(piece => piece.objects)
-    .filter(object => sizes.get(object.key) !== object.bytes)
-    .map(object => object.key);
+  objectsOf(manifest)
+    .filter(object => !isThere(object, sizes.get(object.key)))
+    .map(({ key }) => key);
 
 /** Objects of a backup that a store, asked now for each, does not show at their size; empty = whole. */
 export async function missingObjects(manifest: Manifest, store: Store): Promise<string[]> {
   const missing: string[] = [];
-  for (const object of streamed(manifest).flatMap(piece => piece.objects)) {
-    if ((await store.stat(object.key))?.bytes !== object.bytes) missing.push(object.key);
+  for (const object of objectsOf(manifest)) {
+    if (!isThere(object, (await store.stat(object.key))?.bytes)) missing.push(object.key);
   }
   return missing;
 }

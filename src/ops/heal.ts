@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Known, Manifest, Store, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { putBytes, readAll } from '../flow/bytes.ts';
-import { manifestKey, missingObjects, streamed } from './catalog.ts';
+import { copyStored } from '../flow/copyStored.ts';
+import { heldObjects, manifestKey, missingObjects, streamed } from './catalog.ts';
 
 const NEWEST = 3;
 
@@ -26,11 +27,18 @@ async function copyObject(object: StoredObject, blockBytes: number, from: Store,
   }
 }
 
+async function copyHeld(key: string, from: Store, to: Store): Promise<void> {
+  const seen = await from.stat(key);
+  if (!seen) throw new BkpError('verifyFailed', `object ${key} in store ${from.name} is missing`);
+  await copyStored(from, to, seen);
+}
+
 async function copyBackup(manifest: Manifest, base: string, from: Store, to: Store): Promise<void> {
   const missing = new Set(await missingObjects(manifest, to));
   for (const piece of streamed(manifest)) {
     for (const object of piece.objects) if (missing.has(object.key)) await copyObject(object, piece.blockBytes, from, to);
   }
+  for (const { key } of heldObjects(manifest)) if (missing.has(key)) await copyHeld(key, from, to);
   await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), { ifAbsent: true });
 }
 

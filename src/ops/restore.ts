@@ -58,7 +58,7 @@ export async function restoreTarget(
     yield* openPiece(piece, of?.manifest.line ?? [], from, { ...ctx, recipients: of?.manifest.recipients ?? [] });
   }
   try {
-    return await target.restore(ctx, request, known, read);
+    return await target.restore(ctx, request, known, read, id => pins.begin(id));
   } finally {
     await pins.end();
   }

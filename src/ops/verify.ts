@@ -3,7 +3,7 @@ import type { Finding, Known, ObjectInfo, PieceRef, Store, StoreLook, Target, Ta
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { inSample } from '../core/sample.ts';
 import { readBlock } from '../flow/open.ts';
-import { backupPrefix, catalog, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
+import { allObjects, backupPrefix, catalog, heldObjects, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
 import { isProven, type Proof, proveNewest } from './prove.ts';
 import { recordRun } from './records/run.ts';
 
@@ -97,7 +97,7 @@ function strays(target: Target, ctx: TargetContext, look: StoreLook): Finding[] 
   const named = new Set(look.known.flatMap(({ manifest }) => [manifestKey(ctx.base, manifest.id)]));
   for (const { object } of pieceObjects(look.known)) named.add(object.key);
   return look.objects
-    .filter(({ key }) => !named.has(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
+    .filter(({ key }) => key.startsWith(`${ctx.base}/`) && !named.has(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
     .map(({ key, bytes }) => ({
       store,
       state: 'stray',
@@ -129,8 +129,7 @@ async function verifyStore(
   all: readonly Known[],
   options: VerifyOptions,
 ): Promise<Verified> {
-  const objects: ObjectInfo[] = [];
-  for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
+  const objects = await allObjects(target, ctx, store);
   const now = ctx.clock.now();
   const wants = (name: string): boolean => options.deep || (options.sample !== undefined && inSample(name, options.sample, now));
   const look: StoreLook = {
@@ -145,7 +144,12 @@ async function verifyStore(
   const bad = [...gone, ...findings];
   const own: Finding[] = [];
   for await (const finding of target.verify?.(ctx, look) ?? []) own.push(finding);
-  const whole = look.known.filter(({ manifest }) => !bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)));
+  const broken = new Set(bad.flatMap(({ key }) => key ?? []));
+  const whole = look.known.filter(
+    ({ manifest }) =>
+      !bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)) &&
+      !heldObjects(manifest).some(({ key }) => broken.has(key)),
+  );
   const proven =
     options.deep && options.prove !== false
       ? await proveNewest(target, ctx, store, whole, { random: options.random(), by: 'verify' })

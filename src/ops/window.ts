@@ -1,6 +1,6 @@
-import type { ObjectInfo, StoreLook, Target, TargetContext, WindowLine, Windows } from '../core/contracts.ts';
+import type { StoreLook, Target, TargetContext, WindowLine, Windows } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
-import { catalog, lacking, type Problem } from './catalog.ts';
+import { allObjects, catalog, lacking, type Problem } from './catalog.ts';
 
 /** A note on what one store holds. */
 export type WindowNote = Windows['notes'][number] & { store: string };
@@ -36,10 +36,15 @@ export function checkWindowed(target: Target, kinds: readonly Target[]): Windowe
 }
 
 /** Only a whole backup begins a window; one that lost a piece is told. */
-async function lookAt(ctx: TargetContext, seen: Awaited<ReturnType<typeof catalog>>, n: number, window: number | undefined) {
+async function lookAt(
+  target: Target,
+  ctx: TargetContext,
+  seen: Awaited<ReturnType<typeof catalog>>,
+  n: number,
+  window: number | undefined,
+) {
   const { store, sizes } = seen.shown[n]!;
-  const objects: ObjectInfo[] = [];
-  for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
+  const objects = await allObjects(target, ctx, store);
   const held = seen.known.filter(({ stores }) => stores.includes(store.name));
   const [whole, damaged] = [true, false].map(wanted => held.filter(({ manifest }) => (lacking(manifest, sizes).length === 0) === wanted));
   const cutoff = window === undefined ? {} : { cutoff: new Date(ctx.clock.now().getTime() - window) };
@@ -57,7 +62,7 @@ export async function windowsOfTarget(target: Windowed, ctx: TargetContext, opti
   const result: TargetWindows = { lines: [], notes: [], problems: [...seen.problems] };
   for (const [n, { store }] of seen.shown.entries()) {
     try {
-      const { look, damaged } = await lookAt(ctx, seen, n, options.window);
+      const { look, damaged } = await lookAt(target, ctx, seen, n, options.window);
       const { lines, notes } = await target.windows(ctx, look);
       result.lines.push(...lines);
       for (const id of damaged)

@@ -75,6 +75,22 @@ export function words(issue: any): string | undefined {
 
 const valueAt = (data: unknown, path: Path): unknown => path.reduce<any>((at, key) => at?.[key], data);
 
+/**
+ * The data with every engine or type that is not known replaced by the one that was probably meant, so that what else is wrong there can be
+ * told as well; undefined when all are known.
+ */
+export function guessed(error: z.ZodError, data: unknown): unknown {
+  const unknowns = error.issues.filter((issue: any) => issue.code === 'invalid_union' && issue.discriminator && issue.options?.length);
+  if (unknowns.length === 0) return undefined;
+  const copy = structuredClone(data);
+  for (const { path, options } of unknowns as any[]) {
+    const field = path.at(-1)!;
+    const at: any = valueAt(copy, path.slice(0, -1));
+    at[field] = closest(String(at[field]), options.map(String));
+  }
+  return copy;
+}
+
 /** Faults of zod's issues, a fault for each unknown key. */
 export const faultsOf = (error: z.ZodError, data: unknown): Fault[] =>
   error.issues.flatMap(issue => {

@@ -1,8 +1,9 @@
 import { type Document, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
 import { BkpError, sentence } from '../errors.ts';
 import { crossFaults } from './cross.ts';
-import { faultsOf, words } from './faults.ts';
-import { dotted, type Fault, positionOf } from './position.ts';
+import { faultsOf, guessed, words } from './faults.ts';
+import { dotted, type Fault, type Path, positionOf } from './position.ts';
 import { configSchema, type Registry } from './schema.ts';
 import type { Config, Environment, TargetEntry } from './types.ts';
 
@@ -38,9 +39,18 @@ function data(doc: Document): { value: unknown } | { fault: Fault } {
 /** Where parsing itself failed, what was read is a guess: its other faults would be noise. A key that stands twice harms nothing else. */
 const readable = (doc: Document): boolean => doc.errors.every(error => error.code === 'DUPLICATE_KEY');
 
+/** Faults that an unknown engine or type hides. */
+function behind(error: z.ZodError, value: unknown, registry: Registry): Fault[] {
+  const meant = guessed(error, value);
+  const result = meant === undefined ? undefined : configSchema(registry).safeParse(meant, { error: words as any });
+  if (!result || result.success) return [];
+  const told = new Set(error.issues.map(({ path }) => dotted(path as Path)));
+  return faultsOf(result.error, meant).filter(({ path }) => !told.has(dotted(path)));
+}
+
 function check(value: unknown, registry: Registry): { parsed?: any; faults: Fault[] } {
   const result = configSchema(registry).safeParse(value, { error: words as any });
-  const own = result.success ? [] : faultsOf(result.error, value);
+  const own = result.success ? [] : [...faultsOf(result.error, value), ...behind(result.error, value, registry)];
   const told = new Set(own.map(fault => dotted(fault.path)));
   const cross = [...crossFaults(value, registry)].filter(fault => !told.has(dotted(fault.path)));
   return { ...(result.success ? { parsed: result.data } : {}), faults: [...own, ...cross] };

@@ -7,6 +7,8 @@ export interface SecretSource {
   /** The file's text, byte for byte; throws when it cannot be read. */
   readFile(path: string): string;
   onSecret?(value: string): void;
+  /** What is no plain setting, such as a host or a path, stays as the `${…}` that it is, and is not read. */
+  keep?: boolean;
 }
 
 /** One `${…}` of the config. */
@@ -21,7 +23,19 @@ export interface SecretRef {
 const TOKEN = /\$\$\{|\$\{([^}]*)\}?/g;
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** Fields whose values are secret even when they stand in the file itself. */
-const SECRET_FIELDS: ReadonlySet<string> = new Set(['password', 'secretKey', 'identity', 'signing', 'token']);
+const SECRET_FIELDS: ReadonlySet<string> = new Set([
+  'password',
+  'secretKey',
+  'identity',
+  'signing',
+  'token',
+  'pgpKey',
+  'pgpPassphrase',
+  'libsodiumKey',
+]);
+
+/** Settings of another program by their own names, such as WALG_LIBSODIUM_KEY: they may be put where they do not belong. */
+const SECRET_NAME = /^[A-Z0-9]+_.*(KEY|PASS|SECRET|TOKEN)/;
 
 /** Fields that say where something is: what a variable puts there may be shown, and a restore has to name its place. */
 const PLAIN_FIELDS: ReadonlySet<string> = new Set([
@@ -43,7 +57,10 @@ const isPlain = (path: Path): boolean =>
     .some(part => PLAIN_FIELDS.has(part));
 
 /** Whether the value at a path is a secret by its field's name. */
-export const isSecretField = (path: Path): boolean => SECRET_FIELDS.has(dotted(path).split('.').at(-1) ?? '');
+export const isSecretField = (path: Path): boolean => {
+  const field = dotted(path).split('.').at(-1) ?? '';
+  return SECRET_FIELDS.has(field) || SECRET_NAME.test(field);
+};
 
 /** Calls `change` for every text in a tree of plain data, and gives the tree back with its answers. */
 function mapTexts(value: unknown, path: Path, change: (text: string, path: Path) => unknown): unknown {
@@ -109,12 +126,13 @@ export const missingSecrets = (tree: unknown, source: SecretSource, path = ''): 
  * @throws BkpError('usage') naming every setting with its missing variable or unreadable file
  */
 export function resolveSecrets<T>(subtree: T, path: string, source: SecretSource): T {
-  const faults = missingSecrets(subtree, source, path);
+  const faults = source.keep ? [] : missingSecrets(subtree, source, path);
   if (faults.length) throw new BkpError('usage', faults.join('\n'), { next: 'Set it, or see all that is missing with: bkp config check' });
   return mapTexts(subtree, [path], (text, at) => {
     const value = text.replace(TOKEN, (token, inside) => {
       const ref = refOf(token, inside, dotted(at));
       if (!ref) return token === '$${' ? '${' : token;
+      if (source.keep && !isPlain(at)) return token;
       const secret = read(ref, source);
       if (!isPlain(at)) source.onSecret?.(secret);
       return secret;

@@ -33,12 +33,12 @@ const leaving = (plan: StorePlan): string[] => plan.lines.filter(({ keep }) => !
 
 async function carryOut(target: Target, ctx: TargetContext, entry: TargetEntry, store: Store, options: PruneOptions): Promise<Pruned> {
   return withLease(ctx, store, 'prune', options.random(16), async lease => {
-    const seen = await survey(ctx, store, lease.storeNow);
+    const seen = await survey(ctx, store, lease.storeNow, target);
     const now = ctx.clock.now();
     const plan = planStore(target, ctx, entry, seen, { now, storeNow: lease.storeNow }, options.force);
     if (plan.halts.length > 0) return { store: store.name, plan, exit: 'refused' };
     const removal = nothing();
-    await removeBackups(ctx, seen, leaving(plan), lease, removal);
+    await removeBackups(ctx, seen, leaving(plan), lease, removal, async manifest => target.guard?.(ctx, store, manifest));
     const kept = new Set([...seen.manifests.keys()].filter(id => !removal.gone.includes(id)));
     const log = logOf(target, ctx, entry, seen, kept, now);
     await removeKeys(ctx, store, [...log, ...plan.orphans], lease, removal);
@@ -59,7 +59,11 @@ async function pruneStore(target: Target, ctx: TargetContext, entry: TargetEntry
   try {
     if (options.confirm) return await carryOut(target, ctx, entry, store, options);
     const now = ctx.clock.now();
-    return { store: store.name, plan: planStore(target, ctx, entry, await survey(ctx, store, now), { now }, options.force), exit: 'done' };
+    return {
+      store: store.name,
+      plan: planStore(target, ctx, entry, await survey(ctx, store, now, target), { now }, options.force),
+      exit: 'done',
+    };
   } catch (error) {
     ctx.signal.throwIfAborted();
     const known = error instanceof BkpError ? error : undefined;

@@ -63,7 +63,7 @@ export function logOf(
   const stays: Stay[] = survey.candidates
     .filter(({ id, state }) => state === 'whole' && kept.has(id))
     .map(({ id }) => ({ manifest: survey.manifests.get(id)!, guarded: survey.rolling.has(id) }));
-  return target.log.expired(ctx, survey.objects, stays, new Date(now.getTime() - window));
+  return target.log.expired(ctx, survey.objects, stays, new Date(now.getTime() - window), [...survey.manifests.values()]);
 }
 
 const unread = ({ candidates }: Survey): string[] => candidates.filter(({ state }) => state === 'unreadable').map(({ id }) => id);
@@ -120,7 +120,7 @@ export function planStore(
       bytes: bytesOf(survey.keys.get(decision.id) ?? []),
     })),
     log: logOf(target, ctx, entry, survey, kept, now),
-    orphans: orphansOf(ctx, survey, now),
+    orphans: [...orphansOf(ctx, survey, now), ...(target.orphans?.(ctx, survey.objects, new Date(now.getTime() - YOUNG_MS)) ?? [])],
     halts,
     notes: notesOf(target, survey),
   };

@@ -1,6 +1,6 @@
-import type { Manifest, PerItem, Store, TargetContext } from '../../core/contracts.ts';
+import type { Manifest, ObjectInfo, PerItem, Store, TargetContext } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
-import { manifestKey } from '../catalog.ts';
+import { heldObjects, manifestKey } from '../catalog.ts';
 import { holdsIn } from '../records/hold.ts';
 import type { Held } from '../records/lease.ts';
 import { pinsIn } from '../records/pin.ts';
@@ -68,9 +68,12 @@ async function guardOf(ctx: TargetContext, store: Store, id: string, storeNow: D
   return (await pinsIn(ctx, store, storeNow, id)).get(id) ?? (await holdsIn(ctx, store, storeNow, id)).get(id);
 }
 
-/** Whom a spared or stuck backup needs stays too, whatever was planned. */
+/** Whom a spared or stuck backup needs stays too, whatever was planned; so does what it names as its own. */
 function needers(id: string, left: ReadonlySet<string>, manifests: ReadonlyMap<string, Manifest>): string | undefined {
-  return [...left].find(other => manifests.get(other)?.needs.some(need => 'backup' in need && need.backup === id));
+  const own = new Set(manifests.has(id) ? heldObjects(manifests.get(id)!).map(({ key }) => key) : []);
+  const isNeeder = ({ needs, ...other }: Manifest): boolean =>
+    needs.some(need => 'backup' in need && need.backup === id) || heldObjects({ needs, ...other }).some(({ key }) => own.has(key));
+  return [...left].find(other => other !== id && manifests.has(other) && isNeeder(manifests.get(other)!));
 }
 
 async function removeOne(ctx: TargetContext, survey: Survey, id: string, lease: Held, into: Removal): Promise<void> {
@@ -87,27 +90,55 @@ async function removeOne(ctx: TargetContext, survey: Survey, id: string, lease: 
       next: 'bkp doctor shows how this store answers a deletion',
     });
   into.gone.push(id);
-  await removeKeys(
+  const rest = objects.filter(object => object.key !== key);
+  // What makes a held backup exist comes first, and alone: cut short after it, the rest is nothing that anybody takes for a backup.
+  const held = new Set(survey.manifests.has(id) ? heldObjects(survey.manifests.get(id)!).map(each => each.key) : []);
+  const last = rest.find(object => held.has(object.key));
+  if (last && !(await removeKeys(ctx, store, [last], lease, into))) return;
+  const whole = await removeKeys(
     ctx,
     store,
-    objects.filter(object => object.key !== key),
+    rest.filter(object => object !== last),
     lease,
     into,
   );
+  if (last && whole) await refuseShown(store, rest);
+}
+
+/** A store may answer that something is gone and still show it: the listing says whether another tool would still find it. */
+async function refuseShown(store: Store, removed: readonly ObjectInfo[]): Promise<void> {
+  const first = removed.at(-1)!;
+  const keys = new Set(removed.map(({ key }) => key));
+  for await (const { key } of store.list(first.key.slice(0, first.key.lastIndexOf('/') + 1)))
+    if (keys.has(key))
+      throw new BkpError('failed', `store ${store.name} said that ${key} is removed, and still shows it`, {
+        next: 'bkp doctor shows how this store answers a deletion',
+      });
 }
 
 /**
  * Removes backups from one store: children before what they need, and of each the manifest first, so that what is cut short is no backup.
  * @param lease checked before each: a holder that slept too long must not go on
+ * @param holder why another tool that holds a backup keeps it, asked right before
  */
-export async function removeBackups(ctx: TargetContext, survey: Survey, ids: readonly string[], lease: Held, into: Removal): Promise<void> {
+export async function removeBackups(
+  ctx: TargetContext,
+  survey: Survey,
+  ids: readonly string[],
+  lease: Held,
+  into: Removal,
+  holder: (manifest: Manifest) => Promise<string | undefined> = async () => undefined,
+): Promise<void> {
   const going = new Set(ids);
   const left = new Set([...survey.manifests.keys()].filter(id => !going.has(id)));
   for (const [n, id] of childrenFirst(ids, survey.manifests).entries()) {
     ctx.signal.throwIfAborted();
     await lease.check();
     const child = needers(id, left, survey.manifests);
-    const guard = child ? `needed by ${child}, which stays` : await guardOf(ctx, survey.store, id, lease.storeNow);
+    const manifest = survey.manifests.get(id);
+    const guard = child
+      ? `needed by ${child}, which stays`
+      : ((await guardOf(ctx, survey.store, id, lease.storeNow)) ?? (manifest && (await holder(manifest))));
     if (guard) into.spared.push({ id, reason: guard });
     else await removeOne(ctx, survey, id, lease, into);
     if (!into.gone.includes(id)) left.add(id);

@@ -1,6 +1,6 @@
-import type { Known, Manifest, ObjectInfo, Store, TargetContext } from '../../core/contracts.ts';
+import type { Known, Manifest, ObjectInfo, Store, Target, TargetContext } from '../../core/contracts.ts';
 import type { Candidate } from '../../core/retention.ts';
-import { idOf, lacking, readManifests } from '../catalog.ts';
+import { allObjects, heldObjects, idOf, lacking, readManifests } from '../catalog.ts';
 import { holdsIn } from '../records/hold.ts';
 import { pinsIn } from '../records/pin.ts';
 import { proofsIn } from '../records/proof.ts';
@@ -34,6 +34,14 @@ function byBackup(base: string, objects: readonly ObjectInfo[]): Map<string, Obj
     else found.set(id, [info]);
   }
   return found;
+}
+
+/** What other tools hold of a backup counts as its own: it is listed where that is elsewhere, and goes with it. */
+function addHeld(manifests: ReadonlyMap<string, Manifest>, sizes: ReadonlyMap<string, ObjectInfo>, keys: Map<string, ObjectInfo[]>): void {
+  for (const [id, manifest] of manifests) {
+    const held = [...heldObjects(manifest)].reverse().flatMap(({ key }) => sizes.get(key) ?? []);
+    if (held.length > 0) keys.set(id, [...(keys.get(id) ?? []), ...held]);
+  }
 }
 
 /** What keeps backups whatever the policy says: why, by id. */
@@ -70,20 +78,21 @@ function candidateOf(manifest: Manifest, sizes: ReadonlyMap<string, number>, gua
  * @param storeNow the time by the store's own clock where it is known, else by this host's
  * @throws BkpError('storeUnreachable') when any part of it cannot be read: a plan over half a listing would delete what is needed
  */
-export async function survey(ctx: TargetContext, store: Store, storeNow: Date): Promise<Survey> {
-  const objects: ObjectInfo[] = [];
-  for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
+export async function survey(ctx: TargetContext, store: Store, storeNow: Date, target: Pick<Target, 'places'> = {}): Promise<Survey> {
+  const objects = await allObjects(target, ctx, store);
   const keys = byBackup(ctx.base, objects);
   const listed = objects.filter(({ key }) => idOf(ctx.base, key) !== undefined);
-  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
   const { guards, rolling } = await guardsOf(ctx, store, storeNow);
   const manifests = new Map<string, Manifest>();
   const candidates: Candidate[] = [];
-  for (const seen of await readManifests(store, ctx.base, ctx.keys, listed)) {
-    if ('manifest' in seen) {
-      manifests.set(seen.id, seen.manifest);
-      candidates.push(candidateOf(seen.manifest, sizes, guards.get(seen.id) ?? []));
-    } else candidates.push({ id: idOf(ctx.base, seen.key!)!, state: 'unreadable', anomalous: false, needs: [], guards: [seen.error] });
+  const seen = await readManifests(store, ctx.base, ctx.keys, listed);
+  for (const each of seen) if ('manifest' in each) manifests.set(each.id, each.manifest);
+  const infos = new Map(objects.map(info => [info.key, info]));
+  const sizes = new Map([...infos].map(([key, { bytes }]) => [key, bytes]));
+  addHeld(manifests, infos, keys);
+  for (const each of seen) {
+    if ('manifest' in each) candidates.push(candidateOf(each.manifest, sizes, guards.get(each.id) ?? []));
+    else candidates.push({ id: idOf(ctx.base, each.key!)!, state: 'unreadable', anomalous: false, needs: [], guards: [each.error] });
   }
   const lastFailure = (await lastRuns(ctx, store)).backup?.failure;
   return { store, objects, candidates, manifests, keys, rolling, ...(lastFailure ? { lastFailure } : {}) };

@@ -2,7 +2,7 @@ import type { ObjectInfo, Store, Target, TargetContext } from '../../core/contra
 import { sentence } from '../../core/errors.ts';
 import { isId } from '../../core/id.ts';
 import type { StoreFacts } from '../../core/status/types.ts';
-import { type Catalog, catalog, lacking, type Problem, storedBytes } from '../catalog.ts';
+import { allObjects, type Catalog, catalog, lacking, type Problem, storedBytes } from '../catalog.ts';
 import { lastRuns } from '../records/run.ts';
 
 /** Every object of a target in one store, or why the store does not tell. */
@@ -12,11 +12,9 @@ interface Listed {
   silent?: string;
 }
 
-async function listed(ctx: TargetContext, store: Store): Promise<Listed> {
-  const objects: ObjectInfo[] = [];
+async function listed(target: Target, ctx: TargetContext, store: Store): Promise<Listed> {
   try {
-    for await (const info of store.list(`${ctx.base}/`)) objects.push(info);
-    return { store, objects };
+    return { store, objects: await allObjects(target, ctx, store) };
   } catch (error) {
     ctx.signal.throwIfAborted();
     return { store, objects: [], silent: sentence(error) };
@@ -90,7 +88,7 @@ async function factsOf(
  * @param hidden asks for old versions too, which means another and longer listing
  */
 export async function lookIntoStores(target: Target, ctx: TargetContext, hidden: boolean): Promise<StoreFacts[]> {
-  const listings = await Promise.all(ctx.stores.map(store => listed(ctx, store)));
+  const listings = await Promise.all(ctx.stores.map(store => listed(target, ctx, store)));
   const answering = listings.filter(({ silent }) => silent === undefined).map(({ store }) => store);
   const all = await backupsIn(ctx, answering);
   return Promise.all(

@@ -3,7 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import type { Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../core/contracts.ts';
+import type { Access, Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
 
@@ -34,6 +34,8 @@ class DirectoryStore implements Store {
     this.#root = root;
     this.place = root;
   }
+
+  access = (): Access => ({ kind: 'directory', path: this.#root });
 
   async powers(): Promise<Powers> {
     return { conditionalPut: true, versions: false, locks: false };

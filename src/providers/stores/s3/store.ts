@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import type { Bytes, Check, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
+import type { Access, Bytes, Check, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { StoreHost } from '../host.ts';
@@ -26,6 +26,12 @@ export class S3Store implements Store {
   constructor(name: string, settings: Settings, host: StoreHost) {
     this.name = name;
     this.#caller = new Caller(name, settings, host);
+  }
+
+  access(): Access {
+    const { endpoint, region, bucket, accessKey, secretKey, pathStyle, ca, proxy } = this.#caller.settings;
+    const how = { ...(ca === undefined ? {} : { ca }), ...(proxy === undefined ? {} : { proxy }) };
+    return { kind: 's3', endpoint, region, bucket, accessKey, secretKey, pathStyle, ...how };
   }
 
   powers(): Promise<Powers> {

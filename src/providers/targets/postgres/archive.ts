@@ -7,6 +7,7 @@ import type { Archive } from '../../../core/postgres/plan.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
 import type { PostgresConfig } from './config.ts';
+import { WAL, walgArchive, walNameAt } from './walg/layout.ts';
 
 /** One archived file as a store's listing shows it. `hash` is the first half of the plain bytes' SHA-256, from the key. */
 export interface WalObject {
@@ -15,6 +16,8 @@ export interface WalObject {
   key: string;
   store: Store;
   bytes: number;
+  /** WAL-G stored it: its key has no hash, and WAL-G reads it. */
+  walg?: true;
 }
 
 const HASH_DIGITS = 32;
@@ -30,6 +33,8 @@ export function walStores(ctx: TargetContext<PostgresConfig>): readonly Store[] 
 
 /** What a key says of the archived file behind it; undefined when it is none of ours. */
 export function walObjectOf(store: Store, { key, bytes }: Pick<ObjectInfo, 'key' | 'bytes'>): WalObject | undefined {
+  const walg = walNameAt(key);
+  if (walg !== undefined) return { name: walg, hash: '', key, store, bytes, walg: true };
   const match = /\/([0-9A-F.a-z]+)-([0-9a-f]{32})\.zst(?:\.age)?$/.exec(key);
   return match && isWalName(match[1]!) ? { name: match[1]!, hash: match[2]!, key, store, bytes } : undefined;
 }
@@ -41,9 +46,14 @@ async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalOb
   }
 }
 
-/** Archived files of one lineage in one store: all, or those whose name begins with `names` (a timeline's eight digits, or more). */
-export const walObjects = (store: Store, base: string, lineage: string, names = ''): AsyncGenerator<WalObject> =>
-  objectsUnder(store, names === '' ? `${base}/wal/${lineage}/` : `${dirOf(base, lineage, names)}${names}`);
+/**
+ * Archived files of one lineage in one store: all, or those whose name begins with `names` (a timeline's eight digits, or more).
+ * @param walg key prefix of WAL-G's archive of that lineage, where there may be one
+ */
+export async function* walObjects(store: Store, base: string, lineage: string, names = '', walg?: string): AsyncGenerator<WalObject> {
+  yield* objectsUnder(store, names === '' ? `${base}/wal/${lineage}/` : `${dirOf(base, lineage, names)}${names}`);
+  if (walg !== undefined) yield* objectsUnder(store, `${walg}/${WAL}/${names}`);
+}
 
 const find = async (store: Store, base: string, lineage: string, name: string): Promise<WalObject | undefined> => {
   for await (const object of objectsUnder(store, `${dirOf(base, lineage, name)}${name}-`)) if (object.name === name) return object;
@@ -96,6 +106,7 @@ const isOf = (header: Record<string, unknown>, lineage: string, name: string): b
 
 /** Reads one archived file back, whole and proven: hash, signature, lineage and name. Throws BkpError naming the object. */
 export async function readWal(ctx: TargetContext, lineage: string, object: WalObject): Promise<Buffer> {
+  if (object.walg) return (await import('./walg/fetch.ts')).fetchWal(ctx as TargetContext<PostgresConfig>, lineage, object);
   const what = `object ${object.key} in store ${object.store.name}`;
   const { plain, header } = await openSmall(await readAll(object.store.get(object.key)), ctx.keys, what);
   if (!isOf(header, lineage, object.name) || hashOf(plain) !== object.hash) {
@@ -107,6 +118,10 @@ export async function readWal(ctx: TargetContext, lineage: string, object: WalOb
   return plain;
 }
 
+/** The holdings of a lineage in every WAL store of a target, by whichever engine they were stored. */
+export const holdingsOf = (ctx: TargetContext<PostgresConfig>, lineage: string, names = ''): Promise<Holdings> =>
+  holdings(walStores(ctx), ctx.base, lineage, names, walgArchive(ctx, lineage));
+
 /** What the stores hold of a lineage: copies by file name, first store first, and what could not be asked. */
 export interface Holdings {
   copies: Map<string, WalObject[]>;
@@ -114,11 +129,11 @@ export interface Holdings {
 }
 
 /** Lists a lineage, or the files of it whose name begins with `names`, in every given store. Stores that do not answer are told in `unreachable`. */
-export async function holdings(stores: readonly Store[], base: string, lineage: string, names = ''): Promise<Holdings> {
+export async function holdings(stores: readonly Store[], base: string, lineage: string, names = '', walg?: string): Promise<Holdings> {
   const result: Holdings = { copies: new Map(), unreachable: [] };
   for (const store of stores) {
     try {
-      for await (const object of walObjects(store, base, lineage, names)) {
+      for await (const object of walObjects(store, base, lineage, names, walg)) {
         result.copies.set(object.name, [...(result.copies.get(object.name) ?? []), object]);
       }
     } catch (error) {

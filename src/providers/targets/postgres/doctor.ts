@@ -124,7 +124,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     };
   yield (await identify(ctx, live)).check;
   yield walLevel(live);
-  if (live.tablespaces.length > 0)
+  if (live.tablespaces.length > 0 && ctx.config.engine === 'native')
     yield {
       name: 'tablespaces',
       state: 'warn',
@@ -133,5 +133,6 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     };
   yield await slotLimit(ctx);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));
-  yield await spool(ctx);
+  if (ctx.config.engine === 'wal-g') yield* (await import('./walg/doctor.ts')).walgChecks(ctx, live);
+  else yield await spool(ctx);
 }

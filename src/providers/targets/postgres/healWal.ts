@@ -3,7 +3,7 @@ import type { Known, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { neededWal } from '../../../core/postgres/expiry.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
-import { holdings, type WalObject, walStores } from './archive.ts';
+import { holdingsOf, type WalObject, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { keptBase } from './logKeep.ts';
 
@@ -48,7 +48,7 @@ function wantedIn(store: Store, lineage: string, { known, cutoff }: { known: rea
  * @returns how many files were copied
  */
 export async function healWal(ctx: Context, lineage: string, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number> {
-  const { copies, unreachable } = await holdings(walStores(ctx), ctx.base, lineage);
+  const { copies, unreachable } = await holdingsOf(ctx, lineage);
   const reachable = walStores(ctx).filter(({ name }) => !unreachable.some(({ store }) => store === name));
   const failed: string[] = [];
   const wanted = new Map(reachable.map(store => [store, wantedIn(store, lineage, kept)]));

@@ -1,32 +1,43 @@
 import type { Target } from '../../../core/contracts.ts';
-import { capture } from './capture.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { doctor } from './doctor.ts';
+import { engineOf } from './engine.ts';
 import { healWal } from './healWal.ts';
 import { live } from './liveChecks.ts';
-import { fetch, push } from './log.ts';
+import { fetch } from './log.ts';
 import { expired } from './logKeep.ts';
 import { distance, state } from './logState.ts';
 import { prove } from './prove.ts';
 import { restore } from './restore.ts';
-import { stream } from './stream.ts';
 import { owns, verify } from './verify.ts';
+import { guard, orphans } from './walg/keep.ts';
+import { placesOf } from './walg/layout.ts';
+import { walgProgram } from './walg/settings.ts';
 import { windows } from './windows.ts';
 
-/** PostgreSQL, engine `native`: pg_basebackup, pg_receivewal and a private server for recovery. */
+/** PostgreSQL: backups by the engine of the entry, and a private server for recovery. */
 export const postgres: Target<PostgresConfig> = {
   kind: 'postgres',
   config: postgresConfig,
   defaults: { schedule: '0 2 * * *', rpo: '15m', retention: { daily: 30, weekly: 12, monthly: 12, wal: '30d' } },
   doctor,
-  capture,
+  async *capture(ctx, options) {
+    return yield* (await engineOf(ctx)).capture(ctx, options);
+  },
   restore,
-  log: { push, fetch, state, expired, distance },
+  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, state, expired, distance },
   healLog: healWal,
+  async *adopt(ctx, known) {
+    if (ctx.config.engine === 'wal-g') yield* (await import('./walg/adopt.ts')).adopt(ctx, known);
+  },
+  places: placesOf,
+  guard,
+  orphans,
   owns,
   verify,
   prove,
   windows,
   live,
-  stream,
+  stream: async (ctx, options) => (await engineOf(ctx)).stream(ctx, options),
+  program: walgProgram,
 };

@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
-import { holdings, putWal, readFirstWhole, sealWal, walStores } from './archive.ts';
+import { holdingsOf, putWal, readFirstWhole, sealWal, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { currentOf, knownLineages, lineageFor } from './lineage.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
-const checkName = (ctx: Context, name: string): void => {
+export const checkName = (ctx: Context, name: string): void => {
   if (!isWalName(name))
     throw new BkpError('usage', `postgres/${ctx.name}: "${name}" is no name of a WAL file`, {
       next: "archive_command is: bkp wal push NAME '%f' '%p'",
@@ -17,7 +17,7 @@ const checkName = (ctx: Context, name: string): void => {
 };
 
 /** First eight bytes of pg_control, little endian on every platform that we run on: the system identifier. */
-async function identityOf(dataDir: string): Promise<{ systemIdentifier: string; restored: string | null }> {
+export async function identityOf(dataDir: string): Promise<{ systemIdentifier: string; restored: string | null }> {
   const file = await open(join(dataDir, 'global/pg_control'));
   try {
     const head = Buffer.alloc(8);
@@ -73,7 +73,7 @@ export async function fetch(ctx: Context, name: string, dataDir: string): Promis
   const identity = await identityOf(dataDir);
   const lineage = currentOf([...(await knownLineages(ctx)).values()], identity)?.lineage;
   if (!lineage) throw new BkpError('notFound', `postgres/${ctx.name}: no store has WAL of the cluster ${identity.systemIdentifier}`);
-  const copies = (await holdings(walStores(ctx), ctx.base, lineage, name)).copies.get(name);
+  const copies = (await holdingsOf(ctx, lineage, name)).copies.get(name);
   if (copies) return readFirstWhole(ctx, lineage, copies);
   await refuseHole(ctx, lineage, name);
   return undefined;
@@ -81,7 +81,7 @@ export async function fetch(ctx: Context, name: string, dataDir: string): Promis
 
 /** A file may be called absent only when every store answered and none has a later segment of its timeline. */
 async function refuseHole(ctx: Context, lineage: string, name: string): Promise<void> {
-  const { copies, unreachable } = await holdings(walStores(ctx), ctx.base, lineage, name.slice(0, 8));
+  const { copies, unreachable } = await holdingsOf(ctx, lineage, name.slice(0, 8));
   if (copies.has(name)) throw new BkpError('conflict', `WAL ${name} was stored just now`, { next: 'ask for it again' });
   if (unreachable.length > 0) {
     throw new BkpError(

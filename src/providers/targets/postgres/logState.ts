@@ -1,6 +1,7 @@
 import type { Known, LineageId, LogState, Lsn, ObjectInfo, TargetContext } from '../../../core/contracts.ts';
 import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
 import { type StoredWal, walByLineage } from './walFiles.ts';
+import { adoptedOf } from './walg/layout.ts';
 
 const systemOf = (lineage: LineageId | undefined): string | undefined => lineage?.split('-')[0];
 
@@ -28,7 +29,16 @@ function stateOf(lineage: LineageId, { name, modified }: StoredWal, segmentBytes
  * @param known backups whose manifests tell the segment size; a lineage of a system that none of them is of is left out
  */
 export const state = (ctx: Pick<TargetContext, 'base'>, objects: readonly ObjectInfo[], known: readonly Known[]): LogState[] =>
-  [...walByLineage(ctx.base, objects)].flatMap(([lineage, files]) => {
+  [
+    ...walByLineage(
+      ctx.base,
+      objects,
+      adoptedOf(
+        ctx,
+        known.map(({ manifest }) => manifest),
+      ),
+    ),
+  ].flatMap(([lineage, files]) => {
     const newest = newestOf(files);
     const segmentBytes = segmentBytesOf(lineage, known);
     return newest && segmentBytes ? stateOf(lineage, newest, segmentBytes) : [];

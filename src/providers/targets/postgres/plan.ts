@@ -2,7 +2,7 @@ import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../co
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
 import { type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
-import { archiveOf, type Holdings, holdings, walStores } from './archive.ts';
+import { archiveOf, type Holdings, holdingsOf } from './archive.ts';
 import { type Commit, lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
 
@@ -137,7 +137,7 @@ export async function planRestore(ctx: Context, request: RestoreRequest, known: 
   );
   const first = choose(ctx, want, usable.flatMap(baseOf));
   const lineage = usable.find(({ manifest }) => manifest.id === first.id)!.manifest.lineage!;
-  const held = await holdings(walStores(ctx), ctx.base, lineage);
+  const held = await holdingsOf(ctx, lineage);
   for (const { store, reason } of held.unreachable) ctx.report.emit({ type: 'warning', text: `store ${store} does not answer: ${reason}` });
   const target = targetOf(want);
   const archive = await archiveOf(ctx, lineage, held);

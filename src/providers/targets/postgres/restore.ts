@@ -3,12 +3,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatAge } from '../../../core/age.ts';
-import type { Bytes, Known, PieceRef, Reached, RestoreRequest, Store, TargetContext } from '../../../core/contracts.ts';
+import type { Id, Known, Reached, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { confValue } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { readFirstWhole } from './archive.ts';
+import { baseBytes, isWalg, type Read, refuseMissing, unpackBase } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { formatMarker } from './lineage.ts';
 import { complete, freeBytes, INCOMPLETE, inspect, occupy, ownerOf } from './place.ts';
@@ -18,11 +19,10 @@ import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import { refuseClosed } from './surroundings.ts';
 import { completeTablespaces, inspectTablespaces, type Mapped, redirect, tablespacePiece, unpackTablespaces } from './tablespaces.ts';
 import { serverTools } from './tools.ts';
-import { basePiece, checkExtracted, extract, own } from './unpack.ts';
+import { checkExtracted, own } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
-type Read = (piece: PieceRef, from: readonly Store[]) => Bytes;
 
 /** Everything a person should know before saying yes. */
 function told(
@@ -48,29 +48,12 @@ function told(
   ];
 }
 
-/** Every object of the base has to be there at its size, in one store or another, before the target is touched. */
-async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
-  for (const object of plan.known.manifest.pieces.flatMap(piece => ('objects' in piece ? piece.objects : []))) {
-    const seen = await Promise.allSettled(ctx.stores.map(store => store.stat(object.key)));
-    if (seen.some(result => result.status === 'fulfilled' && result.value?.bytes === object.bytes)) continue;
-    const silent = seen.find(result => result.status === 'rejected');
-    if (silent) throw silent.reason;
-    throw new BkpError(
-      'verifyFailed',
-      `backup ${plan.known.manifest.id} cannot be restored: object ${object.key} is in no store at its size of ${object.bytes} bytes`,
-      {
-        next: 'restore another one: bkp list postgres',
-      },
-    );
-  }
-}
-
 async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePlan, spaces: readonly Mapped[]): Promise<void> {
   await refuseMissing(ctx, plan);
   const { line, recipients } = plan.known.manifest;
   if (line.includes('age')) await assertOpens(ctx.keys.identity(), recipients);
   const segmentBytes = plan.reach.base.segmentBytes;
-  const needed = basePiece(plan.known.manifest).bytes + Math.min(plan.reach.segments.length, 256) * segmentBytes;
+  const needed = baseBytes(plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   await refuseFull(request.to, needed, '--to');
   for (const space of spaces) await refuseFull(space.to, tablespacePiece(plan.known.manifest, space).bytes, '--tablespace');
 }
@@ -112,7 +95,13 @@ async function privateDir(owner: Owner | undefined): Promise<string> {
  * @returns undefined after a dry run
  * @throws BkpError('refused' | 'notFound') before anything changes; any later error leaves the directory marked incomplete
  */
-export async function restore(ctx: Context, request: RestoreRequest, known: readonly Known[], read: Read): Promise<Reached | undefined> {
+export async function restore(
+  ctx: Context,
+  request: RestoreRequest,
+  known: readonly Known[],
+  read: Read,
+  begin: (id: Id) => Promise<void> = async () => {},
+): Promise<Reached | undefined> {
   const plan = await planRestore(ctx, request, known);
   const tools = await serverTools(ctx, Number.parseInt(plan.known.manifest.versions['server'] ?? '', 10));
   const aside = await inspect(ctx, request.to, request.force);
@@ -126,6 +115,7 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
     return undefined;
   }
   await request.confirm(lines);
+  await begin(plan.known.manifest.id);
   const dir = await privateDir(owner);
   const moved = await occupy(ctx, request.to, aside, owner);
   try {
@@ -151,9 +141,9 @@ export async function restore(ctx: Context, request: RestoreRequest, known: read
   }
 }
 
-/** Where a restore to the backup's own end asks for WAL, what is inside the backup is all there is. */
+/** Where a restore to the backup's own end asks for WAL, what is inside the backup is all there is; WAL-G has none inside. */
 function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
-  const immediate = plan.target['recovery_target'] === 'immediate';
+  const immediate = plan.target['recovery_target'] === 'immediate' && !isWalg(plan.known.manifest);
   const read = async (name: string): Promise<Buffer | undefined> => {
     const copies = immediate ? undefined : plan.held.copies.get(name);
     return copies && readFirstWhole(ctx, plan.lineage, copies);
@@ -179,7 +169,7 @@ async function bringBack(
 ): Promise<Reached> {
   const holders = ctx.stores.filter(store => plan.known.stores.includes(store.name));
   ctx.report.emit({ type: 'started', what: `unpack ${plan.known.manifest.id}` });
-  await extract(ctx, place, read(basePiece(plan.known.manifest), holders));
+  await unpackBase(ctx, place, plan.known.manifest, holders, read);
   await checkExtracted(ctx, place, plan.known.manifest);
   const aside = await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
   await redirect(place, spaces);

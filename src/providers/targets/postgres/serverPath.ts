@@ -18,7 +18,7 @@ export async function serverPath(ctx: Context): Promise<Stretch[]> {
 }
 
 /** The server's present timeline and the text of its history file; empty on timeline 1, which has none. */
-async function serverHistory(ctx: Context): Promise<{ timeline: number; text: string }> {
+export async function serverHistory(ctx: Context): Promise<{ timeline: number; text: string }> {
   const timeline = Number((await identifySystem(ctx)).split('|')[1]);
   if (timeline === 1) return { timeline, text: '' };
   const asked = psqlCommand(ctx, ['-d', 'replication=true', '-c', `TIMELINE_HISTORY ${timeline}`]);

@@ -9,22 +9,29 @@ import type { PostgresConfig } from './config.ts';
 import { knownLineages } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
 import { baseOf } from './plan.ts';
+import { type Adopted, adoptedOf, walAt } from './walg/layout.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
 /** The least that a signed header and an empty frame take: what is shorter was cut. */
 const LEAST = 100;
+/** A history of one line, compressed and without a header of ours. */
+const LEAST_WALG = 20;
 
-export const owns = (path: string): boolean => /^(wal\/\d+-\d+\/[0-9A-F]{8}\/[^/]+|lineages\/\d+-\d+\.json)$/.test(path);
+export const owns = (path: string): boolean => /^(wal\/\d+-\d+\/[0-9A-F]{8}\/[^/]+|lineages\/\d+-\d+\.json|walg\/\d+-\d+\/.+)$/.test(path);
 
-const lineageOf = (base: string, key: string): string | undefined =>
-  key.startsWith(`${base}/wal/`) ? key.slice(base.length + '/wal/'.length).split('/')[0] : undefined;
+const lineageOf = (base: string, adopted: Adopted | undefined, key: string): string | undefined =>
+  key.startsWith(`${base}/wal/`) ? key.slice(base.length + '/wal/'.length).split('/')[0] : walAt(base, adopted, key)?.lineage;
 
 /** Archived files of one store by lineage. */
 function byLineage(ctx: Context, look: StoreLook): Map<string, WalObject[]> {
   const found = new Map<string, WalObject[]>();
+  const adopted = adoptedOf(
+    ctx,
+    look.known.map(({ manifest }) => manifest),
+  );
   for (const info of look.objects) {
-    const lineage = lineageOf(ctx.base, info.key);
+    const lineage = lineageOf(ctx.base, adopted, info.key);
     const object = lineage === undefined ? undefined : walObjectOf(look.store, info);
     if (lineage !== undefined && object) found.set(lineage, [...(found.get(lineage) ?? []), object]);
   }
@@ -84,7 +91,7 @@ function* twice(store: string, lineage: string, objects: readonly WalObject[]): 
   for (const object of objects) {
     const other = first.get(object.name);
     if (!other) first.set(object.name, object);
-    else if (other.hash !== object.hash) {
+    else if (other.hash !== object.hash && !other.walg && !object.walg) {
       const text = `WAL ${object.name} of lineage ${lineage} is there twice, with different contents`;
       yield { store, state: 'damaged', key: object.key, text, breaks: ['every restore that replays it'] };
     }
@@ -95,7 +102,8 @@ async function* contents(ctx: Context, look: StoreLook, lineage: string, objects
   const store = look.store.name;
   for (const object of objects) {
     const { key } = object;
-    if (object.bytes < LEAST) yield { store, state: 'damaged', key, text: `${key} has ${object.bytes} bytes: it was cut short` };
+    if (object.bytes < (object.walg ? LEAST_WALG : LEAST))
+      yield { store, state: 'damaged', key, text: `${key} has ${object.bytes} bytes: it was cut short` };
     else if (look.deep(key)) {
       try {
         await readWal(ctx, lineage, object);
@@ -119,6 +127,7 @@ export async function* verify(ctx: Context, look: StoreLook): AsyncGenerator<Fin
   } catch (error) {
     yield { store, state: stateOf(error), text: sentence(error) };
   }
+  if (ctx.config.engine === 'wal-g') yield* (await import('./walg/verify.ts')).verifyWalg(ctx, look);
   if (!walStores(ctx).includes(look.store)) return;
   for (const [lineage, objects] of byLineage(ctx, look)) {
     yield* holes(ctx, look, lineage, objects);

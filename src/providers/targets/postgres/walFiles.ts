@@ -1,6 +1,7 @@
 import type { LineageId, ObjectInfo } from '../../../core/contracts.ts';
 import type { WalFile } from '../../../core/postgres/expiry.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
+import { type Adopted, walAt } from './walg/layout.ts';
 
 /** An archived file as a store's listing shows it. */
 export interface StoredWal extends ObjectInfo, WalFile {}
@@ -10,17 +11,20 @@ const PLACE = /^(\d+-\d+)\/([0-9A-F]{8})\/([0-9A-Fa-z.]+)-[0-9a-f]{32}\.zst(?:\.
 /**
  * The WAL in one store's listing by lineage. What is not named exactly as bkp names WAL is none of ours, and is left out.
  * @param base prefix of the target's keys
- * @param objects the complete listing, or at least what lies under `<base>/wal/`
+ * @param objects the complete listing, or at least what lies under `<base>/wal/` and `<base>/walg/`
+ * @param adopted an archive of WAL-G elsewhere in that listing
  */
-export function walByLineage(base: string, objects: readonly ObjectInfo[]): Map<LineageId, StoredWal[]> {
+export function walByLineage(base: string, objects: readonly ObjectInfo[], adopted?: Adopted): Map<LineageId, StoredWal[]> {
   const found = new Map<LineageId, StoredWal[]>();
   const start = `${base}/wal/`;
   for (const info of objects) {
-    const [, lineage, timeline, name] = (info.key.startsWith(start) && PLACE.exec(info.key.slice(start.length))) || [];
-    if (lineage === undefined || name === undefined || !isWalName(name) || name.slice(0, 8) !== timeline) continue;
-    const files = found.get(lineage) ?? [];
-    files.push({ ...info, name });
-    found.set(lineage, files);
+    const [, of, timeline, named] = (info.key.startsWith(start) && PLACE.exec(info.key.slice(start.length))) || [];
+    const own = of !== undefined && named !== undefined && isWalName(named) && named.slice(0, 8) === timeline;
+    const at = own ? { lineage: of, name: named } : walAt(base, adopted, info.key);
+    if (!at) continue;
+    const files = found.get(at.lineage) ?? [];
+    files.push({ ...info, name: at.name });
+    found.set(at.lineage, files);
   }
   return found;
 }

@@ -12,6 +12,7 @@ import { knownLineages, type Lineage } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
 import { baseOf } from './plan.ts';
 import { type StoredWal, walByLineage } from './walFiles.ts';
+import { adoptedOf } from './walg/layout.ts';
 
 type Context = TargetContext<PostgresConfig>;
 type Note = Windows['notes'][number];
@@ -167,7 +168,16 @@ async function recordsIn(ctx: Context, look: StoreLook, notes: Note[]): Promise<
 
 async function partsOf(ctx: Context, look: StoreLook, known: readonly Known[], notes: Note[]): Promise<Part[]> {
   const records = await recordsIn(ctx, look, notes);
-  const wal = walStores(ctx).includes(look.store) ? walByLineage(ctx.base, look.objects) : new Map<LineageId, StoredWal[]>();
+  const wal = walStores(ctx).includes(look.store)
+    ? walByLineage(
+        ctx.base,
+        look.objects,
+        adoptedOf(
+          ctx,
+          look.known.map(({ manifest }) => manifest),
+        ),
+      )
+    : new Map<LineageId, StoredWal[]>();
   const lineages = new Set([...records.keys(), ...wal.keys(), ...known.map(({ manifest }) => manifest.lineage!)]);
   return [...lineages].sort().map(lineage => {
     const files = wal.get(lineage) ?? [];

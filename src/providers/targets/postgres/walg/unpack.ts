@@ -1,0 +1,155 @@
+import { lstat, mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Held, Manifest, Store } from '../../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
+import { readAll } from '../../../../flow/bytes.ts';
+import type { RestorePlan } from '../plan.ts';
+import type { Private } from '../private.ts';
+import { segmentsOf } from './archived.ts';
+import { type Listing, listed, readBackup, type WalgBackup } from './backups.ts';
+import { exactJson } from './json.ts';
+import { BACKUPS } from './layout.ts';
+import { ownAll } from './own.ts';
+import { type Context, environmentFor, howEnded, runWalg, who } from './program.ts';
+
+const FETCH = '.bkp-fetch';
+
+/** What WAL-G holds of a backup. Throws BkpError('verifyFailed') when the manifest names nothing. */
+export function heldBy(manifest: Manifest): Held & { prefix: string } {
+  const held = manifest.pieces.flatMap(piece => ('held' in piece && piece.held.by === 'wal-g' ? [piece.held] : []))[0];
+  const prefix = held?.detail?.['prefix'];
+  if (held && prefix !== undefined) return { ...held, prefix };
+  throw new BkpError('verifyFailed', `backup ${manifest.id} names nothing that WAL-G holds`, {
+    next: 'restore another one: bkp list postgres',
+  });
+}
+
+async function backupIn(store: Store, prefix: string, listing: Listing, name: string): Promise<WalgBackup> {
+  const shown = listing.backups.get(name);
+  if (!shown?.sentinel) throw new BkpError('verifyFailed', `store ${store.name} has no sentinel of ${name} under ${prefix}/`);
+  const backup = await readBackup(store, prefix, shown);
+  if (backup.missing.length === 0) return backup;
+  throw new BkpError('verifyFailed', `store ${store.name} lacks ${backup.missing.slice(0, 3).join(', ')} of ${name}`);
+}
+
+/** A backup and all that it builds on, itself first. Throws BkpError('verifyFailed') naming what is missing in the store. */
+export async function chainIn(store: Store, prefix: string, name: string): Promise<WalgBackup[]> {
+  const listing = await listed(store, prefix);
+  const chain: WalgBackup[] = [];
+  for (let at: string | undefined = name; at !== undefined; at = chain.at(-1)!.deltaFrom) {
+    if (chain.some(each => each.name === at))
+      throw new BkpError('verifyFailed', `the deltas of ${name} in store ${store.name} go in a circle`);
+    chain.push(await backupIn(store, prefix, listing, at));
+  }
+  return chain;
+}
+
+interface Source {
+  store: Store;
+  chain: WalgBackup[];
+}
+
+/** The first store that has the whole chain: WAL-G reads from one only. Throws the reasons of all, the first one's exit. */
+async function sourceOf(manifest: Manifest, holders: readonly Store[]): Promise<Source> {
+  const { id, prefix } = heldBy(manifest);
+  const reasons: unknown[] = [];
+  for (const store of holders) {
+    try {
+      return { store, chain: await chainIn(store, prefix, id) };
+    } catch (error) {
+      reasons.push(error);
+    }
+  }
+  const exit = reasons.find(error => error instanceof BkpError) as BkpError | undefined;
+  throw new BkpError(
+    exit?.exit ?? 'verifyFailed',
+    `backup ${manifest.id} cannot be restored: ${reasons.map(sentence).join('; ') || 'no store holds it'}`,
+    {
+      next: 'restore another one: bkp list postgres',
+    },
+  );
+}
+
+/** The base has no WAL inside: all of it from start to stop has to be in the archive. */
+export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
+  const { manifest } = plan.known;
+  const { base } = plan.reach;
+  const absent = segmentsOf(base, base.segmentBytes).find(name => !plan.held.copies.has(name));
+  if (absent !== undefined)
+    throw new BkpError(
+      'verifyFailed',
+      `backup ${manifest.id} cannot be restored: WAL ${absent}, of the time in which it was taken, is in no store`,
+      {
+        next: 'restore another one: bkp list postgres',
+      },
+    );
+  await sourceOf(
+    manifest,
+    ctx.stores.filter(store => plan.known.stores.includes(store.name)),
+  );
+}
+
+/** Names that the files of a backup tell of, by the part that holds them. */
+async function filesOf(store: Store, prefix: string, name: string): Promise<{ files: string[]; parts: Map<string, string> }> {
+  const key = `${prefix}/${BACKUPS}/${name}/files_metadata.json`;
+  const told = exactJson((await readAll(store.get(key))).toString('utf8'), `${key} in store ${store.name}`);
+  const parts = new Map<string, string>();
+  for (const [part, names] of Object.entries<string[]>(told.TarFileSets ?? {})) for (const file of names) parts.set(file, part);
+  return { files: [...new Set([...Object.keys(told.Files ?? {}), ...parts.keys()])], parts };
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    error => (error.code === 'ENOENT' ? false : Promise.reject(error)),
+  );
+
+/** WAL-G's exit code says nothing of parts that it left out (PG01), so each file that the backup names has to be there. */
+async function refuseHoles(dir: string, { store, chain }: Source, prefix: string): Promise<void> {
+  const [{ name }] = chain as [WalgBackup];
+  const { files, parts } = await filesOf(store, prefix, name);
+  const absent: string[] = [];
+  for (const file of files) if (!(await isThere(join(dir, file)))) absent.push(file);
+  if (absent.length === 0) return;
+  const of = [...new Set(absent.map(file => parts.get(file) ?? 'the backup below it'))];
+  throw new BkpError(
+    'verifyFailed',
+    `wal-g backup-fetch ended with exit code 0 and left out ${absent.length} of the files of ${name}, the first ${absent[0]} (${of.slice(0, 3).join(', ')})`,
+  );
+}
+
+async function moveUp(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) await rename(join(from, name), join(to, name));
+  await rmdir(from);
+}
+
+/** Lines of WAL-G by which a part has come. */
+const PART = /Finished (?:extraction|decompression) of (\S+)/;
+
+/**
+ * Has WAL-G put a backup, with all that it builds on, into the data directory. WAL-G wants an empty one, so it gets one inside.
+ * @param holders stores whose manifest says that they hold it
+ * @throws BkpError('verifyFailed') when something of it is missing, before or after; 'failed' when WAL-G failed or stood still
+ */
+export async function unpack(ctx: Context, place: Private, manifest: Manifest, holders: readonly Store[]): Promise<void> {
+  const { id, prefix } = heldBy(manifest);
+  const source = await sourceOf(manifest, holders);
+  const into = join(place.dataDir, FETCH);
+  await mkdir(into, { mode: 0o700 });
+  const total = source.chain.reduce((sum, { objects }) => sum + objects.filter(({ key }) => key.includes('/tar_partitions/')).length, 0);
+  const seen = new Set<string>();
+  const onLine = (line: string): void => {
+    const part = PART.exec(line)?.[1];
+    if (part !== undefined) ctx.report.emit({ type: 'progress', what: 'wal-g parts', bytes: seen.add(`${part} ${seen.size}`).size, total });
+  };
+  const ended = await runWalg(ctx, ['backup-fetch', into, id], await environmentFor(ctx, source.store, prefix), { cwd: '/', onLine });
+  if (ended.code !== 0)
+    throw new BkpError('failed', `${who(ctx)}: wal-g backup-fetch ${id} from store ${source.store.name} ${howEnded(ended)}`, {
+      next: 'a wrong key looks like this too: `walg:` needs the key with which it was stored',
+    });
+  await refuseHoles(into, source, prefix);
+  await moveUp(into, place.dataDir);
+  // A server does not start without it, and a backup over the connection may not have it.
+  await mkdir(join(place.dataDir, 'pg_wal'), { recursive: true, mode: 0o700 });
+  await ownAll(place.dataDir, place.owner);
+}
