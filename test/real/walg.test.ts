@@ -305,6 +305,27 @@ describe('when WAL-G does not do what it says', () => {
     expect({ code, stdout: code === 0 ? '' : stdout }).toEqual({ code: 0, stdout: '' });
   });
 
+  it('MO10: a server that falls silent has WAL-G turn to localhost: what it backed up there does not count, and does not stay', async () => {
+    const other = await startPostgres({ version: '15', settings: { archive_mode: 'off' } });
+    await other.sql(GRANTS);
+    // Fresh clusters have backups of the same name, which WAL-G writes over one another.
+    for (let n = 0; n < 40; n += 1) await other.sql('select pg_logical_emit_message(true, $$x$$, $$y$$); select pg_switch_wal()');
+    const wrong = tempDir();
+    const turned = `PGPORT=1 WALG_STUB_LOCALHOST=127.0.0.1:${other.port} exec ${join(walgPath({}), 'wal-g')} "$@"`;
+    writeFileSync(join(wrong, 'wal-g'), `#!/bin/sh\n[ "$1" = backup-push ] && set -- "$@" ${other.dataDir}\n${turned}\n`, { mode: 0o755 });
+    const { config = '', env = {} } = at.run();
+    const remote = join(tempDir(), 'bkp.yaml');
+    writeFileSync(remote, readFileSync(config, 'utf8').replace(/dataDir: .*/, 'dataDir: /nowhere'));
+    const before = await listedIds();
+    const { code, stderr } = await runBkp(['backup', 'postgres', 'app'], { config: remote, env: { ...env, PATH: pathWith(wrong) } });
+    const identifier = await other.sql('select system_identifier from pg_control_system()');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(new RegExp(`backed up cluster ${identifier}`)) });
+    expect(await listedIds()).toEqual(before);
+    const { stdout } = await good(['verify', 'postgres', 'app'], at.run());
+    expect(stdout).not.toMatch(/is not signed/);
+    await other.destroy();
+  }, 60_000);
+
   it('a part that is gone is a damaged copy, and another store is restored from', async () => {
     const made = manifest(at, first);
     const lost = made.pieces
