@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utime
 import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { Manifest } from '../../src/core/contracts.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { TEST_KEYS } from '../walg/testKeys.ts';
@@ -13,6 +13,7 @@ import {
   type BkpOptions,
   cleanUp,
   type Ended,
+  freePort,
   makeConfig,
   type Postgres,
   type PostgresVersion,
@@ -409,6 +410,32 @@ describe('what is refused before anything is stored', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/Connection refused|could not connect/) });
   });
 });
+
+it('an S3 that is down fails a push of WAL and a backup in seconds, not minutes', async () => {
+  const at = await world('15', {}, { alone: true, archiving: false });
+  const port = await freePort();
+  const { config, env } = at.run();
+  const down = join(tempDir(), 'bkp.yaml');
+  const store = {
+    type: 's3',
+    endpoint: `http://127.0.0.1:${port}`,
+    region: 'us-east-1',
+    bucket: 'none',
+    accessKey: 'x',
+    secretKey: '${S3_SECRET}',
+  };
+  const parsed = parse(readFileSync(config!, 'utf8')) as Yaml;
+  parsed['environments'].production.stores = { objects: { ...store, retries: 1 } };
+  writeFileSync(down, stringify(parsed));
+  const name = await at.db.sql('select pg_walfile_name(pg_switch_wal())');
+  const began = Date.now();
+  const push = await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { config: down, env: env!, cwd: at.db.dataDir });
+  expect(push.code).toBeGreaterThan(0);
+  expect(push.code).toBeLessThan(126);
+  const taken = await runBkp(['backup', 'postgres', 'app'], { config: down, env: env! });
+  expect({ code: taken.code, seconds: Date.now() - began < 60_000 }).toEqual({ code: 8, seconds: true });
+  await at.stop();
+}, 120_000);
 
 describe('bkp verify over what WAL-G stored', () => {
   let at: World;
