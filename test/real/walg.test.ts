@@ -173,6 +173,24 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(await restored(at, ['--target-time', `${time}Z`])).toBe('1,2,3');
   }, 180_000);
 
+  it('verify --deep restores and proves it out of each store alone', async () => {
+    const { code, stdout, stderr } = await runBkp(['verify', 'postgres', 'app', '--deep', '--json'], at.run());
+    const stores = (lastJson(stdout)['stores'] ?? []) as Yaml[];
+    const trials = stores.map(({ store, proof, findings }) => ({
+      store,
+      bad: (proof?.checks ?? [{ state: 'none' }]).filter((check: Yaml) => check['state'] !== 'ok' && check['state'] !== 'note'),
+      findings: (findings as Yaml[]).filter(finding => finding['state'] !== 'note' && finding['state'] !== 'stray'),
+    }));
+    expect({ code, trials, stderr: code === 0 ? '' : stderr }).toEqual({
+      code: 0,
+      trials: ['objects', 'local'].map(store => ({ store, bad: [], findings: [] })),
+      stderr: '',
+    });
+    const proven = (stores[0]!['proof'].checks as Yaml[]).map(({ name }) => name);
+    expect(proven).toEqual(expect.arrayContaining(['unpack', 'recovery', 'baseline', 'pg_amcheck', 'write', 'pg_checksums']));
+    expect(existsSync(join(at.directory, 'bkp/production/proofs/postgres/app', `${stores[1]!['proof'].backup}.json`))).toBe(true);
+  }, 180_000);
+
   it('wal fetch brings a segment byte for byte, 74 at the proven end, 255 at a hole', async () => {
     const name = at.archiver.pushed.find(({ name: each, ended }) => /^[0-9A-F]{24}$/.test(each) && ended.code === 0)!.name;
     const fetch = (file: string, to = join(tempDir(), 'seg')) =>

@@ -1,7 +1,10 @@
 import type { Known, ProofRequest, TargetContext, Trial } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { reachOf } from '../../../core/postgres/plan.ts';
 import { formatBytes } from '../../../core/size.ts';
+import { holdingsOf, readFirstWhole } from './archive.ts';
+import { baseBytes, isWalg, unpackBase } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { baseOf } from './plan.ts';
 import { controlData, type Private, prepare } from './private.ts';
@@ -11,7 +14,7 @@ import { judged, tenths, timed } from './proveRun.ts';
 import { tryServer } from './proveServer.ts';
 import { checkReached, type Recovery, recover } from './recover.ts';
 import { completeTablespaces, type Mapped, redirect, unpackTablespaces } from './tablespaces.ts';
-import { basePiece, checkExtracted, extract } from './unpack.ts';
+import { checkExtracted } from './unpack.ts';
 import { refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -26,17 +29,28 @@ const STRICT = {
   log_min_duration_statement: '-1',
 };
 
-/** To the backup's own end, with the WAL that is inside it and no other. */
-function ownEnd(manifest: Known['manifest']): Recovery {
+/** WAL of the time of a backup that has none inside. */
+async function ownWal(ctx: Context, { lineage, engine }: Known['manifest'], own: readonly string[]): Promise<Recovery['read']> {
+  if (engine !== 'wal-g' || lineage === undefined) return async () => undefined;
+  const { copies, unreachable } = await holdingsOf(ctx, lineage);
+  const [silent] = unreachable;
+  if (silent) throw new BkpError('storeUnreachable', `store ${silent.store} does not list its WAL: ${silent.reason}`);
+  return async name => {
+    const held = own.includes(name) ? copies.get(name) : undefined;
+    return held && readFirstWhole(ctx, lineage, held);
+  };
+}
+
+/** To the backup's own end, with the WAL from its start to its end and no other. */
+async function ownEnd(ctx: Context, manifest: Known['manifest']): Promise<Recovery> {
   const base = baseOf({ manifest, stores: [] })[0]!;
   const reach = reachOf(base, { segments: new Set(), histories: new Map() }, [{ timeline: base.timeline, from: 0n }]);
-  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read: async () => undefined };
+  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read: await ownWal(ctx, manifest, reach.segments) };
 }
 
 async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], { manifest, read }: ProofRequest): Promise<Trial[]> {
-  const piece = basePiece(manifest);
   try {
-    await extract(ctx, place, read(piece));
+    await unpackBase(ctx, place, manifest, ctx.stores, read);
     await checkExtracted(ctx, place, manifest);
     await unpackTablespaces(ctx, place, manifest, spaces, read);
     await completeTablespaces(spaces);
@@ -45,12 +59,13 @@ async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], {
     ctx.signal.throwIfAborted();
     return [judged('unpack', error, ['verifyFailed'])];
   }
-  return [{ name: 'unpack', state: 'ok', text: `${formatBytes(piece.bytes)}, of the SHA-256 that the manifest names` }];
+  const proven = isWalg(manifest) ? 'and every file that WAL-G names is there' : 'of the SHA-256 that the manifest names';
+  return [{ name: 'unpack', state: 'ok', text: `${formatBytes(baseBytes(manifest))}, ${proven}` }];
 }
 
 /** Recovery, what is tried on the promoted server, and its end. The server is down when this answers. */
 async function rehearse(ctx: Context, place: Private, { manifest }: ProofRequest): Promise<Trial[]> {
-  const recovery = ownEnd(manifest);
+  const recovery = await ownEnd(ctx, manifest);
   const trials: Trial[] = [];
   const began = ctx.clock.now().getTime();
   ctx.report.emit({ type: 'started', what: 'recovery' });
@@ -92,7 +107,7 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
   const unpacked = await timed(ctx, 'unpack', () => unpack(ctx, place, spaces, request));
   yield* unpacked;
   if (isOver(unpacked)) return;
-  yield* await timed(ctx, 'pg_verifybackup', () => verifyFiles(ctx, place));
+  yield* await timed(ctx, 'pg_verifybackup', () => verifyFiles(ctx, place, request.manifest));
   await redirect(place, spaces);
   const rehearsed = await rehearse(ctx, place, request);
   yield* rehearsed;

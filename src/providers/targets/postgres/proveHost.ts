@@ -4,13 +4,14 @@ import type { Manifest, ProofRequest, TargetContext } from '../../../core/contra
 import { BkpError } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
+import { baseBytes } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { freeBytes, ownerOf } from './place.ts';
 import type { Private } from './private.ts';
 import { refuseClosed } from './surroundings.ts';
 import { type Mapped, tablespacePiece } from './tablespaces.ts';
 import { serverTools, type Tools } from './tools.ts';
-import { basePiece, own } from './unpack.ts';
+import { own } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -26,7 +27,7 @@ export const proofSpaces = ({ manifest, dir }: ProofRequest): Mapped[] =>
 
 /** Bytes that a proof of a backup takes on the disk: what it unpacks to, a twentieth of it, and some WAL. */
 export const proofBytes = (manifest: Manifest): number =>
-  Math.ceil((basePiece(manifest).bytes + spacesOf(manifest)) * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
+  Math.ceil((baseBytes(manifest) + spacesOf(manifest)) * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
 
 async function refuseFull(manifest: Manifest, dir: string): Promise<void> {
   const needed = proofBytes(manifest);
@@ -48,8 +49,7 @@ async function refuseOldClient(ctx: Context, tools: Tools): Promise<void> {
     });
 }
 
-function refuseForeign({ id, engine, wal, lineage }: Manifest): void {
-  if (engine !== 'native') throw new BkpError('refused', `backup ${id} was taken by engine ${engine}, whose restores are not proven yet`);
+function refuseForeign({ id, wal, lineage }: Manifest): void {
   if (!wal || !lineage)
     throw new BkpError('verifyFailed', `the manifest of backup ${id} names no WAL, without which it cannot be restored`);
 }
