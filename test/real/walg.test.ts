@@ -231,7 +231,7 @@ describe('when WAL-G does not do what it says', () => {
     lastJson((await good(['list', 'postgres'], at.run())).stdout)['backups'].map((row: Yaml) => row['id']);
 
   beforeAll(async () => {
-    at = await world('15', { idleTimeout: '4s', settings: { WALG_TAR_SIZE_THRESHOLD: 2 ** 20 } });
+    at = await world('15', { settings: { WALG_TAR_SIZE_THRESHOLD: 2 ** 20 } });
     await at.db.sql('create table t (n int); insert into t values (1)');
     first = await backup(at);
   }, 180_000);
@@ -290,10 +290,13 @@ describe('when WAL-G does not do what it says', () => {
   it('PG01: a download that stands still is given up, and the place is marked', async () => {
     const to = aPlace();
     const began = Date.now();
-    const { code, stderr } = await runBkp(
-      ['restore', 'postgres', 'app', '--from-backup', first, '--to', to, '--yes'],
-      at.run({ 'backup-fetch': 'stalled-download' }),
-    );
+    const { config, env } = at.run({ 'backup-fetch': 'stalled-download' });
+    const short = join(tempDir(), 'bkp.yaml');
+    writeFileSync(short, readFileSync(config!, 'utf8').replace('idleTimeout: 20s', 'idleTimeout: 4s'));
+    const { code, stderr } = await runBkp(['restore', 'postgres', 'app', '--from-backup', first, '--to', to, '--yes'], {
+      config: short,
+      env: env!,
+    });
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/wal-g backup-fetch stood still for 4s and was ended/) });
     expect(stderr).toMatch(/is incomplete \(BKP_RESTORE_INCOMPLETE\)/);
     expect(existsSync(join(to, 'BKP_RESTORE_INCOMPLETE'))).toBe(true);
