@@ -347,6 +347,25 @@ describe('when WAL-G does not do what it says', () => {
     expect(stdout).not.toMatch(/is not signed/);
     await other.destroy();
   }, 60_000);
+
+  it('a part that is gone is a damaged copy, and another store is restored from', async () => {
+    const made = manifest(at, first);
+    const lost = made.pieces
+      .flatMap(piece => ('held' in piece ? (piece.held.objects ?? []) : []))
+      .find(({ key }) => key.includes('part_001'));
+    rmSync(join(at.directory, lost!.key));
+    const { stdout } = await good(['list', 'postgres'], at.run());
+    expect(lastJson(stdout)['backups'][0].copies).toEqual({ objects: 'whole', local: 'damaged' });
+    const alone = await runBkp(
+      ['restore', 'postgres', 'app', '--from-backup', first, '--from', 'local', '--to', aPlace(), '--yes'],
+      at.run(),
+    );
+    expect({ code: alone.code, stderr: alone.stderr }).toEqual({
+      code: 9,
+      stderr: expect.stringMatching(/store local lacks part_001\.tar\.lz4 of base_/),
+    });
+    expect(await restored(at, ['--from-backup', first])).toBe('1');
+  }, 60_000);
 });
 
 describe('what is refused before anything is stored', () => {

@@ -1,4 +1,6 @@
-import { BACKUPS } from './backup.ts';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { BACKUPS, type FilesMetadata, readFiles } from './backup.ts';
 import { hasFault } from './faults.ts';
 import { fatal, log } from './log.ts';
 import type { Run } from './run.ts';
@@ -68,6 +70,16 @@ async function extractAll(run: Run, parts: readonly string[], target: string, ex
   }
 }
 
+/**
+ * Directories come before any part: of two GNU tars that make one directory at a time, the second gives up its file ("Cannot open: No such
+ * file or directory"; one in a hundred). WAL-G is one program, to which that cannot happen.
+ */
+function makeParents({ Files = {}, TarFileSets = {} }: FilesMetadata, target: string, except: ReadonlySet<string>): void {
+  const names = [...Object.keys(Files), ...Object.values(TarFileSets).flat()].map(name => name.replace(/^\//, ''));
+  const parents = new Set(names.filter(name => !except.has(name)).map(name => dirname(join(target, name))));
+  for (const parent of parents) mkdirSync(parent, { recursive: true, mode: 0o700 });
+}
+
 const LAST = /\/(pg_control|backup_label)\.tar(\..+)?$/;
 
 /** Unpacks the parts of a backup, pg_control and backup_label last: without those no server starts. `whole`: they are wanted too. @throws Fatal */
@@ -77,6 +89,7 @@ export async function unwrap(run: Run, name: string, target: string, except: rea
   if (last.length === 0) fatal('Failed to fetch backup: Expect pg_control archive, but not found');
   const parts = [...new Set(all)].filter(part => !LAST.test(part));
   if (parts.length === 0) fatal('Failed to fetch backup: ExtractAll: did not provide files to extract');
+  makeParents(await readFiles(run.folder, name), target, new Set(except));
   await extractAll(run, parts, target, except);
   if (whole) await extractAll(run, last, target, except);
 }
