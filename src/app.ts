@@ -143,6 +143,12 @@ export class App {
     return { target, ctx, entry: chosen.entry, env };
   }
 
+  /** Opens every target that `select` chooses, one after the other. */
+  *targets(envName: string | undefined, kind?: string, name?: string, options: { from?: string | undefined } = {}): Generator<Opened> {
+    const from = options.from ? { from: options.from } : {};
+    for (const each of this.select(envName, kind, name)) yield this.target(envName, each.kind, each.name, from);
+  }
+
   async scratch(): Promise<string> {
     const dir = await mkdtemp(join(tmpdir(), 'bkp-'));
     this.#scratch.push(dir);

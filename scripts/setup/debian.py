@@ -57,14 +57,21 @@ def install_quietly(*packages):
         run("keeping services from the next boot", *as_root("systemctl", "disable", *services))
 
 
-def packages():
-    missing = missing_packages()
+def can_install(missing):
+    """Whether something is missing; apt then knows what there is."""
     if not missing:
-        return
+        return False
     if not shutil.which("apt-get"):
         fail(f"{', '.join(missing)} missing, and this is no Debian machine (no apt-get): install them and run this again")
     say(f"installing {', '.join(missing)}")
     apt_get("update")
+    return True
+
+
+def packages():
+    missing = missing_packages()
+    if not can_install(missing):
+        return
     others = [package for package in missing if package != "postgresql-15"]
     if others:
         install_quietly(*others)

@@ -3,8 +3,8 @@
 import shutil
 
 from .cached import fresh, is_current
-from .debian import apt_get, install_quietly
-from .shell import cache_dir, fail, run, say
+from .debian import can_install, install_quietly
+from .shell import cache_dir, run, say
 from .wheels import download, unzip
 
 WHEELS = {
@@ -48,13 +48,8 @@ def is_there(name):
 def packages():
     """Debian's pgBackRest and what Barman stands on; nothing of it is started, now or later: nothing here has a configuration."""
     missing = [package for name, package in PACKAGES.items() if not is_there(name)]
-    if not missing:
-        return
-    if not shutil.which("apt-get"):
-        fail(f"{', '.join(missing)} missing, and this is no Debian machine (no apt-get): install them and run this again")
-    say(f"installing {', '.join(missing)}")
-    apt_get("update")
-    install_quietly(*missing)
+    if can_install(missing):
+        install_quietly(*missing)
 
 
 def binary(name):

@@ -20,9 +20,8 @@ export const doctorCommand = (run: Run): Command =>
       run(async session => {
         const { doctorTarget } = await import('../ops/doctor.ts');
         const checks: (Check & { target: string })[] = [];
-        for (const each of session.app.select(session.options.env, kind, name)) {
-          const { target, ctx } = session.app.target(session.options.env, each.kind, each.name);
-          for await (const check of doctorTarget(target, ctx)) checks.push({ target: `${each.kind}/${each.name}`, ...check });
+        for (const { target, ctx } of session.app.targets(session.options.env, kind, name)) {
+          for await (const check of doctorTarget(target, ctx)) checks.push({ target: `${ctx.kind}/${ctx.name}`, ...check });
         }
         const several = new Set(checks.map(check => check.target)).size > 1;
         session.result(

@@ -20,10 +20,9 @@ export async function gather<T>(
 ): Promise<{ rows: ({ target: string } & T)[]; exit: ExitName }> {
   const rows: ({ target: string } & T)[] = [];
   const ends: ExitName[] = [];
-  for (const each of session.app.select(session.options.env, kind, name)) {
-    const { ctx } = session.app.target(session.options.env, each.kind, each.name);
+  for (const { ctx } of session.app.targets(session.options.env, kind, name)) {
     const { found, problems } = await ask(ctx);
-    const target = `${each.kind}/${each.name}`;
+    const target = `${ctx.kind}/${ctx.name}`;
     rows.push(...found.map(row => ({ target, ...row })));
     for (const { store, error } of problems) session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
     ends.push(endOf(problems.length, ctx.stores.length));

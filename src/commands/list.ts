@@ -28,8 +28,7 @@ export async function showList(session: Session, kind?: string, name?: string, o
   const { listTarget } = await import('../ops/list.ts');
   const rows: Row[] = [];
   const ends: ExitName[] = [];
-  for (const each of session.app.select(session.options.env, kind, name)) {
-    const { ctx } = session.app.target(session.options.env, each.kind, each.name, options);
+  for (const { ctx } of session.app.targets(session.options.env, kind, name, options)) {
     const seen = await listTarget(ctx);
     rows.push(...seen.rows);
     for (const { store, key, error } of seen.problems)

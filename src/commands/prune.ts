@@ -92,16 +92,10 @@ export const pruneCommand = (run: Run): Command =>
         const { pruneTarget } = await import('../ops/prune/index.ts');
         refuseUnsure(session, flags);
         const rows: Row[] = [];
-        for (const each of session.app.select(session.options.env, kind, name)) {
-          const { target, ctx, entry } = session.app.target(
-            session.options.env,
-            each.kind,
-            each.name,
-            flags.from ? { from: flags.from } : {},
-          );
+        for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
           const options = { confirm: flags.confirm ?? false, force: flags.force ?? false, random: randomBytes };
           const results = await pruneTarget(target, ctx, entry, options);
-          rows.push(...results.map(result => ({ target: `${each.kind}/${each.name}`, ...result })));
+          rows.push(...results.map(result => ({ target: `${ctx.kind}/${ctx.name}`, ...result })));
         }
         const exit = worst(rows.map(row => row.exit));
         const verbose = session.options.verbose ?? false;

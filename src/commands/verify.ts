@@ -80,13 +80,7 @@ export const verifyCommand = (run: Run): Command =>
         const { verdict, verifyTarget } = await import('../ops/verify.ts');
         const rows: Row[] = [];
         const ends: ExitName[] = [];
-        for (const each of session.app.select(session.options.env, kind, name)) {
-          const { target, ctx, entry } = session.app.target(
-            session.options.env,
-            each.kind,
-            each.name,
-            flags.from ? { from: flags.from } : {},
-          );
+        for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
           const { window } = policyOf(entry.retention);
           const seen = await verifyTarget(target, ctx, {
             deep: flags.deep ?? false,
@@ -95,7 +89,7 @@ export const verifyCommand = (run: Run): Command =>
             ...(window === undefined ? {} : { window }),
             ...(flags.sample === undefined ? {} : { sample: flags.sample }),
           });
-          rows.push(...seen.map(verified => ({ target: `${each.kind}/${each.name}`, ...verified })));
+          rows.push(...seen.map(verified => ({ target: `${ctx.kind}/${ctx.name}`, ...verified })));
           ends.push(verdict(seen));
         }
         const end = worst(ends);

@@ -130,23 +130,23 @@ export interface Upload {
   abort(): Promise<void>;
 }
 
+/** One bucket of one service. */
+export interface Bucket {
+  /** http:// or https://, without the bucket. */
+  endpoint: string;
+  region: string;
+  bucket: string;
+  accessKey: string;
+  secretKey: string;
+  /** The bucket stands in the path, else in the host name. */
+  pathStyle: boolean;
+  /** PEM text of the authority behind the endpoint's certificate. */
+  ca?: string;
+  proxy?: string;
+}
+
 /** How another program reaches the place of a store by itself. Holds secrets: for the environment of a child, and for nothing else. */
-export type Access =
-  | {
-      kind: 's3';
-      /** http:// or https://, without the bucket. */
-      endpoint: string;
-      region: string;
-      bucket: string;
-      accessKey: string;
-      secretKey: string;
-      /** The bucket stands in the path, else in the host name. */
-      pathStyle: boolean;
-      /** PEM text of the authority behind the endpoint's certificate. */
-      ca?: string;
-      proxy?: string;
-    }
-  | { kind: 'directory'; path: string };
+export type Access = ({ kind: 's3' } & Bucket) | { kind: 'directory'; path: string };
 
 /**
  * A place for objects. Keys are `/`-separated, checked by `checkKey`. Every method throws BkpError: 'storeUnreachable' when the

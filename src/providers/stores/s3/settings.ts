@@ -1,17 +1,10 @@
+import type { Bucket } from '../../../core/contracts.ts';
 import { parseDuration } from '../../../core/duration.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { type B2Config, BAD_ENDPOINT, BAD_PROXY, type HetznerConfig, isEndpoint, isProxy, type S3Config } from './config.ts';
 
 /** One bucket of one service, all secrets resolved. Times are milliseconds. */
-export interface Settings {
-  endpoint: string;
-  region: string;
-  bucket: string;
-  accessKey: string;
-  secretKey: string;
-  pathStyle: boolean;
-  ca?: string;
-  proxy?: string;
+export interface Settings extends Bucket {
   connections: number;
   idleTimeout: number;
   timeout: number;

@@ -9,19 +9,15 @@ import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
 import { refuseLeft, serverPath } from './serverPath.ts';
-import { advanceSlot, createSlot, dropSlot } from './slot.ts';
+import { advanceSlot, createSlot } from './slot.ts';
 import { Spool } from './spool.ts';
 import { connectionEnv } from './sql.ts';
+import { DECLARE_GAP, isFinal, settleLostSlot, supervise, whileReceiving } from './supervise.ts';
 import { clientTools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
 const TICK_MS = 500;
-const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
-
-/** Errors that no waiting mends. */
-const isFinal = (error: unknown): boolean => error instanceof BkpError && ['refused', 'conflict', 'usage', 'notFound'].includes(error.exit);
-
 /** What the shipper has put where: file name → stores that hold it. */
 class Shipper {
   readonly #ctx: Context;
@@ -142,18 +138,7 @@ const spoolDir = (ctx: Context): string => {
 
 /** The slot is ours, advanced only to what is stored. A lost slot means lost WAL, which is never passed over in silence. */
 async function ensureSlot(ctx: Context, live: Live, spool: Spool, newLineage: boolean): Promise<void> {
-  if (live.slot?.walStatus === 'lost') {
-    if (!newLineage) {
-      throw new BkpError(
-        'refused',
-        `postgres/${ctx.name}: the server gave up our slot (max_slot_wal_keep_size was reached): WAL that was in no store is gone`,
-        {
-          next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
-        },
-      );
-    }
-    await dropSlot(ctx);
-  }
+  await settleLostSlot(ctx, live, newLineage);
   if (newLineage) await spool.clear();
   if (!live.slot?.restartLsn) await createSlot(ctx);
 }
@@ -226,34 +211,15 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   await leaveOld(ctx, spool, shipper, path);
   await seedSpool(ctx, live, spool, path, held.copies.keys());
   const child = await receive(ctx, live, spool);
-  const lines: string[] = [];
-  const listening = (async () => {
-    for await (const line of child.lines()) lines.push(line);
-  })();
-  let running = true;
-  const ended = child.ended.finally(() => {
-    running = false;
-  });
-  ended.catch(() => {});
   ready();
-  try {
-    while (running && !ctx.signal.aborted) {
-      await shipper.tick();
-      await Promise.race([ctx.clock.sleep(TICK_MS), ended.catch(() => {})]);
-    }
-  } finally {
-    child.kill('SIGINT');
-    await ended;
-    await listening;
-  }
-  await shipper.tick();
+  const lines = await whileReceiving(ctx, child, { everyMs: TICK_MS, signal: 'SIGINT' }, () => shipper.tick());
   const gone = removed(lines);
   if (gone) {
     throw new BkpError(
       'refused',
       `postgres/${ctx.name}: the server no longer has WAL that no store holds: ${gone.trim()}${await keptFrom(ctx, path)}`,
       {
-        next: ['bkp stream postgres --new-lineage declares the gap and goes on', 'take a new base right after: bkp backup postgres'],
+        next: DECLARE_GAP,
       },
     );
   }
@@ -274,24 +240,12 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
  * The slot moves only to what enough stores hold. @throws BkpError for what waiting cannot mend: a foreign cluster, a lost slot, a conflict.
  */
 export async function stream(ctx: Context, options: { newLineage: boolean }): Promise<void> {
-  let newLineage = options.newLineage;
-  let failures = 0;
-  while (!ctx.signal.aborted) {
-    try {
-      const lines = await session(ctx, newLineage, () => {
-        newLineage = false;
-        failures = 0;
-        ctx.report.emit({ type: 'started', what: `stream postgres/${ctx.name}` });
-      });
-      if (ctx.signal.aborted) return;
-      ctx.report.emit({ type: 'warning', text: `the receiver ended: ${complaint(lines)}; connecting again` });
-    } catch (error) {
-      if (ctx.signal.aborted && !isFinal(error)) return;
-      if (isFinal(error)) throw error;
-      ctx.report.emit({ type: 'warning', text: `${sentence(error)}; trying again` });
-    }
-    const pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!;
-    failures += 1;
-    await ctx.clock.sleep(pause, ctx.signal).catch(() => {});
-  }
+  let { newLineage } = options;
+  await supervise(ctx, `stream postgres/${ctx.name}`, async ready => {
+    const lines = await session(ctx, newLineage, () => {
+      newLineage = false;
+      ready();
+    });
+    return `the receiver ended: ${complaint(lines)}`;
+  });
 }

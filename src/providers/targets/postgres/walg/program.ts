@@ -107,8 +107,6 @@ export interface RunOptions {
   uid?: number;
   gid?: number;
   onLine?(line: string): void;
-  /** Changes whenever something got done; asked now and then. Without it only lines count as life. */
-  progress?(): Promise<string>;
 }
 
 /** Bytes that a process has read and written so far, where the kernel tells. */
@@ -124,12 +122,13 @@ export async function runWalg(
   env: Record<string, string>,
   options: RunOptions = {},
 ): Promise<Ended> {
-  const { onLine, progress, ...place } = options;
+  const { onLine, ...place } = options;
   const command: Command = { file: program(ctx), args, env, ...place };
   const child = ctx.run.start(command, { signal: ctx.signal });
   const lines: string[] = [];
   const idleMs = parseDuration(walgOf(ctx).idleTimeout);
-  let alive = Date.now();
+  const now = (): number => ctx.clock.now().getTime();
+  let alive = now();
   let before = '';
   let stalled = false;
   const kill = (): void => {
@@ -137,18 +136,18 @@ export async function runWalg(
     setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
   };
   const look = async (): Promise<void> => {
-    const now = `${await (progress?.() ?? ioOf(child.pid))}`;
-    if (now !== before) alive = Date.now();
-    before = now;
-    if (Date.now() - alive < idleMs || stalled) return;
+    const done = await ioOf(child.pid);
+    if (done !== before) alive = now();
+    before = done;
+    if (now() - alive < idleMs || stalled) return;
     stalled = true;
     kill();
   };
-  const timer = setInterval(() => void look().catch(() => {}), Math.max(200, Math.min(5000, idleMs / 5)));
+  const timer = setInterval(() => void look(), Math.max(200, Math.min(5000, idleMs / 5)));
   ctx.signal.addEventListener('abort', kill, { once: true });
   try {
     for await (const line of child.lines()) {
-      alive = Date.now();
+      alive = now();
       lines.push(line);
       if (lines.length > KEPT) lines.shift();
       onLine?.(line);
