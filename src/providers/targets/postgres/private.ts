@@ -39,7 +39,7 @@ export async function prepare(place: Private): Promise<void> {
   }
 }
 
-/** The flags of a server that talks to nobody and changes nothing outside its data directory (DESIGN rule 6; each was tried). */
+/** The flags of a server that talks to nobody and changes nothing outside its data directory (each was tried). */
 export const privateSettings = (place: Private): Record<string, string> => ({
   config_file: join(place.dir, 'server.conf'),
   hba_file: join(place.dir, 'hba.conf'),
