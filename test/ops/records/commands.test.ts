@@ -38,6 +38,9 @@ function sessionOf(r: Rig, ended: Partial<Ended>, closed: readonly string[]): Se
       if (!ctx) throw new BkpError('usage', 'S3_SECRET is not set');
       return { ctx };
     },
+    *targets(env: string, kind?: string, name?: string) {
+      for (const each of app.select(env, kind, name)) yield app.target(env, each.kind, each.name);
+    },
   };
   const session = {
     options: {},
