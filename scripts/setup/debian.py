@@ -1,22 +1,50 @@
-"""Debian packages, by apt-get: PostgreSQL 15, age, zstd, the daemons of Ceph's S3 server, Prometheus and its pushgateway."""
+"""Debian packages, by apt-get: PostgreSQL 15, Redis, etcd 3.4, Samba, sshd, age, zstd, the daemons of Ceph's S3 server, Prometheus' tools."""
 
+import platform
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from .shell import as_root, fail, run, say
 
 PG15 = Path("/usr/lib/postgresql/15/bin")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.conf")
+TRIPLET = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 POLICY = Path("/usr/sbin/policy-rc.d")
-SERVICES = ("prometheus", "prometheus-pushgateway")
-SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", *SERVICES)
+SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient")
+# Package, and a file that only it brings.
+BY_FILE = {
+    "etcd-server": "/usr/bin/etcd",
+    "etcd-client": "/usr/bin/etcdctl",
+    "openssh-server": "/usr/sbin/sshd",
+    "samba": "/usr/sbin/samba",
+    "samba-ad-provision": "/usr/share/samba/setup/provision.ldif",
+    "samba-dsdb-modules": "/usr/lib/{triplet}/samba/ldb/samba_dsdb.so",
+    "samba-vfs-modules": "/usr/lib/{triplet}/samba/vfs/acl_xattr.so",
+    "winbind": "/usr/sbin/winbindd",
+    "ldb-tools": "/usr/bin/ldbsearch",
+    "krb5-user": "/usr/bin/kinit",
+    "attr": "/usr/bin/setfattr",
+    "acl": "/usr/bin/setfacl",
+}
+# What Debian starts at each boot once a package is there.
+SERVICES = {
+    "prometheus": ("prometheus",),
+    "prometheus-pushgateway": ("prometheus-pushgateway",),
+    "redis-server": ("redis-server",),
+    "etcd-server": ("etcd",),
+    "openssh-server": ("ssh",),
+    "samba": ("samba-ad-dc", "smbd", "nmbd"),
+    "winbind": ("winbind",),
+}
 
 
 def missing_packages():
     wanted = {
         "postgresql-15": (PG15 / "postgres").exists() and (PG15 / "pgbench").exists(),
         **{package: shutil.which(package) for package in SAME_NAME},
+        **{package: Path(file.format(triplet=TRIPLET)).exists() for package, file in BY_FILE.items()},
     }
     return [package for package, present in wanted.items() if not present]
 
@@ -52,7 +80,7 @@ def install_quietly(*packages):
     finally:
         if ours:
             run("allowing services to start", *as_root("rm", str(POLICY)))
-    services = [package for package in packages if package in SERVICES]
+    services = [service for package in packages for service in SERVICES.get(package, ())]
     if services and shutil.which("systemctl"):
         run("keeping services from the next boot", *as_root("systemctl", "disable", *services))
 

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { RestoreRequest, Want } from '../core/contracts.ts';
+import type { Opened } from '../app.ts';
+import type { RestoreRequest, Target, Want } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
 import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
+import { restoreOptions } from '../core/restoreOptions.ts';
 import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import type { Run, Session } from './session.ts';
@@ -22,6 +24,7 @@ interface Flags {
   owner?: string;
   tablespace?: ReadonlyMap<string, string>;
   serve?: boolean;
+  online?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   confirmEnv?: string;
@@ -122,6 +125,41 @@ async function confirm(session: Session, env: { name: string; protected: boolean
   if ((await ask(`Type ${wanted} to go on: `, session.signal)) !== wanted) throw notConfirmed();
 }
 
+/** The options that only this kind has; one of another kind is refused, since it would say nothing. */
+function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
+  const given = flags as Readonly<Record<string, unknown>>;
+  const found: Record<string, string | true> = {};
+  for (const [of, option] of kindOptions()) {
+    const value = given[option.attributeName()];
+    if (value === undefined) continue;
+    if (of !== kind) throw new BkpError('usage', `${option.long} is an option of ${of}, and says nothing to ${kind}`);
+    found[option.name()] = value as string | true;
+  }
+  return found;
+}
+
+/** What the running source holds now, backed up before a restore writes over it. */
+async function secure(session: Session, target: Target, kind: string, name: string): Promise<string> {
+  const { backupTarget } = await import('../ops/backup.ts');
+  const { ctx } = session.app.target(session.options.env, kind, name);
+  const { manifest } = await backupTarget(target, ctx, {
+    newLineage: false,
+    alarmBelow: 0,
+    acceptSize: false,
+    random: randomBytes(3),
+    tool: `bkp ${session.version}`,
+  });
+  return manifest.id;
+}
+
+/** `--online` goes into the running source; what it is called stands where a directory would. */
+function onlinePlace({ target, ctx }: Opened, flags: Flags, kind: string): string {
+  if (!target.online)
+    throw new BkpError('usage', `${kind} cannot be restored into a running server`, { next: `bkp restore ${kind} ${ctx.name} --to DIR` });
+  if (flags.to !== undefined) throw new BkpError('usage', '--online and --to are two places');
+  return target.online(ctx);
+}
+
 function place(flags: Flags, entry: { dataDir?: string }, kind: string, name: string, named: boolean): string {
   if (flags.to === undefined && !named && !process.stdin.isTTY) {
     throw new BkpError('refused', 'without a terminal a restore wants to be told where to: nothing is taken by default', {
@@ -143,7 +181,11 @@ async function restore(session: Session, kind: string, name: string | undefined,
   });
   const request: RestoreRequest = {
     want,
-    to: place(flags, opened.ctx.config as { dataDir?: string }, kind, opened.ctx.name, name !== undefined),
+    to: flags.online
+      ? onlinePlace(opened, flags, kind)
+      : place(flags, opened.ctx.config as { dataDir?: string }, kind, opened.ctx.name, name !== undefined),
+    ...(flags.online ? { online: true, secure: () => secure(session, opened.target, kind, opened.ctx.name) } : {}),
+    options: ownOptions(flags, kind) ?? {},
     force: flags.force ?? false,
     serve: flags.serve ?? false,
     dryRun: flags.dryRun ?? false,
@@ -159,17 +201,25 @@ async function restore(session: Session, kind: string, name: string | undefined,
   }
   const seconds = Math.round((Date.now() - began) / 100) / 10;
   const { at, lsn, next, facts } = reached;
-  const where = [at ? `last commit ${at.toISOString()}` : undefined, lsn ? `LSN ${lsn}` : undefined].filter(Boolean).join(', ');
+  const where = [at ? `${lsn ? 'last commit' : 'state of'} ${at.toISOString()}` : undefined, lsn ? `LSN ${lsn}` : undefined]
+    .filter(Boolean)
+    .join(', ');
   session.result({ ...(at ? { reachedAt: at.toISOString() } : {}), ...(lsn ? { lsn } : {}), seconds, facts, next }, [
-    `${kind}/${opened.ctx.name} is back in ${request.to}: ${where}; ${seconds} s`,
+    `${kind}/${opened.ctx.name} is back in ${request.to}: ${where}${where ? '; ' : ''}${seconds} s`,
     ...next.map(line => `  → ${line}`),
   ]);
   return 'done' as const;
 }
 
+/** Every kind's own options, each with its kind. */
+const kindOptions = (): [string, Option][] =>
+  Object.entries(restoreOptions).flatMap(([kind, options]) =>
+    options.map(({ flags, text }): [string, Option] => [kind, new Option(flags, `${kind}: ${text}`)]),
+  );
+
 /** `bkp restore <target> [name]`. */
-export const restoreCommand = (run: Run): Command =>
-  new Command('restore')
+export const restoreCommand = (run: Run): Command => {
+  const command = new Command('restore')
     .description('bring a target back into an empty place; what is there is never destroyed')
     .argument('<target>', 'kind of target, e.g. postgres')
     .argument('[name]', 'entry of that kind')
@@ -183,9 +233,13 @@ export const restoreCommand = (run: Run): Command =>
     .option('--from <store>', 'from this store only')
     .option('--owner <user>', 'who owns the restored files when bkp runs as root')
     .option('--tablespace <old=new>', 'PostgreSQL: where a tablespace goes, by its path or name on the source; once for each', pairs)
+    .option('--online', 'into the running server instead of a directory; what it holds now is backed up first')
     .option('--serve', 'PostgreSQL: leave the copy running on a private socket')
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask')
     .addOption(new Option('--confirm-env <name>', 'name of a protected environment, with --yes'))
     .option('--force', 'move what is there aside under a dated name')
     .action((kind: string, name: string | undefined, flags: Flags) => run(session => restore(session, kind, name, flags)));
+  for (const [, option] of kindOptions()) command.addOption(option);
+  return command;
+};

@@ -50,7 +50,8 @@ export interface Runner {
   /** Runs to its end; stdout and stderr as text. Throws a BkpError('failed') on a non-zero code or a signal. */
   text(
     command: Command,
-    options?: { signal?: AbortSignal; input?: string; timeoutMs?: number },
+    /** `hold`: stdin stays open until the end, so that its closing tells the child that we are gone. */
+    options?: { signal?: AbortSignal; input?: string; hold?: boolean; timeoutMs?: number },
   ): Promise<{ stdout: string; stderr: string }>;
   /** Children joined by file descriptor; `input` feeds the first. `onStderr` gets (index, line). */
   pipeline(
@@ -60,6 +61,62 @@ export interface Runner {
   start(command: Command, options?: { signal?: AbortSignal; stdin?: boolean; detached?: boolean }): Child;
   /** Absolute path of a tool on PATH or in `dirs` (looked at first), or undefined. */
   which(file: string, dirs?: readonly string[]): string | undefined;
+}
+
+/** Where the tools of a target run. */
+export type Where =
+  | 'local'
+  | {
+      kubectl: {
+        namespace: string;
+        /** Name of the pod; or `selector`, of whose ready pods the first by name is taken. */
+        pod?: string | undefined;
+        selector?: string | undefined;
+        container?: string | undefined;
+        context?: string | undefined;
+        kubeconfig?: string | undefined;
+        /** Directory there for temporary files; default: what `mktemp` takes. */
+        temp?: string | undefined;
+      };
+    }
+  | {
+      ssh: {
+        host: string;
+        user?: string | undefined;
+        port?: number | undefined;
+        identityFile?: string | undefined;
+        knownHosts?: string | undefined;
+        temp?: string | undefined;
+      };
+    };
+
+/**
+ * A place where tools run: this host, a container of a pod, another host. Arguments travel whole, `Command.env` by no argument, exit codes
+ * come back, and bytes are good only when both ends counted and hashed the same.
+ */
+export interface Site {
+  /** For sentences: `this host`, `pod prod/redis-0`, `host dc1.example.org`. */
+  readonly name: string;
+  readonly local: boolean;
+  /** As `Runner.text`. Without `input` the tool there is ended when this process is gone. */
+  text(
+    command: Command,
+    options?: { signal?: AbortSignal; input?: string; timeoutMs?: number },
+  ): Promise<{ stdout: string; stderr: string }>;
+  /** Absolute path there of a tool on PATH or in `dirs` (looked at first), or undefined. */
+  which(file: string, dirs?: readonly string[]): Promise<string | undefined>;
+  /** An empty directory of this operation's own, mode 700; `close` removes it. */
+  dir(): Promise<string>;
+  /** Names in a directory, in order, without `.` and `..`; empty when it is not there. */
+  names(dir: string): Promise<string[]>;
+  /** Bytes of a file there. Throws BkpError('failed') at its end when they are not what was counted and hashed there before. */
+  read(path: string): Bytes;
+  /** Makes a file of mode 600. Throws BkpError('failed') when what is there then is not what was sent. */
+  write(path: string, bytes: Bytes): Promise<void>;
+  /** Takes away files and directories with all that is in them; what is gone already is fine. */
+  remove(path: string): Promise<void>;
+  /** Removes every directory of `dir`, whatever came; a warning where that cannot be done. */
+  close(): Promise<void>;
 }
 
 // ---- what is told while it happens ------------------------------------------------------------
@@ -373,6 +430,12 @@ export interface RestoreRequest {
   owner?: string;
   /** Where tablespaces go: location or name on the source → absolute path here. */
   tablespaces?: ReadonlyMap<string, string>;
+  /** Into the running source instead of a directory; `to` is then its address in words. Only for kinds with `online`. */
+  online?: boolean;
+  /** Takes a backup of what the running source holds now. @returns its id */
+  secure?(): Promise<Id>;
+  /** The options of this kind (core/restoreOptions.ts) that were given, by their long names without dashes. */
+  options?: Readonly<Record<string, string | true>>;
   /** Only plan and print. */
   dryRun: boolean;
   /** Asked once, after the plan is shown and before anything changes. Rejects with BkpError('aborted' | 'refused'). */
@@ -501,6 +564,8 @@ export interface Target<C = any> {
   doctor(ctx: TargetContext<C>): AsyncIterable<Check>;
   /** Yields every piece, then returns the facts after the last byte. Checks identity and refuses before the first byte. */
   capture(ctx: TargetContext<C>, options: { id: Id; newLineage: boolean; known: readonly Known[] }): AsyncGenerator<Piece, Facts>;
+  /** The running source into which `restore --online` writes, in words. */
+  online?(ctx: TargetContext<C>): string;
   /** `read` yields the plain bytes of a piece, throwing at its end when they do not match the manifest. */
   restore(
     ctx: TargetContext<C>,

@@ -1,9 +1,12 @@
+/** Quotes one word for a POSIX shell, whatever it holds; NUL cannot be in one. */
+export const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
 /**
  * Quotes one word for the POSIX shell to which PostgreSQL hands archive_command and restore_command.
  * @param word any text without NUL; PostgreSQL's own `%f`, `%p` must be given through `placeholder`, all other `%` are doubled
  * @returns the word in single quotes, safe whatever it holds
  */
-export const shellWord = (word: string): string => `'${word.replaceAll('%', '%%').replaceAll("'", `'\\''`)}'`;
+export const shellWord = (word: string): string => quoted(word.replaceAll('%', '%%'));
 
 /** PostgreSQL's placeholder for the file name (`f`) or path (`p`), quoted for names with spaces. */
 export const placeholder = (letter: 'f' | 'p'): string => `"%${letter}"`;

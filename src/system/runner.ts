@@ -170,21 +170,34 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
   return { out, done };
 }
 
+const stdinOf = ({ input, hold: held }: { input?: string; hold?: boolean }) => {
+  if (held) return { stdin: 'pipe' as const };
+  return input === undefined ? { stdin: 'ignore' as const } : { input };
+};
+
+/** Writes and leaves open: the child's end closes it. What it does not read any more is told by its exit code. */
+function hold(stdin: Writable | null, text: string): void {
+  stdin?.on('error', () => {});
+  stdin?.write(text);
+}
+
 /** The runner over real processes. */
 export const systemRunner: Runner = {
   async text(command, options = {}) {
     try {
-      const { stdout, stderr } = await execa(command.file, command.args, {
+      const child = execa(command.file, command.args, {
         ...place(command),
         env: environment(command),
         extendEnv: false,
         stripFinalNewline: false,
         forceKillAfterDelay: KILL_AFTER_MS,
-        ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+        ...stdinOf(options),
         ...(options.signal ? { cancelSignal: options.signal } : {}),
         ...(options.timeoutMs ? { timeout: options.timeoutMs } : {}),
       });
-      return { stdout, stderr };
+      if (options.hold) hold(child.stdin, options.input ?? '');
+      const { stdout, stderr } = await child;
+      return { stdout: stdout ?? '', stderr: stderr ?? '' };
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason;
       if (!(error instanceof ExecaError)) throw error;

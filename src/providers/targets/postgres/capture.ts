@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Bytes, Command, Facts, Id, Known, Piece, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
+import { checkMember, TarScan } from '../../../flow/tarScan.ts';
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageFor } from './lineage.ts';
@@ -10,7 +11,6 @@ import { scratchBase } from './scratchBase.ts';
 import { storeHistory } from './serverPath.ts';
 import { holdWal } from './slot.ts';
 import { connectionEnv, sql } from './sql.ts';
-import { checkMember, TarScan } from './tarScan.ts';
 import { clientTools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;

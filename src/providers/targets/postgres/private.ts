@@ -5,15 +5,11 @@ import { fileURLToPath } from 'node:url';
 import type { Child, Command, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { shellCommand, shellWord } from '../../../core/shell.ts';
+import type { Owner } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Tools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
-
-export interface Owner {
-  uid: number;
-  gid: number;
-}
 
 /** Where a private server lives: its data, and a directory of ours for socket, hba file and log. */
 export interface Private {

@@ -4,14 +4,13 @@ import type { Manifest, ProofRequest, TargetContext } from '../../../core/contra
 import { BkpError } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
+import { freeBytes, own, refuseClosed } from '../../../flow/place.ts';
 import { baseBytes } from './base.ts';
 import type { PostgresConfig } from './config.ts';
-import { freeBytes, ownerOf } from './place.ts';
+import { ownerOf } from './place.ts';
 import type { Private } from './private.ts';
-import { refuseClosed } from './surroundings.ts';
 import { type Mapped, tablespacePiece } from './tablespaces.ts';
 import { serverTools, type Tools } from './tools.ts';
-import { own } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
 

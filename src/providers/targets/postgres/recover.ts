@@ -4,10 +4,10 @@ import type { TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, historyName, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Reach } from '../../../core/postgres/plan.ts';
+import { own } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
 import { Feeder } from './feeder.ts';
 import { askPrivate, type Private, postgresCommand, privateSettings, restoreCommand, stopClean, untilReady } from './private.ts';
-import { own } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
 

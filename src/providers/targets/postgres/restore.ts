@@ -8,18 +8,18 @@ import { BkpError } from '../../../core/errors.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { confValue } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
+import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull } from '../../../flow/place.ts';
 import { readFirstWhole } from './archive.ts';
 import { baseBytes, isWalg, type Read, refuseMissing, unpackBase } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { formatMarker } from './lineage.ts';
-import { complete, freeBytes, INCOMPLETE, inspect, occupy, ownerOf } from './place.ts';
+import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
-import { controlData, type Owner, type Private, prepare, serve } from './private.ts';
+import { controlData, type Private, prepare, serve } from './private.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
-import { refuseClosed } from './surroundings.ts';
 import { completeTablespaces, inspectTablespaces, type Mapped, redirect, tablespacePiece, unpackTablespaces } from './tablespaces.ts';
 import { serverTools } from './tools.ts';
-import { checkExtracted, own } from './unpack.ts';
+import { checkExtracted } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -56,15 +56,6 @@ async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePla
   const needed = baseBytes(plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   await refuseFull(request.to, needed, '--to');
   for (const space of spaces) await refuseFull(space.to, tablespacePiece(plan.known.manifest, space).bytes, '--tablespace');
-}
-
-async function refuseFull(place: string, needed: number, flag: string): Promise<void> {
-  const free = await freeBytes(place);
-  if (free < needed) {
-    throw new BkpError('refused', `${place} has ${free} bytes free, and the restore needs about ${needed}`, {
-      next: `free some space, or restore elsewhere with ${flag}`,
-    });
-  }
 }
 
 /** Archiving off, and the marker by which the copy's first archive begins a lineage of its own. */

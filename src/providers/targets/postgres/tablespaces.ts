@@ -3,11 +3,11 @@ import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { Bytes, Manifest, PieceRef, RestoreRequest, Tablespace, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { readAll } from '../../../flow/bytes.ts';
+import { complete, type Owner, occupy, own, refuseClosed } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
-import { complete, inspect, occupy } from './place.ts';
-import type { Owner, Private } from './private.ts';
-import { refuseClosed } from './surroundings.ts';
-import { extract, own } from './unpack.ts';
+import { inspect } from './place.ts';
+import type { Private } from './private.ts';
+import { extract } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
 

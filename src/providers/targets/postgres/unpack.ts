@@ -1,10 +1,10 @@
-import { chown, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes, Manifest, PieceRef, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { checkMember, TarScan } from '../../../flow/tarScan.ts';
 import type { PostgresConfig } from './config.ts';
-import { controlData, type Owner, type Private } from './private.ts';
-import { checkMember, TarScan } from './tarScan.ts';
+import { controlData, type Private } from './private.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -15,11 +15,6 @@ export function basePiece(manifest: Manifest): PieceRef {
     throw new BkpError('verifyFailed', `backup ${manifest.id} has no base.tar`, { next: 'restore another one: bkp list postgres' });
   return piece;
 }
-
-/** Gives a file or directory to whom PostgreSQL runs as; nothing to do where that is whoever runs bkp. */
-export const own = async (path: string, owner: Owner | undefined): Promise<void> => {
-  if (owner) await chown(path, owner.uid, owner.gid);
-};
 
 /** The tar goes through our own eyes first: nothing in it may lead out of the directory. */
 async function* watched(source: Bytes): Bytes {

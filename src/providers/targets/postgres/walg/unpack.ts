@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import type { Held, Manifest, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { readAll } from '../../../../flow/bytes.ts';
+import { ownAll } from '../../../../flow/place.ts';
 import type { RestorePlan } from '../plan.ts';
 import type { Private } from '../private.ts';
 import { segmentsOf } from './archived.ts';
 import { type Listing, listed, readBackup, type WalgBackup } from './backups.ts';
 import { exactJson } from './json.ts';
 import { BACKUPS } from './layout.ts';
-import { ownAll } from './own.ts';
 import { type Context, environmentFor, howEnded, runWalg, who } from './program.ts';
 
 const FETCH = '.bkp-fetch';

@@ -1,4 +1,4 @@
-import { BkpError } from '../../../core/errors.ts';
+import { BkpError } from '../core/errors.ts';
 
 /** A member's header, as a tar stream shows it. */
 export interface Member {
