@@ -116,7 +116,8 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     await stopBkp(first, 'SIGTERM');
 
     const second = await streamTo(at, standby);
-    expect(await standby.sql("select count(*) from pg_replication_slots where slot_name = 'bkp_app'")).toBe('1');
+    const slots = "select count(*) from pg_replication_slots where slot_name = 'bkp_app'";
+    await waitFor(async () => (await standby.sql(slots)) === '1', 30_000, 'the slot on the new primary');
     await stored(at, await segment(standby, 4));
     await pause(1100);
     const after = await utcNow(standby);
