@@ -19,6 +19,7 @@ const USED = {
   '/images/{id}': ['get', 'delete'],
   '/volumes': ['get'],
   '/pricing': ['get'],
+  '/server_types': ['get'],
 };
 
 /** Texts for people, which take two thirds of it; a property may have the name of one, and is then an object. */

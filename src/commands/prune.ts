@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { BkpError } from '../core/errors.ts';
+import type { Elsewhere } from '../ops/prune/elsewhere.ts';
 import type { Pruned } from '../ops/prune/index.ts';
 import type { Leaving, Line } from '../ops/prune/plan.ts';
 import { formatAge, formatBytes, formatTable } from '../report/format.ts';
@@ -69,6 +70,14 @@ function told(row: Row, verbose: boolean, now: Date): string[] {
   ];
 }
 
+const toldElsewhere = (target: string, { holder, going, released, locked, failed, error }: Elsewhere): string[] => [
+  `${target} at ${holder}: ${error ?? `${going.length} (${sum(going)}) that no backup needs any more`}`,
+  ...going.map(({ text, reason }) => `  GOES  ${text}: ${reason}`),
+  ...released.map(text => `  released: ${text}`),
+  ...locked.map(({ text, reason }) => `  protected: ${text}: ${reason}`),
+  ...failed.map(({ text, reason }) => `  NOT RELEASED: ${text}: ${reason}`),
+];
+
 function refuseUnsure(session: Session, flags: Flags): void {
   const env = session.app.env(session.options.env);
   if (!flags.confirm || !flags.force || !env.protected || flags.confirmEnv === env.name) return;
@@ -90,17 +99,23 @@ export const pruneCommand = (run: Run): Command =>
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(async session => {
         const { pruneTarget } = await import('../ops/prune/index.ts');
+        const { pruneElsewhere } = await import('../ops/prune/elsewhere.ts');
         refuseUnsure(session, flags);
         const rows: Row[] = [];
+        const others: (Elsewhere & { target: string })[] = [];
         for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
           const options = { confirm: flags.confirm ?? false, force: flags.force ?? false, random: randomBytes };
           const results = await pruneTarget(target, ctx, entry, options);
-          rows.push(...results.map(result => ({ target: `${ctx.kind}/${ctx.name}`, ...result })));
+          const called = `${ctx.kind}/${ctx.name}`;
+          rows.push(...results.map(result => ({ target: called, ...result })));
+          const elsewhere = await pruneElsewhere(target, ctx, entry, results, options.confirm);
+          if (elsewhere) others.push({ target: called, ...elsewhere });
         }
-        const exit = worst(rows.map(row => row.exit));
+        const exit = worst([...rows, ...others].map(row => row.exit));
         const verbose = session.options.verbose ?? false;
-        session.result({ exit, confirmed: flags.confirm ?? false, stores: rows }, [
+        session.result({ exit, confirmed: flags.confirm ?? false, stores: rows, ...(others.length > 0 ? { elsewhere: others } : {}) }, [
           ...rows.flatMap(row => told(row, verbose, new Date())),
+          ...others.flatMap(each => toldElsewhere(each.target, each)),
           ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
         ]);
         return exit;

@@ -523,6 +523,25 @@ export interface ProofRequest {
   read(piece: PieceRef): Bytes;
 }
 
+/** One thing that a service elsewhere keeps for an entry. `backup` is the id that it was made for. */
+export interface HeldElsewhere {
+  id: string;
+  backup: Id;
+  at: Date;
+  bytes: number;
+  text: string;
+}
+
+/** A service that keeps backups outside our stores, and what bkp may do there: only with what bears this entry's own marks. */
+export interface Holder {
+  /** For sentences, such as `Hetzner`. */
+  name: string;
+  /** All of it, or an error: what is not listed counts as not there. */
+  list(): Promise<HeldElsewhere[]>;
+  /** `locked` = the service itself protects it. */
+  release(held: HeldElsewhere): Promise<PerItem>;
+}
+
 /** A backup of another tool that has no manifest yet. `stores` are those in which it is whole. */
 export interface Found {
   startedAt: Date;
@@ -588,6 +607,8 @@ export interface Target<C = any> {
    * Why a backup that another tool holds has to stay in a store after all; asked right before it is removed, with the manifests that stay.
    */
   guard?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string | undefined>;
+  /** The service that keeps what manifests of this entry name and no store of ours holds; undefined where there is none. */
+  holder?(ctx: TargetContext<C>): Holder | undefined;
   /** Objects of a listing that are left of runs which did not end, beside `backups/`, each with why. Pure. */
   orphans?(ctx: TargetContext<C>, objects: readonly ObjectInfo[], before: Date): { key: string; bytes: number; reason: string }[];
   /** Whether a key, given without `base/`, is one that this kind writes beside its backups. */

@@ -37,7 +37,7 @@ export interface Double {
   seen: string[];
   /** What was asked and is not in Hetzner's document: a test wants this empty. */
   wrong: string[];
-  /** Ends the image's action in this way: after so many looks, `success` or `error`. */
+  /** How actions end, and after how many looks at them; 0 = before their answer is out. */
   actionsEnd: { looks: number; status: 'success' | 'error' };
   close(): Promise<void>;
 }
@@ -68,27 +68,35 @@ function begin(double: Double, command: string): Record<string, unknown> {
   const id = ++double.project.ids;
   const action = { id, command, status: 'running', progress: 0, error: null, looks: 0 };
   double.project.actions.set(id, action);
+  if (double.actionsEnd.looks === 0 && command !== 'create_image') end(double, action);
   return shown(action);
 }
 
-const shown = ({ looks: _, ...action }: Project['actions'] extends Map<number, infer A> ? A : never): Record<string, unknown> => ({
+type Action = Project['actions'] extends Map<number, infer A> ? A : never;
+
+const shown = ({ looks: _, ...action }: Action): Record<string, unknown> => ({
   ...action,
   started: '2026-01-15T02:00:00Z',
   finished: null,
   resources: [],
 });
 
+/** An action ends, and with it the image that it makes. */
+function end({ project, actionsEnd: { status } }: Double, action: Action): void {
+  Object.assign(
+    action,
+    { status, progress: 100 },
+    status === 'error' ? { error: { code: 'action_failed', message: 'Action failed' } } : {},
+  );
+  for (const image of project.images)
+    if (image['madeBy'] === action.id)
+      Object.assign(image, status === 'success' ? { status: 'available', image_size: 2.5 } : { status: 'unavailable' });
+}
+
 function lookAt(double: Double, id: number): Answer {
   const action = double.project.actions.get(id);
   if (!action) return notFound;
-  if (action.status === 'running' && ++action.looks >= double.actionsEnd.looks) {
-    action.status = double.actionsEnd.status;
-    action.progress = 100;
-    if (action.status === 'error') action.error = { code: 'action_failed', message: 'Action failed' };
-    for (const image of double.project.images)
-      if (image['madeBy'] === id)
-        Object.assign(image, action.status === 'success' ? { status: 'available', image_size: 2.5 } : { status: 'unavailable' });
-  }
+  if (action.status === 'running' && ++action.looks >= double.actionsEnd.looks) end(double, action);
   return [200, { action: shown(action) }];
 }
 
@@ -132,7 +140,8 @@ function handle(double: Double, { method, path, query, body }: Asked): Answer {
         madeBy: action['id'],
       });
       project.images.unshift(made);
-      return [201, { image: made, action }];
+      if (double.actionsEnd.looks === 0) end(double, project.actions.get(Number(action['id']))!);
+      return [201, { image: made, action: shown(project.actions.get(Number(action['id']))!) }];
     }
     case 'POST servers/id/shutdown':
     case 'POST servers/id/poweron':
@@ -150,6 +159,10 @@ function handle(double: Double, { method, path, query, body }: Asked): Answer {
     }
     case 'GET actions/id':
       return lookAt(double, id);
+    case 'GET server_types': {
+      const types = [{ id: 1, name: 'cx22', architecture: 'x86', disk: 40 }].filter(each => of(query, 'name').includes(each.name));
+      return [200, paged('server_types', types, query)];
+    }
     case 'GET pricing':
       return [
         200,

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { type ClientOptions, makeClient } from './client.ts';
 import { everyPage, PER_PAGE } from './pages.ts';
-import { type Action, action, type Image, image, read, type Server, server, type Volume, volume } from './shapes.ts';
+import { type Action, action, type Image, image, read, type Server, server, serverType, type Volume, volume } from './shapes.ts';
 
 export type { Action, Image, Server, Volume } from './shapes.ts';
 
@@ -35,6 +35,8 @@ export interface Hetzner {
   powerOn(id: number): Promise<Action>;
   /** Destroys the disk of the server. */
   rebuild(id: number, from: number): Promise<Action>;
+  /** A type of server by its name; undefined when there is none. */
+  serverType(name: string): Promise<{ name: string; architecture: string; disk: number } | undefined>;
   createServer(wanted: NewServer): Promise<{ server: Server; action: Action }>;
   /** Price of a GB of image for a month, net, with its currency; undefined when the list does not say. */
   imagePrice(): Promise<{ perGbMonth: number; currency: string } | undefined>;
@@ -120,6 +122,13 @@ export function openHetzner(options: ClientOptions): Hetzner {
         api.POST('/servers/{id}/actions/rebuild', { params: { path: { id } }, body: { image: String(from) } }),
       );
       return read(action, of(answer, 'action'), what);
+    },
+    async serverType(name) {
+      const what = 'GET /server_types';
+      const ask = (page: number) =>
+        client.call(what, false, api => api.GET('/server_types', { params: { query: { name, page, per_page: PER_PAGE } } }));
+      const [found] = await list(what, 'server_types', ask, serverType);
+      return found;
     },
     async createServer({ labels, image: from, ...wanted }) {
       const what = 'POST /servers';

@@ -31,6 +31,8 @@ export const image = z.object({
   protection: z.object({ delete: z.boolean().catch(false) }).catch({ delete: false }),
 });
 
+export const serverType = z.object({ name: text, architecture: text, disk: z.number().catch(0) });
+
 export const server = z.object({
   id,
   name: text,
@@ -44,10 +46,7 @@ export const server = z.object({
     .catch(null)
     .transform(ids => ids ?? []),
   primary_disk_size: bytesOfGb,
-  server_type: z
-    .object({ name: text, architecture: text, disk: z.number().catch(0) })
-    .nullish()
-    .catch(null),
+  server_type: serverType.nullish().catch(null),
 });
 
 export const volume = z.object({

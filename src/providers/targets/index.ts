@@ -1,5 +1,6 @@
 import type { Target } from '../../core/contracts.ts';
 import { postgres } from './postgres/index.ts';
+import { volumes } from './volumes/index.ts';
 
 /** Every kind of target, one line each. */
-export const targets: Readonly<Record<string, Target>> = { postgres };
+export const targets: Readonly<Record<string, Target>> = { postgres, volumes };

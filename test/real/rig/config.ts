@@ -4,11 +4,14 @@ import { parse, stringify } from 'yaml';
 import { runBkp } from './bkp.ts';
 import { tempDir } from './temp.ts';
 
-export interface ConfigParts {
+type Entries = Record<string, Record<string, unknown>>;
+
+const KINDS = ['postgres', 'redis', 'etcd', 'samba', 'volumes'] as const;
+
+/** By kind: name → entry, e.g. `postgres: { app: server.entry({ spool }) }`. */
+export interface ConfigParts extends Partial<Record<(typeof KINDS)[number], Entries>> {
   /** Store name → path of a directory store (made if need be), or a whole store entry. */
   stores: Record<string, string | Record<string, unknown>>;
-  /** Name → entry, e.g. `{ app: server.entry({ spool }) }`. */
-  postgres: Record<string, Record<string, unknown>>;
   /** Name of the environment; `production` unless set. */
   env?: string;
   /** Beside `environments`, e.g. `{ timezone: 'Europe/Berlin' }`. */
@@ -49,7 +52,8 @@ export async function makeConfig(parts: ConfigParts): Promise<WrittenConfig> {
   const keys = parts.keys ?? (await makeKeys(keysDir));
   const stores = Object.fromEntries(Object.entries(parts.stores).map(([name, entry]) => [name, store(entry)]));
   const path = join(dir, 'bkp.yaml');
-  const environments = { [parts.env ?? 'production']: { stores, postgres: parts.postgres } };
+  const kinds = Object.fromEntries(KINDS.flatMap(kind => (parts[kind] ? [[kind, parts[kind]]] : [])));
+  const environments = { [parts.env ?? 'production']: { stores, ...kinds } };
   writeFileSync(path, stringify({ keys, ...parts.top, environments }, { lineWidth: 0 }));
   return { keys, path, dir, keysDir, identityFile: join(keysDir, 'identity.txt') };
 }

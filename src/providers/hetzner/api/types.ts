@@ -177,6 +177,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/server_types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_server_types"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2294,6 +2310,137 @@ export interface operations {
                                     /** Format: decimal */
                                     gross: string;
                                 };
+                            };
+                        };
+                    };
+                };
+            };
+            "4xx": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error: {
+                            code: string;
+                            message: string;
+                            details?: Record<string, never> | null;
+                        };
+                    };
+                };
+            };
+            "5xx": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        error: {
+                            code: string;
+                            message: string;
+                            details?: Record<string, never> | null;
+                        };
+                    };
+                };
+            };
+        };
+    };
+    list_server_types: {
+        parameters: {
+            query?: {
+                name?: string;
+                page?: number;
+                per_page?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        server_types: {
+                            /** Format: int64 */
+                            id: number;
+                            name: string;
+                            description: string;
+                            cores: number;
+                            memory: number;
+                            disk: number;
+                            deprecated: boolean;
+                            prices: {
+                                location: string;
+                                price_hourly: {
+                                    /** Format: decimal */
+                                    net: string;
+                                    /** Format: decimal */
+                                    gross: string;
+                                };
+                                price_monthly: {
+                                    /** Format: decimal */
+                                    net: string;
+                                    /** Format: decimal */
+                                    gross: string;
+                                };
+                                /** Format: int64 */
+                                included_traffic: number;
+                                price_per_tb_traffic: {
+                                    /** Format: decimal */
+                                    net: string;
+                                    /** Format: decimal */
+                                    gross: string;
+                                };
+                            }[];
+                            /** @enum {string} */
+                            storage_type: "local" | "network";
+                            /** @enum {string} */
+                            cpu_type: "shared" | "dedicated";
+                            category?: string;
+                            /** @enum {string} */
+                            architecture: "x86" | "arm";
+                            /**
+                             * DeprecationInfo
+                             * @deprecated
+                             */
+                            deprecation?: {
+                                /** Format: date-time */
+                                unavailable_after: string;
+                                /** Format: date-time */
+                                announced: string;
+                            } | null;
+                            locations: {
+                                /** Format: int64 */
+                                id: number;
+                                name: string;
+                                /** DeprecationInfo */
+                                deprecation: {
+                                    /** Format: date-time */
+                                    unavailable_after: string;
+                                    /** Format: date-time */
+                                    announced: string;
+                                } | null;
+                            }[];
+                        }[];
+                        /** ListMeta */
+                        meta: {
+                            pagination: {
+                                /** Format: int64 */
+                                page: number;
+                                /** Format: int64 */
+                                per_page: number;
+                                /** Format: int64 */
+                                previous_page: number | null;
+                                /** Format: int64 */
+                                next_page: number | null;
+                                /** Format: int64 */
+                                last_page: number | null;
+                                /** Format: int64 */
+                                total_entries: number | null;
                             };
                         };
                     };

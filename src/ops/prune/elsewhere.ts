@@ -1,0 +1,81 @@
+import type { TargetEntry } from '../../core/config/index.ts';
+import type { HeldElsewhere, Holder, Target, TargetContext } from '../../core/contracts.ts';
+import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
+import { catalog, heldOf } from '../catalog.ts';
+import type { Pruned } from './index.ts';
+
+/** What a service elsewhere keeps that no manifest needs any more, and what became of it. */
+export interface Elsewhere {
+  holder: string;
+  going: (HeldElsewhere & { reason: string })[];
+  released: string[];
+  locked: { text: string; reason: string }[];
+  failed: { text: string; reason: string }[];
+  /** Why nothing was looked at. */
+  error?: string;
+  exit: ExitName;
+}
+
+/** What has no manifest may belong to a run that is still going on. */
+const YOUNG_MS = 7 * 86_400_000;
+
+/**
+ * What no manifest of any store names any more. A store that cannot be read may name all of it.
+ * @param gone ids of backups that this run removed from a store
+ * @throws BkpError when a store cannot be read whole
+ */
+async function unneeded(ctx: TargetContext, holder: Holder, gone: ReadonlySet<string>): Promise<Elsewhere['going']> {
+  const listed = await holder.list();
+  const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
+  const [problem] = problems;
+  if (problem) throw new BkpError('storeUnreachable', `store ${problem.store} cannot be read whole: ${problem.error}`);
+  const named = new Set(known.flatMap(({ manifest }) => heldOf(manifest).map(({ id }) => id)));
+  const backups = new Set(known.map(({ manifest }) => manifest.id));
+  const now = ctx.clock.now().getTime();
+  return listed.flatMap(held => {
+    if (named.has(held.id) || backups.has(held.backup)) return [];
+    if (gone.has(held.backup)) return [{ ...held, reason: `its backup ${held.backup} is in no store any more` }];
+    return now - held.at.getTime() > YOUNG_MS ? [{ ...held, reason: `made for ${held.backup}, of which no store has a manifest` }] : [];
+  });
+}
+
+const removedBy = (results: readonly Pruned[]): Set<string> => new Set(results.flatMap(({ removal }) => removal?.gone ?? []));
+
+/**
+ * Releases what a service keeps and no manifest in any store needs. Nothing is released while a store is left out or something halted.
+ * @returns undefined for a target without such a service
+ */
+export async function pruneElsewhere(
+  target: Target,
+  ctx: TargetContext,
+  entry: TargetEntry,
+  results: readonly Pruned[],
+  confirm: boolean,
+): Promise<Elsewhere | undefined> {
+  const holder = target.holder?.(ctx);
+  if (!holder) return undefined;
+  const nothing = { holder: holder.name, going: [], released: [], locked: [], failed: [] };
+  if (ctx.stores.length < entry.stores.length)
+    return { ...nothing, error: 'not looked at: --from leaves stores out that may need it', exit: 'done' };
+  if (confirm && results.some(({ exit }) => exit !== 'done'))
+    return { ...nothing, error: 'nothing is released while a store was not pruned to the end', exit: 'done' };
+  try {
+    const going = await unneeded(ctx, holder, removedBy(results));
+    const elsewhere: Elsewhere = { ...nothing, going, released: [], locked: [], failed: [], exit: 'done' };
+    if (confirm) await releaseAll(ctx, holder, elsewhere);
+    return elsewhere;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    return { ...nothing, error: sentence(error), exit: error instanceof BkpError ? error.exit : 'failed' };
+  }
+}
+
+async function releaseAll(ctx: TargetContext, holder: Holder, into: Elsewhere): Promise<void> {
+  for (const held of into.going) {
+    ctx.signal.throwIfAborted();
+    const item = await holder.release(held);
+    if (item.ok) into.released.push(held.text);
+    else (item.locked ? into.locked : into.failed).push({ text: held.text, reason: item.reason ?? '' });
+  }
+  if (into.failed.length > 0) into.exit = 'partial';
+}

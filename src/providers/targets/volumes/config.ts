@@ -1,0 +1,21 @@
+import { z } from 'zod';
+
+const serverSnapshot = z
+  .strictObject({
+    engine: z.literal('server-snapshot').describe("Hetzner's snapshots of servers' own disks; attached volumes are in none of them"),
+    token: z.string().min(1).describe('API token of the project, which may write'),
+    endpoint: z.url().optional().describe("default: Hetzner's own"),
+    servers: z.array(z.int().min(1)).min(1).optional().describe('ids of the servers'),
+    selector: z.string().min(1).optional().describe('labels of the servers, e.g. backup=yes'),
+    attached: z
+      .enum(['fail', 'leave'])
+      .default('fail')
+      .describe('a server with attached volumes: `fail`, since their data is in no snapshot, or `leave` them out and say so'),
+    shutdown: z.boolean().default(false).describe('shut each server down for its snapshot, and start it again'),
+  })
+  .refine(({ servers, selector }) => (servers === undefined) !== (selector === undefined), { error: 'needs either servers or selector' });
+
+/** One named set of servers. */
+export const volumesConfig = z.discriminatedUnion('engine', [serverSnapshot]);
+
+export type VolumesConfig = z.infer<typeof volumesConfig>;
