@@ -141,10 +141,11 @@ function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
 /** What the running source holds now, backed up before a restore writes over it. */
 async function secure(session: Session, target: Target, kind: string, name: string): Promise<string> {
   const { backupTarget } = await import('../ops/backup.ts');
-  const { ctx } = session.app.target(session.options.env, kind, name);
+  const { ctx, entry } = session.app.target(session.options.env, kind, name);
   const { manifest } = await backupTarget(target, ctx, {
     newLineage: false,
-    alarmBelow: 0,
+    // What a disaster left is an anomaly: else it would be the latest when the restore is tried again.
+    alarmBelow: entry.alarmBelow,
     acceptSize: false,
     random: randomBytes(3),
     tool: `bkp ${session.version}`,

@@ -2,13 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { TargetEntry } from '../../src/core/config/index.ts';
 import type { HeldElsewhere, Target } from '../../src/core/contracts.ts';
-import { BkpError } from '../../src/core/errors.ts';
 import { makeId } from '../../src/core/id.ts';
 import { manifestKey } from '../../src/ops/catalog.ts';
 import { pruneElsewhere } from '../../src/ops/prune/elsewhere.ts';
 import type { Pruned } from '../../src/ops/prune/index.ts';
 import { nothing } from '../../src/ops/prune/remove.ts';
-import { BASE, facts, fakeTarget, type Rig, rig } from './rig.ts';
+import { BASE, facts, fakeTarget, frail, type Rig, rig } from './rig.ts';
 
 const entry = { stores: ['one', 'two'] } as TargetEntry;
 const DAY = 86_400_000;
@@ -88,7 +87,8 @@ describe('what a service keeps', () => {
   it('stays, all of it, while a store cannot be read, was not pruned to its end, or holds a manifest that is not understood', async () => {
     using r = rig();
     const at = await world(r);
-    const silent = { ...r.stores[1]!, list: () => Promise.reject(new BkpError('storeUnreachable', 'down')) as never };
+    const { store: silent, broken } = frail(r.stores[1]!);
+    broken.add('list');
     const one = await pruneElsewhere(at.target, r.context({ stores: [r.stores[0]!, silent] }), entry, pruned([]), true);
     expect(one).toMatchObject({ error: expect.stringMatching(/two cannot be read whole/), released: [] });
     expect((await at.run([{ store: 'one', exit: 'refused' }]))?.error).toMatch(/not pruned to the end/);

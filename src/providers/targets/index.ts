@@ -1,6 +1,7 @@
 import type { Target } from '../../core/contracts.ts';
 import { postgres } from './postgres/index.ts';
+import { redis } from './redis/index.ts';
 import { volumes } from './volumes/index.ts';
 
 /** Every kind of target, one line each. */
-export const targets: Readonly<Record<string, Target>> = { postgres, volumes };
+export const targets: Readonly<Record<string, Target>> = { postgres, redis, volumes };

