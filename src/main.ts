@@ -5,6 +5,7 @@ import { backupCommand } from './commands/backup.ts';
 import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand } from './commands/hold.ts';
+import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
 import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
 import { pruneCommand } from './commands/prune.ts';
@@ -103,21 +104,14 @@ const runnerFor =
     }
   };
 
-function keygenCommand(program: Command): Command {
-  return new Command('keygen')
-    .description('make the keys of a platform: age pair, signing pair')
-    .requiredOption('--dir <dir>', 'directory for the key files (mode 0600); nothing is overwritten')
-    .action(async ({ dir }: { dir: string }) => {
-      const { keygen } = await import('./ops/keygen.ts');
-      const made = await keygen(dir);
-      if (program.opts<GlobalOptions>().json) out(JSON.stringify({ type: 'result', ...made }));
-      else {
-        err('keep identity.txt off the hosts that only back up, and a copy of all four files where this platform cannot lose it');
-        out(made.block);
-      }
-      exit = EXIT.done;
-    });
-}
+const keygenDeps = (program: Command): KeygenDeps => ({
+  json: () => program.opts<GlobalOptions>().json ?? false,
+  out,
+  err,
+  done: () => {
+    exit = EXIT.done;
+  },
+});
 
 async function configDeps(program: Command): Promise<ConfigDeps> {
   const { redact, registry, source } = await import('./app.ts');
@@ -165,7 +159,7 @@ export function build(): Command {
     verifyCommand(run),
     doctorCommand(run),
     configCommand(() => configDeps(program), run),
-    keygenCommand(program),
+    keygenCommand(run, keygenDeps(program)),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])

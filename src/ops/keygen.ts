@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BkpError } from '../core/errors.ts';
+import { derivedKey, identitiesOf } from '../flow/derive.ts';
 import { publicText, signingKey, signingText } from '../flow/keys.ts';
 
 export interface MadeKeys {
@@ -49,4 +50,15 @@ export async function keygen(dir: string): Promise<MadeKeys> {
     `  trusted: [${trusted}]`,
   ].join('\n');
   return { files, block };
+}
+
+/** The derived key of one target for each identity of a file, in its order, with the recipient by which each is known. Throws BkpError('usage'). */
+export async function derivedKeys(identities: string, base: string): Promise<{ recipient: string; key: string }[]> {
+  const { identityToRecipient } = await import('age-encryption');
+  return Promise.all(
+    identitiesOf(identities).map(async identity => {
+      const key = derivedKey(identity, base);
+      return { recipient: await identityToRecipient(identity), key };
+    }),
+  );
 }
