@@ -161,15 +161,18 @@ function onlinePlace({ target, ctx }: Opened, flags: Flags, kind: string): strin
   return target.online(ctx);
 }
 
-function place(flags: Flags, entry: { dataDir?: string }, kind: string, name: string, named: boolean): string {
+/** The directory of a restore. Throws BkpError('refused' | 'usage') when nothing names it. */
+function place({ target, ctx }: Opened, flags: Flags, kind: string, named: boolean): string {
   if (flags.to === undefined && !named && !process.stdin.isTTY) {
     throw new BkpError('refused', 'without a terminal a restore wants to be told where to: nothing is taken by default', {
-      next: ['--to DIR', `or name the entry: bkp restore ${kind} ${name}`],
+      next: ['--to DIR', `or name the entry: bkp restore ${kind} ${ctx.name}`],
     });
   }
-  const to = flags.to ?? entry.dataDir;
+  const to = flags.to ?? (ctx.config as { dataDir?: string }).dataDir;
   if (to) return resolve(to);
-  throw new BkpError('usage', `nothing says where to restore ${kind}/${name}`, { next: ['--to DIR', `or \`dataDir:\` in the entry`] });
+  throw new BkpError('usage', `nothing says where to restore ${kind}/${ctx.name}`, {
+    next: ['--to DIR', 'or `dataDir:` in the entry', ...(target.online ? [`or --online, into ${target.online(ctx)}`] : [])],
+  });
 }
 
 async function restore(session: Session, kind: string, name: string | undefined, flags: Flags) {
@@ -182,9 +185,7 @@ async function restore(session: Session, kind: string, name: string | undefined,
   });
   const request: RestoreRequest = {
     want,
-    to: flags.online
-      ? onlinePlace(opened, flags, kind)
-      : place(flags, opened.ctx.config as { dataDir?: string }, kind, opened.ctx.name, name !== undefined),
+    to: flags.online ? onlinePlace(opened, flags, kind) : place(opened, flags, kind, name !== undefined),
     ...(flags.online ? { online: true, secure: () => secure(session, opened.target, kind, opened.ctx.name) } : {}),
     options: ownOptions(flags, kind) ?? {},
     force: flags.force ?? false,
