@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
 import { type ConfigDeps, configCommand } from './commands/config.ts';
+import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand } from './commands/hold.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
@@ -158,6 +159,7 @@ export function build(): Command {
     locksCommand(run),
     verifyCommand(run),
     doctorCommand(run),
+    coverageCommand(run),
     configCommand(() => configDeps(program), run),
     keygenCommand(run, keygenDeps(program)),
   ];

@@ -523,6 +523,20 @@ export interface ProofRequest {
   read(piece: PieceRef): Bytes;
 }
 
+/** One thing of the platform that holds data, and the backup that has it or why there is none. */
+export interface Holding {
+  /** `server`, `volume`, `persistent volume`, `claim`, `host path`, `tablespace`. */
+  kind: string;
+  name: string;
+  id?: string;
+  detail?: string;
+  /** `target` = `kind/name` of an entry, `at` = the recovery point, ISO 8601. */
+  coveredBy?: { target: string; backup: Id; at: string };
+  why?: string;
+  /** There is nothing in it. */
+  empty?: boolean;
+}
+
 /** One thing that a service elsewhere keeps for an entry. `backup` is the id that it was made for. */
 export interface HeldElsewhere {
   id: string;
@@ -607,6 +621,8 @@ export interface Target<C = any> {
    * Why a backup that another tool holds has to stay in a store after all; asked right before it is removed, with the manifests that stay.
    */
   guard?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string | undefined>;
+  /** What holds data as far as this kind can see, and whether the newest good backup has it. Throws BkpError when it cannot look. */
+  coverage?(ctx: TargetContext<C>, newest: Manifest | undefined): AsyncIterable<Holding>;
   /** The service that keeps what manifests of this entry name and no store of ours holds; undefined where there is none. */
   holder?(ctx: TargetContext<C>): Holder | undefined;
   /** Objects of a listing that are left of runs which did not end, beside `backups/`, each with why. Pure. */

@@ -78,6 +78,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
     name,
     protected: raw.protected,
     ...(raw.restoresFrom === undefined ? {} : { restoresFrom: raw.restoresFrom }),
+    ...(raw.cluster === undefined ? {} : { cluster: raw.cluster }),
     prefix: raw.prefix,
     stores: raw.stores,
     targets: Object.fromEntries(kinds.map(kind => [kind, withStores(raw[kind] ?? {})])),

@@ -70,6 +70,13 @@ function environmentSchema(registry: Registry) {
   return z.strictObject({
     protected: z.boolean().default(false).describe('destructive commands ask for the name of the environment'),
     restoresFrom: name.optional().describe("environment whose backups are restored here; default: this one's own"),
+    cluster: z
+      .strictObject({
+        kubeconfig: z.string().min(1).optional().describe("path; default: kubectl's own, in a pod its service account"),
+        context: z.string().min(1).optional(),
+      })
+      .optional()
+      .describe('the Kubernetes cluster of this environment, for `bkp coverage`; an empty map is the one that kubectl takes by itself'),
     prefix: prefix.default('bkp').describe('what every key in the stores begins with'),
     stores: stores(registry.stores),
     ...(Object.fromEntries(kinds) as Record<string, z.ZodType>),

@@ -37,6 +37,7 @@ export interface Environment {
   name: string;
   protected: boolean;
   restoresFrom?: string;
+  cluster?: { kubeconfig?: string | undefined; context?: string | undefined };
   /** Normalised: no slash at either end, none doubled; may be empty. */
   prefix: string;
   stores: Record<string, StoreEntry>;

@@ -10,7 +10,7 @@ interface Pod {
 }
 
 /** In a pod kubectl finds its cluster by these; a child inherits nothing that is not named. */
-const inCluster = (): Record<string, string> =>
+export const inCluster = (): Record<string, string> =>
   Object.fromEntries(
     ['KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT'].flatMap(key => (process.env[key] ? [[key, process.env[key]]] : [])),
   );

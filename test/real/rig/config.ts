@@ -14,6 +14,8 @@ export interface ConfigParts extends Partial<Record<(typeof KINDS)[number], Entr
   stores: Record<string, string | Record<string, unknown>>;
   /** Name of the environment; `production` unless set. */
   env?: string;
+  /** Beside the stores and entries of the environment, e.g. `{ protected: true }`. */
+  environment?: Record<string, unknown>;
   /** Beside `environments`, e.g. `{ timezone: 'Europe/Berlin' }`. */
   top?: Record<string, unknown>;
   /** The keys of another written config; fresh ones unless set. */
@@ -53,7 +55,7 @@ export async function makeConfig(parts: ConfigParts): Promise<WrittenConfig> {
   const stores = Object.fromEntries(Object.entries(parts.stores).map(([name, entry]) => [name, store(entry)]));
   const path = join(dir, 'bkp.yaml');
   const kinds = Object.fromEntries(KINDS.flatMap(kind => (parts[kind] ? [[kind, parts[kind]]] : [])));
-  const environments = { [parts.env ?? 'production']: { stores, ...kinds } };
+  const environments = { [parts.env ?? 'production']: { ...parts.environment, stores, ...kinds } };
   writeFileSync(path, stringify({ keys, ...parts.top, environments }, { lineWidth: 0 }));
   return { keys, path, dir, keysDir, identityFile: join(keysDir, 'identity.txt') };
 }

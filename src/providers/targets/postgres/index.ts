@@ -1,5 +1,6 @@
 import type { Target } from '../../../core/contracts.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
+import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
 import { engineOf } from './engine.ts';
 import { healWal } from './healWal.ts';
@@ -37,6 +38,7 @@ export const postgres: Target<PostgresConfig> = {
   verify,
   prove,
   windows,
+  coverage,
   live,
   stream: async (ctx, options) => (await engineOf(ctx)).stream(ctx, options),
   program: walgProgram,

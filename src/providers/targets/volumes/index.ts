@@ -1,6 +1,7 @@
 import type { Target } from '../../../core/contracts.ts';
 import { capture } from './capture.ts';
 import { type VolumesConfig, volumesConfig } from './config.ts';
+import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
 import { holder, verify } from './holder.ts';
 import { restore } from './restore.ts';
@@ -14,6 +15,7 @@ export const volumes: Target<VolumesConfig> = {
   capture,
   online: () => 'Hetzner Cloud',
   restore: (ctx, request, known, _read, begin = async () => {}) => restore(ctx, request, known, begin),
+  coverage,
   holder,
   verify,
 };
