@@ -164,7 +164,7 @@ process.stdout.write(JSON.stringify({ kind: 'List', items: lists[kind] }));
     expect((await bkp('backup', 'volumes')).code).toBe(0);
     const after = await bkp('coverage');
     expect(after.code).toBe(10);
-    expect(after.stdout).toMatch(/ok +server +node-1 \(1\) +volumes\/nodes \S+, \d+ s ago/);
+    expect(after.stdout).toMatch(/ok +server +node-1 \(1\) +volumes\/nodes \S+, \d+ m?s ago/);
     expect(after.stdout).toMatch(/NONE +server +node-2 \(2\) +- +volumes\/nodes does not choose it/);
     expect(after.stdout).toMatch(/NONE +volume +db \(501\) .*attached to node-2/);
     expect(after.stdout).toMatch(/ok +persistent volume +pvc-one/);
