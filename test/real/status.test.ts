@@ -225,7 +225,7 @@ describe('bkp status of a PostgreSQL in a directory and in an S3 store', () => {
   });
 
   it('what the config does not have is told by its exit code, and so is a file that cannot be written', async () => {
-    expect((await runBkp(['status', 'redis'], at.run)).code).toBe(2);
+    expect((await runBkp(['status', 'mysql'], at.run)).code).toBe(2);
     expect((await runBkp(['status', 'postgres', 'nothing'], at.run)).code).toBe(6);
     const file = join(tempDir(), 'none', 'bkp.prom');
     const { code, stderr } = await runBkp(['status', '--textfile', file], at.run);
