@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { policyOf } from '../core/retention.ts';
+import type { Adoption } from '../ops/adopt.ts';
 import type { BackupResult } from '../ops/backup.ts';
 import { formatBytes } from '../report/format.ts';
 import { showList } from './list.ts';
@@ -19,6 +20,8 @@ interface Outcome {
   name: string;
   exit: ExitName;
   result?: BackupResult;
+  /** What another tool took by itself and is stored now too. */
+  adopted?: readonly Adoption[];
   error?: string;
   next?: readonly string[];
 }
@@ -33,10 +36,11 @@ async function one(session: Session, kind: string, name: string, flags: Flags): 
       alarmBelow: entry.alarmBelow,
       acceptSize: flags.acceptSize ?? false,
       ...(window === undefined ? {} : { window }),
-      random: randomBytes(3),
+      random: randomBytes(8),
       tool: `bkp ${session.version}`,
     });
-    return { kind, name, exit: result.exit, result };
+    const adopted = target.pending ? await (await import('../ops/adopt.ts')).storePending(target, ctx, `bkp ${session.version}`) : [];
+    return { kind, name, exit: result.exit, result, adopted };
   } catch (error) {
     session.signal.throwIfAborted();
     return {
@@ -58,16 +62,21 @@ const anomalous = (kind: string, name: string, anomaly: string | undefined): str
       ]
     : [];
 
-const told = ({ kind, name, result, error, next }: Outcome): string[] => {
+/** One line for each that is one of ours from now on. */
+const adoptionLine = (kind: string, name: string, each: Adoption): string =>
+  `${kind}/${name}: ${each.id} is ${each.name}, recovery point ${each.recoveryPointAt}; ${each.stores.join(', ')}`;
+
+const told = ({ kind, name, result, adopted, error, next }: Outcome): string[] => {
   if (!result) return [`${kind}/${name}: FAILED: ${error}`, ...(next ?? []).map(line => `  → ${line}`)];
   const copies = result.stores.map(store => `${store.name} ${store.ok ? 'ok' : `FAILED (${store.error})`}`).join(', ');
   return [
     `${kind}/${name}: ${result.manifest.id}, ${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
     ...anomalous(kind, name, result.manifest.anomaly),
+    ...(adopted ?? []).map(each => adoptionLine(kind, name, each)),
   ];
 };
 
-const asJson = ({ kind, name, exit, result, error, next }: Outcome): Record<string, unknown> => ({
+const asJson = ({ kind, name, exit, result, adopted, error, next }: Outcome): Record<string, unknown> => ({
   kind,
   name,
   exit,
@@ -81,6 +90,7 @@ const asJson = ({ kind, name, exit, result, error, next }: Outcome): Record<stri
         stores: result.stores,
         healed: result.healed,
         warnings: result.manifest.warnings,
+        ...(adopted?.length ? { adopted } : {}),
         ...(result.manifest.anomaly ? { anomaly: result.manifest.anomaly } : {}),
       }
     : {}),
@@ -92,9 +102,10 @@ async function adopt(session: Session, kind: string | undefined, name: string | 
   const { adoptTarget } = await import('../ops/adopt.ts');
   const { target, ctx } = session.app.target(session.options.env, kind, name);
   const adopted = await adoptTarget(target, ctx, `bkp ${session.version}`);
-  const line = (each: (typeof adopted)[number]): string =>
-    `${kind}/${name}: ${each.id} is ${each.name}, recovery point ${each.recoveryPointAt}; ${each.stores.join(', ')}`;
-  session.result({ adopted }, adopted.map(line));
+  session.result(
+    { adopted },
+    adopted.map(each => adoptionLine(kind, name, each)),
+  );
   return 'done';
 }
 
@@ -105,7 +116,7 @@ export const backupCommand = (run: Run): Command =>
     .argument('[target]', 'kind of target, e.g. postgres')
     .argument('[name]', 'entry of that kind; all of them when left out')
     .option('--list', 'list the backups instead')
-    .option('--adopt', 'take none: sign those that WAL-G has in its archive and bkp does not know, so that they count')
+    .option('--adopt', "take none: sign those in WAL-G's archive, store those that K3s took by itself, so that they count")
     .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
     .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>

@@ -147,7 +147,7 @@ async function secure(session: Session, target: Target, kind: string, name: stri
     // What a disaster left is an anomaly: else it would be the latest when the restore is tried again.
     alarmBelow: entry.alarmBelow,
     acceptSize: false,
-    random: randomBytes(3),
+    random: randomBytes(8),
     tool: `bkp ${session.version}`,
   });
   return manifest.id;

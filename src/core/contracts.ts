@@ -564,6 +564,17 @@ export interface Found {
   stores: readonly Store[];
 }
 
+/** What another tool left outside the stores, such as a snapshot file on a node: stored, it is a backup of its own. */
+export interface Pending {
+  /** The other tool's name for it. */
+  name: string;
+  /** When it was taken; with `random`, at least three bytes, it makes the id, so that whoever stores it gives it the same. */
+  startedAt: Date;
+  random: Uint8Array;
+  /** As `Target.capture`; the file itself stays where it is. */
+  capture(known: readonly Known[]): AsyncGenerator<Piece, Facts>;
+}
+
 /** A backup that stays, as the log's retention sees it. */
 export interface Stay {
   manifest: Manifest;
@@ -587,6 +598,14 @@ export interface LiveState {
   checks: readonly Check[];
 }
 
+export interface CaptureOptions {
+  id: Id;
+  newLineage: boolean;
+  known: readonly Known[];
+  /** Tells prune to leave a backup alone until this one is committed: called before an increment is made from it. */
+  pin(id: Id): Promise<void>;
+}
+
 /** One kind of thing that can be backed up. What a target cannot do is missing, and is then not offered. */
 export interface Target<C = any> {
   kind: string;
@@ -596,7 +615,7 @@ export interface Target<C = any> {
   defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> };
   doctor(ctx: TargetContext<C>): AsyncIterable<Check>;
   /** Yields every piece, then returns the facts after the last byte. Checks identity and refuses before the first byte. */
-  capture(ctx: TargetContext<C>, options: { id: Id; newLineage: boolean; known: readonly Known[] }): AsyncGenerator<Piece, Facts>;
+  capture(ctx: TargetContext<C>, options: CaptureOptions): AsyncGenerator<Piece, Facts>;
   /** The running source into which `restore --online` writes, in words. */
   online?(ctx: TargetContext<C>): string;
   /** `read` yields the plain bytes of a piece, throwing at its end when they do not match the manifest. */
@@ -615,6 +634,8 @@ export interface Target<C = any> {
   healLog?(ctx: TargetContext<C>, lineage: LineageId, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number>;
   /** Backups that another tool has in the stores and that have no manifest, oldest first; what cannot be adopted is a warning. */
   adopt?(ctx: TargetContext<C>, known: readonly Known[]): AsyncIterable<Found>;
+  /** What another tool took by itself and no store holds, oldest first. Asked after each backup, and by `backup --adopt`. */
+  pending?(ctx: TargetContext<C>, known: readonly Known[]): AsyncIterable<Pending>;
   /** Key prefixes outside `base` that belong to an entry: archives that were there before bkp. */
   places?(ctx: TargetContext<C>): readonly string[];
   /**

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Found, Known, Manifest, Need, Target, TargetContext } from '../core/contracts.ts';
+import type { Found, Known, Manifest, Need, Pending, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
 import { decodeManifest, encodeManifest } from '../core/manifest.ts';
 import { putBytes } from '../flow/bytes.ts';
+import { backupTarget } from './backup.ts';
 import { catalog, heldOf, manifestKey } from './catalog.ts';
 import { assertTrusted } from './signer.ts';
 
@@ -47,6 +48,7 @@ function manifestOf(ctx: TargetContext, found: Found, known: readonly Manifest[]
     pieces: [{ name: 'base', held: found.held }],
     needs: facts.needs.map(need => named(need, known)),
     ...(wal ? { wal } : {}),
+    ...(facts.tablespaces?.length ? { tablespaces: facts.tablespaces } : {}),
     ...(contentBytes === undefined ? {} : { contentBytes }),
     baseline: facts.baseline,
     versions: { ...facts.versions, tool },
@@ -70,27 +72,68 @@ async function sign(ctx: TargetContext, manifest: Manifest, found: Found): Promi
   return held;
 }
 
+async function storeOne(target: Target, ctx: TargetContext, each: Pending, tool: string): Promise<Adoption> {
+  const { manifest, stores } = await backupTarget({ ...target, capture: (_, { known }) => each.capture(known) }, ctx, {
+    newLineage: false,
+    alarmBelow: 0,
+    acceptSize: false,
+    startedAt: each.startedAt,
+    random: each.random,
+    tool,
+  });
+  const held = stores.filter(({ ok }) => ok).map(({ name }) => name);
+  return { id: manifest.id, name: each.name, stores: held, recoveryPointAt: manifest.recoveryPointAt };
+}
+
 /**
- * Signs the backups that another tool has in the stores of a target: from then on they are listed, restored, counted by retention and removed
- * like every other. Nothing of what they consist of is touched.
+ * Stores what another tool took by itself and left where it was, each as a backup of its own at its own time. One that fails is a warning and
+ * keeps no other one away.
  * @param tool name and version of this program
- * @throws BkpError('usage') for a kind that adopts nothing, and where this host cannot sign; 'notFound' when there is nothing to adopt
+ * @returns those that are stored now; none for a kind that knows of none
  */
-export async function adoptTarget(target: Target, ctx: TargetContext, tool: string): Promise<Adoption[]> {
-  if (!target.adopt) throw new BkpError('usage', `${ctx.kind} has nothing that could be adopted`);
-  assertTrusted(ctx.keys);
+export async function storePending(target: Target, ctx: TargetContext, tool: string): Promise<Adoption[]> {
+  if (!target.pending) return [];
+  const { known } = await catalog(ctx.stores, ctx.base, ctx.keys);
+  const adopted: Adoption[] = [];
+  for await (const each of target.pending(ctx, known)) {
+    try {
+      adopted.push(await storeOne(target, ctx, each, tool));
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      ctx.report.emit({ type: 'warning', text: `${ctx.kind}/${ctx.name}: ${each.name} is not stored: ${sentence(error)}` });
+    }
+  }
+  return adopted;
+}
+
+async function* signed(target: Target, ctx: TargetContext, tool: string): AsyncGenerator<Adoption> {
+  if (!target.adopt) return;
   const { known } = await catalog(ctx.stores, ctx.base, ctx.keys);
   const manifests = known.map((each: Known) => each.manifest);
-  const adopted: Adoption[] = [];
   for await (const found of target.adopt(ctx, known)) {
     const manifest = manifestOf(ctx, found, manifests, tool);
     const stores = await sign(ctx, manifest, found);
     if (stores.length === 0) continue;
     manifests.push(manifest);
-    adopted.push({ id: manifest.id, name: found.held.id, stores, recoveryPointAt: manifest.recoveryPointAt });
+    yield { id: manifest.id, name: found.held.id, stores, recoveryPointAt: manifest.recoveryPointAt };
   }
+}
+
+/**
+ * Signs the backups that another tool has in the stores of a target: from then on they are listed, restored, counted by retention and removed
+ * like every other. Nothing of what they consist of is touched. What another tool left outside the stores is stored first.
+ * @param tool name and version of this program
+ * @throws BkpError('usage') for a kind that adopts nothing, and where this host cannot sign; 'notFound' when there is nothing to adopt
+ */
+export async function adoptTarget(target: Target, ctx: TargetContext, tool: string): Promise<Adoption[]> {
+  if (!target.adopt && !target.pending) throw new BkpError('usage', `${ctx.kind} has nothing that could be adopted`);
+  assertTrusted(ctx.keys);
+  const adopted = await storePending(target, ctx, tool);
+  for await (const each of signed(target, ctx, tool)) adopted.push(each);
   if (adopted.length > 0) return adopted;
   throw new BkpError('notFound', `${ctx.kind}/${ctx.name}: there is no backup that could be adopted`, {
-    next: 'the place of an existing archive is `walg: { prefix: … }`; what was left out, and why, is told above',
+    next: target.adopt
+      ? 'the place of an existing archive is `walg: { prefix: … }`; what was left out, and why, is told above'
+      : 'every one is stored already, or was left out: why is told above',
   });
 }

@@ -8,6 +8,7 @@ import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
+import { pinning } from './records/pin.ts';
 import { recordRun } from './records/run.ts';
 import { assertTrusted } from './signer.ts';
 
@@ -19,10 +20,12 @@ export interface BackupOptions {
   acceptSize: boolean;
   /** How far back a restore may choose the instant, ms: older parts of the log are not copied between stores. */
   window?: number;
-  /** At least three random bytes, for the id. */
+  /** At least eight random bytes, for the id and a pin. */
   random: Uint8Array;
   /** Name and version of this program, for the manifest. */
   tool: string;
+  /** When the data was taken, where another tool did that earlier; else it is now. */
+  startedAt?: Date;
 }
 
 export interface BackupResult {
@@ -143,12 +146,12 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
     await recordRun(ctx, ctx.stores, run, options.random);
   };
   try {
-    const result = await take(target, ctx, startedAt, options);
+    const result = await take(target, ctx, options.startedAt ?? startedAt, options);
     if (result.manifest.anomaly) await record('failed', result.manifest.anomaly);
     return result;
   } catch (error) {
-    // Ended by a signal, a container has seconds left: that the run is missing shows by its absence.
-    if (!ctx.signal.aborted) await record(error instanceof BkpError ? error.exit : 'failed', sentence(error));
+    // Ended by a signal, a container has seconds left: that the run is missing shows by its absence. What another tool took is no run.
+    if (!ctx.signal.aborted && !options.startedAt) await record(error instanceof BkpError ? error.exit : 'failed', sentence(error));
     throw error;
   }
 }
@@ -163,9 +166,11 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   const what = `backup ${ctx.kind}/${ctx.name} ${id}`;
   ctx.report.emit({ type: 'started', what });
   const pieces: Pieces = [];
+  const parent = pinning(ctx, 'increment', options.random);
+  const capturing = { id, newLineage: options.newLineage, known, pin: parent.begin };
   const { manifest, facts } = await (async () => {
     try {
-      const facts = await takePieces(target.capture(ctx, { id, newLineage: options.newLineage, known }), ctx, id, pieces, failures);
+      const facts = await takePieces(target.capture(ctx, capturing), ctx, id, pieces, failures);
       ctx.signal.throwIfAborted();
       if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
       const manifest = judged(assemble(ctx, id, startedAt, options.tool, pieces, facts), known, options);
@@ -174,6 +179,8 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
     } catch (error) {
       await discard(ctx, pieces);
       throw error;
+    } finally {
+      await parent.end();
     }
   })();
   ctx.report.emit({ type: 'finished', what, bytes: storedBytes(manifest), ms: ctx.clock.now().getTime() - startedAt.getTime() });

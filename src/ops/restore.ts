@@ -2,32 +2,7 @@ import type { Bytes, PieceRef, Reached, RestoreRequest, Store, Target, TargetCon
 import { BkpError } from '../core/errors.ts';
 import { openPiece } from '../flow/open.ts';
 import { catalog } from './catalog.ts';
-import { withPin } from './records/pin.ts';
-
-/** Starts to tell prune to leave a backup alone, once, when it is first read. `end` takes the word back. */
-function pinning(ctx: TargetContext, random: Uint8Array) {
-  let end = () => {};
-  const ended = new Promise<void>(resolve => {
-    end = resolve;
-  });
-  let pin: Promise<void> = Promise.resolve();
-  let begun: Promise<void> | undefined;
-  return {
-    begin(id: string): Promise<void> {
-      begun ??= new Promise(ready => {
-        pin = withPin(ctx, id, 'restore', random, async () => {
-          ready();
-          await ended;
-        });
-      });
-      return begun;
-    },
-    async end(): Promise<void> {
-      end();
-      await pin;
-    },
-  };
-}
+import { pinning } from './records/pin.ts';
 
 /**
  * Brings one target back. The stores of `ctx` are the only ones asked, so `--from` is a shorter list. From the first byte on, prune
@@ -51,7 +26,7 @@ export async function restoreTarget(
       next: [`bkp list ${ctx.kind} ${ctx.name}`, ...problems.map(({ store, error }) => `store ${store} has a problem: ${error}`)],
     });
   }
-  const pins = pinning(ctx, random);
+  const pins = pinning(ctx, 'restore', random);
   async function* read(piece: PieceRef, from: readonly Store[]): Bytes {
     const of = known.find(({ manifest }) => manifest.pieces.some(each => each === piece));
     if (of) await pins.begin(of.manifest.id);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { TargetEntry } from '../../src/core/config/index.ts';
-import type { Manifest, Store, TargetContext } from '../../src/core/contracts.ts';
+import type { CaptureOptions, Manifest, Store, TargetContext } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { readAll } from '../../src/flow/bytes.ts';
 import { openPiece } from '../../src/flow/open.ts';
@@ -18,7 +18,7 @@ import { withPin } from '../../src/ops/records/pin.ts';
 import { prove } from '../../src/ops/records/proof.ts';
 import { lastRuns, recordRun } from '../../src/ops/records/run.ts';
 import { aged } from './aged.ts';
-import { BASE, fakeTarget, frail, type Rig, rig } from './rig.ts';
+import { BASE, chunks, facts, fakeTarget, frail, type Rig, rig } from './rig.ts';
 
 const target = fakeTarget(() => ({}));
 
@@ -158,6 +158,27 @@ describe('what stays whatever the policy says', () => {
     });
     expect(await idsIn(r, 0)).toEqual(expect.arrayContaining([held!.id, proven!.id, pinned!.id]));
     expect((await prune(r))[0]!.removal!.gone).toEqual([pinned!.id]);
+  });
+
+  it('what an increment is made from, until that one is committed; not any longer', async () => {
+    using r = rig();
+    const [parent] = await history(r, [40, 0.1]);
+    const strict = { entry: { retention: { last: 1 } } };
+    let reason: string | undefined;
+    const increment = {
+      ...target,
+      async *capture(_: TargetContext, { pin }: CaptureOptions) {
+        await pin(parent!.id);
+        const [one] = await prune(r, strict);
+        reason = one!.plan!.lines.find(line => line.id === parent!.id)!.reasons.join('; ');
+        yield { name: 'data', bytes: chunks(randomBytes(2000)) };
+        return facts({ at: new Date() });
+      },
+    };
+    await r.backup(increment);
+    expect(reason).toMatch(/being read: increment by /);
+    expect(await idsIn(r, 0)).toContain(parent!.id);
+    expect((await prune(r, strict))[0]!.removal!.gone).toContain(parent!.id);
   });
 
   it('a pin or a hold that comes after the plan was made is seen before the deletion', async () => {

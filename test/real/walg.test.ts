@@ -3,16 +3,13 @@ import { join } from 'node:path';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
-import type { Manifest } from '../../src/core/contracts.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { TEST_KEYS } from '../walg/testKeys.ts';
 import { agedCopy, signerOf } from './aged.ts';
 import { lastJson, type Yaml } from './change.ts';
-import { type Archiver, startArchiver } from './rig/archiver.ts';
 import {
   type BkpOptions,
   cleanUp,
-  type Ended,
   freePort,
   makeConfig,
   type Postgres,
@@ -31,8 +28,11 @@ import {
 import { type WalgFaults, walg, walgPath } from './rig/walg.ts';
 import { aPlace } from './setup.ts';
 import { pathWith } from './stub.ts';
+import { backup, base, GRANTS, good, heldId, makeWorld, manifest, restored, type World, type WorldOptions } from './walgWorld.ts';
 
 let rgw: S3Server;
+
+const world = (version: PostgresVersion, settings?: Yaml, options?: WorldOptions) => makeWorld(rgw, version, settings, options);
 
 beforeAll(async () => {
   process.stderr.write(`contract of engine wal-g against ${walg.isReal ? 'the real wal-g on PATH' : 'the stand-in of test/walg'}\n`);
@@ -40,92 +40,6 @@ beforeAll(async () => {
 }, 180_000);
 
 afterAll(cleanUp);
-
-/** A cluster that archives by WAL-G into a bucket and a directory. */
-interface World {
-  db: Postgres;
-  /** How bkp is run, with faults of WAL-G where asked for. */
-  run(faults?: WalgFaults): BkpOptions;
-  directory: string;
-  bucket: string;
-  archiver: Archiver;
-  keysDir: string;
-  stop(): Promise<void>;
-}
-
-const GRANTS = `grant pg_read_all_settings, pg_read_all_stats to bkp;
-grant execute on function pg_backup_start(text, boolean), pg_backup_stop(boolean) to bkp`;
-
-async function world(
-  version: PostgresVersion,
-  walgSettings: Yaml = {},
-  options: { alone?: boolean; entry?: Yaml; archiving?: boolean; settings?: Record<string, string> } = {},
-): Promise<World> {
-  const db = await startPostgres({ version, settings: { wal_keep_size: '256MB', ...options.settings } });
-  await db.sql(GRANTS);
-  const bucket = await rgw.bucket();
-  const directory = tempDir();
-  const { endpoint, region, accessKey } = rgw;
-  const objects = { type: 's3', endpoint, region, bucket, accessKey, secretKey: '${S3_SECRET}' };
-  const config = await makeConfig({
-    stores: { ...(options.alone ? {} : { objects }), local: directory },
-    postgres: {
-      app: {
-        ...db.entry(),
-        engine: 'wal-g',
-        walg: { pgpKey: '${PGP_KEY}', idleTimeout: '20s', ...walgSettings },
-        ...options.entry,
-      },
-    },
-  });
-  const path = walgPath();
-  const run = (faults?: WalgFaults): BkpOptions => ({
-    config: config.path,
-    env: {
-      ...db.bkpEnv,
-      PATH: pathWith(faults ? walgPath(faults) : path),
-      S3_SECRET: rgw.secretKey,
-      PGP_KEY: TEST_KEYS.secretOne,
-    },
-  });
-  const archiver = options.archiving === false ? { pushed: [], stop: async () => {} } : await startArchiver(db, run);
-  const stop = async (): Promise<void> => {
-    await archiver.stop();
-    await db.destroy();
-  };
-  return { db, run, directory, bucket, archiver, keysDir: config.keysDir, stop };
-}
-
-async function good(args: readonly string[], options: BkpOptions): Promise<Ended> {
-  const ended = await runBkp([...args, '--json'], options);
-  expect({ args, code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr, stdout: ended.code === 0 ? '' : ended.stdout }).toEqual({
-    args,
-    code: 0,
-    stderr: '',
-    stdout: '',
-  });
-  return ended;
-}
-
-const backup = async (at: World, args: readonly string[] = []): Promise<string> =>
-  lastJson((await good(['backup', 'postgres', 'app', ...args], at.run())).stdout)['backups'][0].id;
-
-const base = 'bkp/production/postgres/app';
-
-const manifest = ({ directory }: World, id: string): Manifest =>
-  JSON.parse(readFileSync(join(directory, base, 'backups', id, 'manifest.json'), 'utf8').split('\n')[0]!);
-
-const heldId = (of: Manifest): string => of.pieces.flatMap(piece => ('held' in piece ? [piece.held.id] : []))[0]!;
-
-/** Restores and reads a table of the copy. */
-async function restored(at: World, args: readonly string[], table = 't'): Promise<string> {
-  const to = aPlace();
-  await good(['restore', 'postgres', 'app', ...args, '--to', to, '--yes'], at.run());
-  const copy = await startPostgres({ version: at.db.version, dir: to, settings: { archive_mode: 'off' } });
-  const rows = await copy.sql(`select string_agg(n::text, ',' order by n) from ${table}`);
-  await copy.destroy();
-  return rows;
-}
 
 describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in a bucket and a directory', version => {
   let at: World;
@@ -152,9 +66,18 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(lastJson(stdout)['backups']).toEqual([expect.objectContaining({ id: first, copies: { objects: 'whole', local: 'whole' } })]);
   });
 
-  it('a later one is a delta on the files, and needs its parent', async () => {
+  it('a later one is a delta on the files, needs its parent, and pins it meanwhile', async () => {
     await at.db.sql('insert into t values (2); checkpoint');
-    const second = await backup(at);
+    const pins = join(at.directory, 'bkp/production/pins');
+    const seen = join(tempDir(), 'seen');
+    const { config, env = {} } = at.run();
+    const own = tempDir();
+    const looks = `[ "$1" = backup-push ] && find ${pins} -type f > ${seen}`;
+    writeFileSync(join(own, 'wal-g'), `#!/bin/sh\n${looks}\nexec ${join(walgPath(), 'wal-g')} "$@"\n`, { mode: 0o755 });
+    const taken = await good(['backup', 'postgres', 'app'], { config: config!, env: { ...env, PATH: pathWith(own) } });
+    const second = lastJson(taken.stdout)['backups'][0].id;
+    expect(readFileSync(seen, 'utf8')).toContain(`/${first}/`);
+    expect(existsSync(join(pins, first))).toBe(false);
     const made = manifest(at, second);
     expect(heldId(made)).toMatch(/^base_[0-9A-F]{24}_D_[0-9A-F]{24}$/);
     expect(made.needs).toContainEqual({ backup: first });
@@ -211,6 +134,15 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect({ code, stderr }).toEqual({ code: 7, stderr: expect.stringMatching(/already with another content/) });
   });
 
+  it('with the public half of the key a segment that is there cannot be compared: it is said, and nothing is overwritten', async () => {
+    const name = at.archiver.pushed.find(({ name: each, ended }) => /^[0-9A-F]{24}$/.test(each) && ended.code === 0)!.name;
+    const { config, env = {} } = at.run();
+    const half = { config: config!, env: { ...env, PGP_KEY: TEST_KEYS.publicOne }, cwd: at.db.dataDir };
+    const { code, stderr } = await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], half);
+    expect({ code, stderr }).toEqual({ code: 8, stderr: expect.stringMatching(/cannot be compared with what is to be stored/) });
+    expect((await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { ...at.run(), cwd: at.db.dataDir })).code).toBe(0);
+  });
+
   it('a store that is gone leaves a partial backup, and the next run heals it', async () => {
     const gone = { ...at.run() };
     rmSync(join(at.directory, base, 'backups'), { recursive: true });
@@ -221,7 +153,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
   }, 60_000);
 });
 
-/** What WAL-G does wrong, at the level of the whole program. */
+/** What WAL-G does wrong, at the level of the whole program. Only the stand-in does, and what it seals nobody else opens. */
 describe('when WAL-G does not do what it says', () => {
   let at: World;
   let first: string;
@@ -231,7 +163,7 @@ describe('when WAL-G does not do what it says', () => {
     lastJson((await good(['list', 'postgres'], at.run())).stdout)['backups'].map((row: Yaml) => row['id']);
 
   beforeAll(async () => {
-    at = await world('15', { settings: { WALG_TAR_SIZE_THRESHOLD: 2 ** 20 } });
+    at = await world('15', { settings: { WALG_TAR_SIZE_THRESHOLD: 2 ** 20 } }, { standIn: true });
     await at.db.sql('create table t (n int); insert into t values (1)');
     first = await backup(at);
   }, 180_000);

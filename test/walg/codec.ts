@@ -41,6 +41,13 @@ export interface Codec {
   open(name: string, stored: Bytes): Bytes;
 }
 
+/** Nothing is looked at before something is sealed or opened: `backup-list` works with any settings. */
+export function lazyCodec(settings: Settings): Codec {
+  let made: Codec | undefined;
+  const codec = (): Codec => (made ??= codecOf(settings));
+  return { named: name => codec().named(name), seal: plain => codec().seal(plain), open: (name, stored) => codec().open(name, stored) };
+}
+
 /** @throws Fatal for an unknown method or key */
 export function codecOf(settings: Settings): Codec {
   const name = settings.get('WALG_COMPRESSION_METHOD') ?? '';

@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { wants } from './args.ts';
 import { type FilesMetadata, readFiles, readSentinel, type Spec } from './backup.ts';
 import { fatal, log } from './log.ts';
@@ -33,9 +33,12 @@ function makeTarget(target: string): void {
   chmodSync(target, 0o750);
 }
 
-/** Names that a backup has, but is not to restore: those that a delta above it has itself, or that are gone since. */
-const unwanted = ({ Files = {} }: FilesMetadata, wanted: ReadonlySet<string> | undefined): string[] =>
-  wanted ? Object.keys(Files).filter(name => !wanted.has(name)) : [];
+/** Names that a backup has, but is not to restore: those that a delta above it has itself, or that are gone since. Directories always are. */
+function unwanted({ Files = {} }: FilesMetadata, wanted: ReadonlySet<string> | undefined): string[] {
+  const directories = new Set<string>();
+  for (const name of Object.keys(Files)) for (let at = dirname(name); at !== '/' && at !== '.'; at = dirname(at)) directories.add(at);
+  return wanted ? Object.keys(Files).filter(name => !wanted.has(name) && !directories.has(name)) : [];
+}
 
 /** Restores a backup over what it builds on; `wanted` is what the delta above it needs of it, everything when undefined. */
 async function restore(run: Run, name: string, target: string, spec: Spec | undefined, wanted?: ReadonlySet<string>): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Args, readArgs, unknownCommand } from './args.ts';
 import { killChildren } from './child.ts';
-import { codecOf } from './codec.ts';
+import { lazyCodec } from './codec.ts';
 import { hasFault } from './faults.ts';
 import { openFolder } from './folder.ts';
 import { Fatal, fatal, log } from './log.ts';
@@ -44,7 +44,7 @@ async function run(args: Args): Promise<void> {
   process.env['WALG_PG_WAL_SIZE'] = settings.get('WALG_PG_WAL_SIZE');
   if (hasFault('secret-echo')) echo(settings);
   const folder = openFolder(settings);
-  const codec = codecOf(settings);
+  const codec = lazyCodec(settings);
   await (await load())({ args, settings, folder, codec });
 }
 

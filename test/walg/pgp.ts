@@ -35,7 +35,8 @@ function readKey(text: string): Key {
     /-----BEGIN PGP (PUBLIC|PRIVATE) KEY BLOCK-----\s+(?:[^\n]*: [^\n]*\n)*\s*([A-Za-z0-9+/=\s]+?)\s*(?:=[A-Za-z0-9+/]{4}\s+)?-----END/.exec(
       text,
     );
-  if (!armored) return fatal('openpgp: invalid argument: no armored data found');
+  // WAL-G panics, with all its stack.
+  if (!armored) return fatal('panic: openpgp: invalid argument: no armored data found', 2);
   const material = firstPacket(Buffer.from(armored[2]!, 'base64')).subarray(0, 40);
   const hash = (what: string) => createHash('sha256').update(what).update(material).digest();
   return { secret: armored[1] === 'PRIVATE', cipher: hash('cipher'), id: hash('id').subarray(0, 8) };

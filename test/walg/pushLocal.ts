@@ -73,7 +73,7 @@ export async function pushLocal(run: Run, session: Session, info: ServerInfo, st
   const { items, spec } = walkData(root);
   const sizes = nothingStored();
   log.info('Packing ...');
-  await storeParts(run, backup, root, items, base, sizes);
+  await storeParts(run, backup, root, [items], base, sizes);
   await storeTar(run, backup, 'pg_control', root, ['global/pg_control'], sizes);
   const finishLsn = await stop(run, session, backup, sizes);
   if (base && args.has('permanent')) await mark(folder, base.name, true);

@@ -5,12 +5,12 @@ import type { Spec } from './backup.ts';
 import { pgTool, runTool } from './child.ts';
 import { commit } from './commit.ts';
 import { fatal, log } from './log.ts';
-import { walkData } from './parts.ts';
+import { type Item, walkData } from './parts.ts';
 import type { ServerInfo, Session } from './postgres.ts';
 import type { Run } from './run.ts';
 import { scratch } from './scratch.ts';
 import { parseLsn, segmentAt, segmentName } from './segment.ts';
-import { nothingStored, storeParts, storeTar } from './store.ts';
+import { nothingStored, type Stored, storeParts, storeTar } from './store.ts';
 
 interface Taken {
   root: string;
@@ -71,6 +71,22 @@ const specOf = (base_prefix: string, spaces: readonly Tablespace[]): Spec => ({
   ...Object.fromEntries(spaces.map(({ oid, loc }) => [oid, { loc, link: `pg_tblspc/${oid}` }])),
 });
 
+/** As the server sends them: each tablespace by itself, the data directory last. */
+const archives = (items: readonly Item[], spaces: readonly Tablespace[]): Item[][] => {
+  const within = ({ oid }: Tablespace) => items.filter(({ name }) => name.startsWith(`pg_tblspc/${oid}/`));
+  const rest = items.filter(({ name }) => !spaces.some(({ oid }) => name.startsWith(`pg_tblspc/${oid}/`)));
+  return [...spaces.map(within), rest];
+};
+
+/** Files alone, without the slash, and no word of the parts. */
+const filesOf = (items: readonly Item[]): Stored['files'] => ({
+  Files: Object.fromEntries(
+    items
+      .filter(({ directory }) => !directory)
+      .map(({ name, mtime }) => [name, { IsIncremented: false, IsSkipped: false, MTime: mtime, UpdatesCount: 0 }]),
+  ),
+});
+
 /** Times of a tar are whole seconds, so no file of a remote backup is ever the same as one on a disk: a delta on it stores everything. */
 const inSeconds = (mtime: string): string => mtime.replace(/\.\d+Z$/, 'Z');
 
@@ -89,7 +105,7 @@ export async function pushRemote(run: Run, session: Session, info: ServerInfo, s
     .items.filter(({ name }) => name !== '.')
     .map(item => ({ ...item, mtime: inSeconds(item.mtime) }));
   const sizes = nothingStored();
-  await storeParts(run, backup, root, items, undefined, sizes);
+  await storeParts(run, backup, root, archives(items, spaces), undefined, sizes);
   await storeTar(run, backup, 'pg_control', root, ['global/pg_control'], sizes);
   log.info('Finishing backup');
   log.info('If wal-g hangs during this step, please Postgres log file for details.');
@@ -97,5 +113,6 @@ export async function pushRemote(run: Run, session: Session, info: ServerInfo, s
   log.info('Updating metadata');
   log.info('Uploading metadata');
   const spec = specOf(info.dataDir, spaces);
-  await commit(run, { backup, started, startLsn, finishLsn, info, spec, userData: userData(run.args.value('add-user-data')) }, sizes);
+  const done = { backup, started, startLsn, finishLsn, info, spec, userData: userData(run.args.value('add-user-data')) };
+  await commit(run, done, { ...sizes, files: filesOf(items) });
 }

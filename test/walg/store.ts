@@ -1,13 +1,14 @@
 import { BACKUPS, type FilesMetadata } from './backup.ts';
 import type { Base } from './delta.ts';
 import { hasFault } from './faults.ts';
+import { log } from './log.ts';
 import { cut, type Item } from './parts.ts';
 import type { Run } from './run.ts';
 import { tarOf } from './tar.ts';
 
 /** What gathers while a backup is stored. */
 export interface Stored {
-  files: Required<FilesMetadata>;
+  files: FilesMetadata & { Files: NonNullable<FilesMetadata['Files']> };
   plain: number;
   stored: number;
 }
@@ -31,7 +32,7 @@ export async function storeTar(
   into: Stored,
 ): Promise<void> {
   const file = codec.named(`${part}.tar`);
-  into.files.TarFileSets[file] = names.map(name => `/${name}`);
+  if (into.files.TarFileSets && part !== 'pg_control') into.files.TarFileSets[file] = names.map(name => `/${name}`);
   if (hasFault('sentinel-without-parts')) return;
   const plain = counted(tarOf(root, names), bytes => {
     into.plain += bytes;
@@ -45,23 +46,32 @@ async function dieBetween({ folder, codec }: Run, backup: string): Promise<void>
   await new Promise(() => {});
 }
 
-/** Stores everything in parts of WALG_TAR_SIZE_THRESHOLD; what is as it was in the base is left to that one. */
+/** Stores everything in parts of WALG_TAR_SIZE_THRESHOLD, each group in its own; what is as it was in the base is left to that one. */
 export async function storeParts(
   run: Run,
   backup: string,
   root: string,
-  items: readonly Item[],
+  groups: readonly (readonly Item[])[],
   base: Base | undefined,
   into: Stored,
 ): Promise<void> {
   const isSkipped = ({ name, directory, mtime }: Item) => !directory && base?.files[`/${name}`]?.MTime === mtime;
-  for (const item of items.filter(({ directory }) => !directory))
-    into.files.Files[`/${item.name}`] = { IsIncremented: false, IsSkipped: isSkipped(item), MTime: item.mtime, UpdatesCount: 0 };
-  const parts = cut(
-    items.filter(item => !isSkipped(item)),
-    run.settings.number('WALG_TAR_SIZE_THRESHOLD', 2 ** 30),
+  for (const item of groups.flat())
+    into.files.Files[item.name === '.' ? '/' : `/${item.name}`] = {
+      IsIncremented: false,
+      IsSkipped: isSkipped(item),
+      MTime: item.mtime,
+      UpdatesCount: 0,
+    };
+  const threshold = run.settings.number('WALG_TAR_SIZE_THRESHOLD', 2 ** 30);
+  const parts = groups.flatMap(items =>
+    cut(
+      items.filter(item => !isSkipped(item)),
+      threshold,
+    ),
   );
   for (const [at, part] of parts.entries()) {
+    log.info(`Starting part ${at + 1} of backup ${backup} ...`);
     await storeTar(
       run,
       backup,

@@ -11,8 +11,10 @@ import type { Run } from './run.ts';
 async function isArchived({ folder, codec }: Run, path: string): Promise<boolean> {
   const archived = await readArchive(folder, codec, WAL + basename(path));
   if (!archived) return false;
-  if (!(await gathered(archived)).equals(readFileSync(path)))
-    fatal(`WAL file '${path}' already archived, contents differ, unable to overwrite`);
+  const plain = await gathered(archived).catch(({ message }) =>
+    fatal(`Couldn't check whether there is an overwrite attempt due to inner error: failed to init decrypt reader: ${message}`),
+  );
+  if (!plain.equals(readFileSync(path))) fatal(`WAL file '${path}' already archived, contents differ, unable to overwrite`);
   log.info(`WAL file '${path}' already archived with equal content, skipping`);
   return true;
 }

@@ -68,6 +68,34 @@ export async function withPin<T>(
   }
 }
 
+/**
+ * A pin that begins when it is known what is read: `begin` writes it, once, and answers when it is written; `end` takes it back.
+ * @param random at least eight bytes
+ */
+export function pinning(ctx: TargetContext, purpose: string, random: Uint8Array) {
+  let end = () => {};
+  const ended = new Promise<void>(resolve => {
+    end = resolve;
+  });
+  let pin: Promise<void> = Promise.resolve();
+  let begun: Promise<void> | undefined;
+  return {
+    begin(id: string): Promise<void> {
+      begun ??= new Promise(ready => {
+        pin = withPin(ctx, id, purpose, random, async () => {
+          ready();
+          await ended;
+        });
+      });
+      return begun;
+    },
+    async end(): Promise<void> {
+      end();
+      await pin;
+    },
+  };
+}
+
 /** Why a pin protects; undefined when it does not, or not any more. */
 async function reasonOf(store: Store, info: ObjectInfo, storeNow: Date, timing: PinTiming): Promise<string | undefined> {
   const age = storeNow.getTime() - info.modified.getTime();

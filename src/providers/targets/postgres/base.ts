@@ -3,6 +3,7 @@ import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import type { RestorePlan } from './plan.ts';
 import type { Private } from './private.ts';
+import type { Mapped } from './tablespaces.ts';
 import { basePiece, extract } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -39,11 +40,19 @@ export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<vo
 }
 
 /**
- * Puts the data directory of a backup into its place.
+ * Puts the data directory of a backup into its place. WAL-G puts what is in its tablespaces into theirs, too.
+ * @param spaces where they go; each place is there, and empty
  * @param holders stores that hold the backup
  * @throws BkpError when it did not come out whole
  */
-export async function unpackBase(ctx: Context, place: Private, manifest: Manifest, holders: readonly Store[], read: Read): Promise<void> {
-  if (isWalg(manifest)) await (await import('./walg/unpack.ts')).unpack(ctx, place, manifest, holders);
+export async function unpackBase(
+  ctx: Context,
+  place: Private,
+  manifest: Manifest,
+  spaces: readonly Mapped[],
+  holders: readonly Store[],
+  read: Read,
+): Promise<void> {
+  if (isWalg(manifest)) await (await import('./walg/unpack.ts')).unpack(ctx, place, manifest, spaces, holders);
   else await extract(ctx, place, read(basePiece(manifest), holders));
 }

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Bytes, Command, Facts, Id, Known, Piece, TargetContext } from '../../../core/contracts.ts';
+import type { Bytes, CaptureOptions, Command, Facts, Piece, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { checkMember, TarScan } from '../../../flow/tarScan.ts';
@@ -68,10 +68,7 @@ function refuseIncomplete(ctx: Context, said: Said, live: Live, members: Readonl
  * Takes a base backup as one tar stream with its own WAL (`-X fetch`), so that it restores by itself.
  * @throws BkpError('refused') before the first byte when the cluster is foreign or unfit; 'failed' when pg_basebackup did not end with 0 or the archive is not whole
  */
-export async function* capture(
-  ctx: Context,
-  options: { id: Id; newLineage: boolean; known: readonly Known[] },
-): AsyncGenerator<Piece, Facts> {
+export async function* capture(ctx: Context, options: CaptureOptions): AsyncGenerator<Piece, Facts> {
   const live = await liveState(ctx);
   refuseStandby(ctx, live);
   refuseUnfit(ctx, live);

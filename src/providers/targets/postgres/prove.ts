@@ -13,9 +13,9 @@ import { proofPlace, proofSpaces } from './proveHost.ts';
 import { judged, tenths, timed } from './proveRun.ts';
 import { tryServer } from './proveServer.ts';
 import { checkReached, type Recovery, recover } from './recover.ts';
-import { completeTablespaces, type Mapped, redirect, unpackTablespaces } from './tablespaces.ts';
+import { completeTablespaces, type Mapped, occupyTablespaces, redirect, unpackTablespaces } from './tablespaces.ts';
 import { checkExtracted } from './unpack.ts';
-import { refuseSpacesInside } from './walSpaces.ts';
+import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -42,15 +42,18 @@ async function ownWal(ctx: Context, { lineage, engine }: Known['manifest'], own:
 }
 
 /** To the backup's own end, with the WAL from its start to its end and no other. */
-async function ownEnd(ctx: Context, manifest: Known['manifest']): Promise<Recovery> {
+async function ownEnd(ctx: Context, place: Private, manifest: Known['manifest']): Promise<Recovery> {
   const base = baseOf({ manifest, stores: [] })[0]!;
   const reach = reachOf(base, { segments: new Set(), histories: new Map() }, [{ timeline: base.timeline, from: 0n }]);
-  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read: await ownWal(ctx, manifest, reach.segments) };
+  const read = await ownWal(ctx, manifest, reach.segments);
+  const check = (file: string): Promise<void> => refuseNewSpaces(ctx, place, file);
+  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read, check };
 }
 
 async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], { manifest, read }: ProofRequest): Promise<Trial[]> {
   try {
-    await unpackBase(ctx, place, manifest, ctx.stores, read);
+    await occupyTablespaces(ctx, place, spaces);
+    await unpackBase(ctx, place, manifest, spaces, ctx.stores, read);
     await checkExtracted(ctx, place, manifest);
     await unpackTablespaces(ctx, place, manifest, spaces, read);
     await completeTablespaces(spaces);
@@ -65,7 +68,7 @@ async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], {
 
 /** Recovery, what is tried on the promoted server, and its end. The server is down when this answers. */
 async function rehearse(ctx: Context, place: Private, { manifest }: ProofRequest): Promise<Trial[]> {
-  const recovery = await ownEnd(ctx, manifest);
+  const recovery = await ownEnd(ctx, place, manifest);
   const trials: Trial[] = [];
   const began = ctx.clock.now().getTime();
   ctx.report.emit({ type: 'started', what: 'recovery' });

@@ -9,7 +9,7 @@ import { baseBytes } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { ownerOf } from './place.ts';
 import type { Private } from './private.ts';
-import { type Mapped, tablespacePiece } from './tablespaces.ts';
+import { type Mapped, spaceBytes } from './tablespaces.ts';
 import { serverTools, type Tools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -17,8 +17,7 @@ type Context = TargetContext<PostgresConfig>;
 /** Segments that recovery, the promotion and the checks write beyond what the base holds. */
 const NEW_SEGMENTS = 4;
 
-const spacesOf = (manifest: Manifest): number =>
-  (manifest.tablespaces ?? []).reduce((sum, space) => sum + tablespacePiece(manifest, space).bytes, 0);
+const spacesOf = (manifest: Manifest): number => (manifest.tablespaces ?? []).reduce((sum, space) => sum + spaceBytes(manifest, space), 0);
 
 /** Where the tablespaces of a proof go: beside its data directory. */
 export const proofSpaces = ({ manifest, dir }: ProofRequest): Mapped[] =>

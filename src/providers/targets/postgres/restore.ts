@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { formatAge } from '../../../core/age.ts';
 import type { Id, Known, Reached, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { formatLsn, parseSegment, segmentAt } from '../../../core/postgres/lsn.ts';
 import { confValue } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull } from '../../../flow/place.ts';
@@ -17,7 +17,15 @@ import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { controlData, type Private, prepare, serve } from './private.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
-import { completeTablespaces, inspectTablespaces, type Mapped, redirect, tablespacePiece, unpackTablespaces } from './tablespaces.ts';
+import {
+  completeTablespaces,
+  inspectTablespaces,
+  type Mapped,
+  occupyTablespaces,
+  redirect,
+  spaceBytes,
+  unpackTablespaces,
+} from './tablespaces.ts';
 import { serverTools } from './tools.ts';
 import { checkExtracted } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
@@ -55,7 +63,7 @@ async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePla
   const segmentBytes = plan.reach.base.segmentBytes;
   const needed = baseBytes(plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   await refuseFull(request.to, needed, '--to');
-  for (const space of spaces) await refuseFull(space.to, tablespacePiece(plan.known.manifest, space).bytes, '--tablespace');
+  for (const space of spaces) await refuseFull(space.to, spaceBytes(plan.known.manifest, space), '--tablespace');
 }
 
 /** Archiving off, and the marker by which the copy's first archive begins a lineage of its own. */
@@ -132,11 +140,16 @@ export async function restore(
   }
 }
 
-/** Where a restore to the backup's own end asks for WAL, what is inside the backup is all there is; WAL-G has none inside. */
+/** To its own end a backup needs what it has inside; one of WAL-G has no WAL inside, and needs the archive up to its end. */
+function isNeeded({ target, known, reach: { base } }: RestorePlan, name: string): boolean {
+  if (target['recovery_target'] !== 'immediate') return true;
+  const number = parseSegment(name, base.segmentBytes)?.number ?? 0;
+  return isWalg(known.manifest) && number <= segmentAt(base.to - 1n, base.segmentBytes);
+}
+
 function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
-  const immediate = plan.target['recovery_target'] === 'immediate' && !isWalg(plan.known.manifest);
   const read = async (name: string): Promise<Buffer | undefined> => {
-    const copies = immediate ? undefined : plan.held.copies.get(name);
+    const copies = isNeeded(plan, name) ? plan.held.copies.get(name) : undefined;
     return copies && readFirstWhole(ctx, plan.lineage, copies);
   };
   return {
@@ -160,9 +173,10 @@ async function bringBack(
 ): Promise<Reached> {
   const holders = ctx.stores.filter(store => plan.known.stores.includes(store.name));
   ctx.report.emit({ type: 'started', what: `unpack ${plan.known.manifest.id}` });
-  await unpackBase(ctx, place, plan.known.manifest, holders, read);
+  const aside = await occupyTablespaces(ctx, place, spaces);
+  await unpackBase(ctx, place, plan.known.manifest, spaces, holders, read);
   await checkExtracted(ctx, place, plan.known.manifest);
-  const aside = await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
+  await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
   await redirect(place, spaces);
   await refuseSpacesInside(ctx, place);
   place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);

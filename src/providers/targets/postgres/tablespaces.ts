@@ -4,6 +4,7 @@ import type { Bytes, Manifest, PieceRef, RestoreRequest, Tablespace, TargetConte
 import { BkpError } from '../../../core/errors.ts';
 import { readAll } from '../../../flow/bytes.ts';
 import { complete, type Owner, occupy, own, refuseClosed } from '../../../flow/place.ts';
+import { isWalg } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { inspect } from './place.ts';
 import type { Private } from './private.ts';
@@ -97,10 +98,24 @@ export function tablespacePiece(manifest: Manifest, space: Tablespace): PieceRef
   throw new BkpError('verifyFailed', `backup ${manifest.id} names tablespace ${space.name} and has no ${pieceOf(space)}`);
 }
 
+/** Bytes that a tablespace takes; 0 in a backup of WAL-G, which counts them with the data directory. */
+export const spaceBytes = (manifest: Manifest, space: Tablespace): number =>
+  isWalg(manifest) ? 0 : tablespacePiece(manifest, space).bytes;
+
+/** Makes the place of each tablespace. @returns directories that were moved aside */
+export async function occupyTablespaces(ctx: Context, place: Private, spaces: readonly Mapped[]): Promise<string[]> {
+  const aside: string[] = [];
+  for (const space of spaces) {
+    const moved = await occupy(ctx, space.to, space.aside, place.owner);
+    if (moved) aside.push(moved);
+  }
+  return aside;
+}
+
 /**
  * Unpacks what lies outside the data directory: each tablespace into its new place, with the link by which the server finds it, and the
- * backup_manifest, which is a stream of its own then. Everything is as PostgreSQL recorded it until `redirect`.
- * @returns directories that were moved aside
+ * backup_manifest, which is a stream of its own then. Everything is as PostgreSQL recorded it until `redirect`. Of a backup of WAL-G all of
+ * it came with the base.
  */
 export async function unpackTablespaces(
   ctx: Context,
@@ -108,18 +123,14 @@ export async function unpackTablespaces(
   manifest: Manifest,
   spaces: readonly Mapped[],
   read: (piece: PieceRef) => Bytes,
-): Promise<string[]> {
-  if (spaces.length === 0) return [];
-  const aside: string[] = [];
+): Promise<void> {
+  if (spaces.length === 0 || isWalg(manifest)) return;
   for (const space of spaces) {
-    const moved = await occupy(ctx, space.to, space.aside, place.owner);
-    if (moved) aside.push(moved);
     await extract(ctx, { ...place, dataDir: space.to }, read(tablespacePiece(manifest, space)));
     await symlink(space.to, join(place.dataDir, 'pg_tblspc', space.oid));
   }
   const piece = manifest.pieces.find(({ name }) => name === 'backup_manifest');
   if (piece && 'objects' in piece) await writeOwned(place, 'backup_manifest', await readAll(read(piece)));
-  return aside;
 }
 
 async function writeOwned(place: Private, name: string, bytes: Buffer | string): Promise<void> {

@@ -82,6 +82,8 @@ async function factsOf(ctx: Context, lineage: LineageId, copy: Copy, parent: Nee
     at: backup.finishedAt,
     lineage,
     wal: { timeline: backup.timeline, ...wal, segmentBytes: await segmentBytesOf(ctx, lineage, copy) },
+    // Their names are on record nowhere.
+    ...(backup.spaces.length > 0 ? { tablespaces: backup.spaces.map(space => ({ ...space, name: space.oid })) } : {}),
     needs: [...parent, { log: lineage, ...wal }],
     contentBytes: backup.catalogBytes ?? backup.plainBytes,
     baseline: {},

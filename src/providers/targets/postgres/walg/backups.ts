@@ -65,6 +65,8 @@ export interface WalgBackup {
   catalogBytes?: number;
   userData?: unknown;
   permanent: boolean;
+  /** Directories outside the data directory, as they were there. */
+  spaces: { oid: string; location: string }[];
   /** Names of parts that its files name and the store does not show. */
   missing: string[];
   /** Everything of it, the sentinel last. */
@@ -88,15 +90,50 @@ function instant(value: unknown, field: string, what: string): Date {
   return at;
 }
 
+const partsOf = ({ name, objects }: Shown): ObjectInfo[] => objects.filter(({ key }) => key.includes(`/${name}/tar_partitions/`));
+
+const fileOf = ({ key }: ObjectInfo): string => key.split('/').at(-1)!;
+
+/** Of a backup over the connection no file says which parts it has; they are numbered from 1 without gaps (tried on WAL-G 3.0.9). */
+function numbered(parts: readonly ObjectInfo[]): string[] {
+  const numbers = parts.map(part => Number(/^part_(\d+)\.tar/.exec(fileOf(part))?.[1] ?? 0));
+  return Array.from({ length: Math.max(1, ...numbers) }, (_, n) => `part_${String(n + 1).padStart(3, '0')}.tar`);
+}
+
+interface Files {
+  Files?: Record<string, unknown>;
+  TarFileSets?: Record<string, unknown>;
+}
+
 /** Part names that have to be there: those of the files' list, and pg_control, without which nothing starts. */
-function missingParts(files: { TarFileSets?: Record<string, unknown> }, { name, objects }: Shown): string[] {
-  const parts = objects.filter(({ key }) => key.includes(`/${name}/tar_partitions/`));
-  const there = new Set(parts.filter(({ bytes }) => bytes > 0).map(({ key }) => key.split('/').at(-1)!));
-  const absent = Object.keys(files.TarFileSets ?? {}).filter(
-    part => !there.has(part) && ![...there].some(each => each.startsWith(`${part}.`)),
-  );
-  const control = [...there].some(part => part.startsWith('pg_control.tar'));
+function missingParts({ TarFileSets }: Files, shown: Shown): string[] {
+  const parts = partsOf(shown).filter(({ bytes }) => bytes > 0);
+  const there = parts.map(fileOf);
+  const wanted = TarFileSets ? Object.keys(TarFileSets) : numbered(parts);
+  const absent = wanted.filter(part => !there.some(each => each === part || each.startsWith(`${part}.`)));
+  const control = there.some(part => part.startsWith('pg_control.tar'));
   return [...absent, ...(control || absent.some(part => part.startsWith('pg_control.tar')) ? [] : ['pg_control.tar'])];
+}
+
+/** WAL-G counts what it uploads; what is stored can be some bytes more, and never less (tried on 3.0.9). */
+function missingBytes(sentinel: { CompressedSize?: unknown }, shown: Shown): string[] {
+  const lacks = Number(sentinel.CompressedSize ?? 0) - partsOf(shown).reduce((sum, { bytes }) => sum + bytes, 0);
+  return lacks > 0 ? [`${lacks} bytes of its parts`] : [];
+}
+
+function spacesOf({ Spec }: { Spec?: any }): WalgBackup['spaces'] {
+  const oids: unknown[] = Array.isArray(Spec?.tablespaces) ? Spec.tablespaces : [];
+  return oids.map(oid => ({ oid: String(oid), location: String(Spec[String(oid)]?.loc) }));
+}
+
+/**
+ * Reading the files, WAL-G passes over a tablespace whose location is a symbolic link, and takes one that lies in another one for a part of
+ * that, and ends with 0 (tried on 3.0.9): nothing of it is under its own number then.
+ */
+function missingSpaces({ Files = {}, TarFileSets }: Files, spaces: WalgBackup['spaces']): string[] {
+  if (!TarFileSets) return [];
+  const names = Object.keys(Files);
+  return spaces.map(({ oid }) => `pg_tblspc/${oid}`).filter(dir => !names.some(name => name.startsWith(`/${dir}/PG_`)));
 }
 
 /** Data first, then what may be rewritten by `wal-g backup-mark`, the sentinel last. */
@@ -119,8 +156,11 @@ export async function readBackup(store: Store, prefix: string, shown: Shown): Pr
   const sentinel = await readJson(store, start + SENTINEL);
   const meta = lacks.includes(META) ? {} : await readJson(store, `${start}/${META}`);
   const files = lacks.includes(FILES) ? {} : await readJson(store, `${start}/${FILES}`);
+  const spaces = spacesOf(sentinel);
+  const missing = [...lacks, ...missingParts(files, shown), ...missingSpaces(files, spaces)];
   return {
     name,
+    spaces,
     from: required(whole(sentinel.LSN), 'its start', what),
     to: required(whole(sentinel.FinishLSN), 'its end', what),
     timeline: timelineOfBackup(name),
@@ -130,7 +170,7 @@ export async function readBackup(store: Store, prefix: string, shown: Shown): Pr
     serverVersion: Number(sentinel.PgVersion ?? meta.pg_version ?? 0),
     plainBytes: Number(sentinel.UncompressedSize ?? meta.uncompressed_size ?? 0),
     permanent: (meta.is_permanent ?? sentinel.IsPermanent) === true,
-    missing: [...lacks, ...missingParts(files, shown)],
+    missing: missing.length > 0 ? missing : missingBytes(sentinel, shown),
     objects: inOrder(shown),
     ...(sentinel.DeltaFrom ? { deltaFrom: String(sentinel.DeltaFrom) } : {}),
     ...(sentinel.DataCatalogSize ? { catalogBytes: Number(sentinel.DataCatalogSize) } : {}),

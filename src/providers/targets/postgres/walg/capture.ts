@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import type { Facts, Held, Id, Known, Need, Piece, Store } from '../../../../core/contracts.ts';
+import type { CaptureOptions, Facts, Held, Id, Known, Need, Piece, Store, Tablespace } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatLsn } from '../../../../core/postgres/lsn.ts';
 import { copyStored } from '../../../../flow/copyStored.ts';
@@ -19,12 +19,6 @@ import { type Context, environmentFor, howEnded, runWalg, told, versionOf, walgO
 import { refuseUnfit } from './unfit.ts';
 
 const AT_ONCE = 4;
-
-interface Options {
-  id: Id;
-  newLineage: boolean;
-  known: readonly Known[];
-}
 
 /** Where WAL-G puts the backup: the first store that answers, with what is there already. */
 interface Primary {
@@ -90,13 +84,14 @@ function refuseForeign(ctx: Context, backup: WalgBackup, live: Live): void {
   );
 }
 
-async function push(ctx: Context, primary: Primary, live: Live, options: Options): Promise<WalgBackup> {
+async function push(ctx: Context, primary: Primary, live: Live, options: CaptureOptions): Promise<WalgBackup> {
   const dir = await localDir(ctx, live);
   const parent = dir === undefined ? undefined : await parentOf(ctx, primary, options.known);
-  const how = parent === undefined ? ['--full'] : ['--delta-from-name', parent];
+  if (parent) await options.pin(parent.id);
+  const how = parent ? ['--delta-from-name', parent.name] : ['--full'];
   const env = await environmentFor(ctx, primary.store, primary.prefix, { server: true, segmentBytes: live.segmentBytes });
   const args = ['backup-push', ...(dir === undefined ? [] : [dir]), ...how, '--add-user-data', JSON.stringify({ bkp: options.id })];
-  const onLine = (line: string): void => void (/part_\d+/.test(line) && ctx.report.emit({ type: 'progress', what: 'wal-g', bytes: 0 }));
+  const onLine = (line: string): void => void (/part[ _]\d+/.test(line) && ctx.report.emit({ type: 'progress', what: 'wal-g', bytes: 0 }));
   const ended = await runWalg(ctx, args, env, { onLine });
   if (ended.code !== 0) throw new BkpError('failed', `${who(ctx)}: wal-g backup-push to store ${primary.store.name} ${howEnded(ended)}`);
   const backup = await madeBy(ctx, primary, options.id, 'ended with exit code 0');
@@ -158,6 +153,10 @@ async function discard(ctx: Context, { store, prefix, before }: Primary, id: Id)
   }
 }
 
+/** By what WAL-G stored: one that was created just now is in the backup, and its name is not known then. */
+const tablespacesOf = ({ spaces }: WalgBackup, live: Live): Tablespace[] =>
+  spaces.map(space => ({ ...space, name: live.tablespaces.find(({ oid }) => oid === space.oid)?.name ?? space.oid }));
+
 async function factsOf(ctx: Context, live: Live, lineage: string, backup: WalgBackup, needs: readonly Need[]): Promise<Facts> {
   const at = new Date(await sql(ctx, 'select to_char(clock_timestamp() at time zone \'UTC\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'));
   const ahead = backup.finishedAt.getTime() - at.getTime() > 60_000;
@@ -166,6 +165,7 @@ async function factsOf(ctx: Context, live: Live, lineage: string, backup: WalgBa
     at,
     lineage,
     wal: { timeline: backup.timeline, from: formatLsn(backup.from), to: formatLsn(backup.to), segmentBytes: live.segmentBytes },
+    ...(backup.spaces.length > 0 ? { tablespaces: tablespacesOf(backup, live) } : {}),
     needs,
     contentBytes: backup.catalogBytes ?? backup.plainBytes,
     baseline: await baseline(ctx),
@@ -188,7 +188,7 @@ async function factsOf(ctx: Context, live: Live, lineage: string, backup: WalgBa
  * stored. It counts once all WAL from its start to its end is archived.
  * @throws BkpError('refused') before anything is stored when the cluster is foreign or unfit; 'failed' when there is no whole backup afterwards
  */
-export async function* capture(ctx: Context, options: Options): AsyncGenerator<Piece, Facts> {
+export async function* capture(ctx: Context, options: CaptureOptions): AsyncGenerator<Piece, Facts> {
   encryptionOf(told(ctx, {}));
   const live = await liveState(ctx);
   refuseStandby(ctx, live);

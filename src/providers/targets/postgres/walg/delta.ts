@@ -1,4 +1,4 @@
-import type { Known, Store } from '../../../../core/contracts.ts';
+import type { Id, Known, Store } from '../../../../core/contracts.ts';
 import { type Listing, readBackup } from './backups.ts';
 import { type Context, walgOf } from './program.ts';
 
@@ -25,13 +25,13 @@ const nameOf = ({ manifest }: Known, prefix: string): string | undefined =>
 /**
  * What the next delta is made from: the newest backup of ours in that store that is whole, no anomaly, and has fewer deltas below it than
  * allowed. WAL-G by itself takes whatever sentinel was modified last.
- * @returns WAL-G's name of it; undefined where a full one is due
+ * @returns our id and WAL-G's name of it; undefined where a full one is due
  */
 export async function parentOf(
   ctx: Context,
   { store, prefix, before }: { store: Store; prefix: string; before: Listing },
   known: readonly Known[],
-): Promise<string | undefined> {
+): Promise<{ id: Id; name: string } | undefined> {
   const most = walgOf(ctx).deltaMaxSteps;
   if (most === 0) return undefined;
   const newest = known
@@ -47,7 +47,7 @@ export async function parentOf(
     links.set(name, backup);
     name = backup.deltaFrom;
   }
-  const parent = nameOf(newest, prefix)!;
-  const depth = depthOf(parent, links);
+  const parent = { id: newest.manifest.id, name: nameOf(newest, prefix)! };
+  const depth = depthOf(parent.name, links);
   return depth !== undefined && depth < most ? parent : undefined;
 }

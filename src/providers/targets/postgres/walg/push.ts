@@ -32,6 +32,12 @@ export async function pushTo(ctx: Context, store: Store, lineage: string, { name
     throw new BkpError('conflict', `WAL ${name} of lineage ${lineage} is in store ${store.name} already with another content`, {
       next: 'two clusters archive into one lineage: check which of them is the original; the other one needs --new-lineage',
     });
+  if (ended.lines.some(line => /whether there is an overwrite attempt.*incorrect key/.test(line)))
+    throw new BkpError(
+      'storeUnreachable',
+      `WAL ${name} is in store ${store.name} already, and cannot be compared with what is to be stored: the key does not open it (${howEnded(ended)})`,
+      { next: 'give `walg:` on this host the private half of the key, at least until this file is archived' },
+    );
   if (ended.code !== 0) throw new BkpError('storeUnreachable', `wal-g wal-push ${howEnded(ended)}`);
   if (!(await isThere(ctx, store, lineage, name)))
     throw new BkpError('failed', `wal-g wal-push ended with exit code 0, and store ${store.name} does not show ${name}`);

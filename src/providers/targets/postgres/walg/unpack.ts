@@ -1,4 +1,5 @@
-import { lstat, mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstat, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Held, Manifest, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
@@ -6,11 +7,12 @@ import { readAll } from '../../../../flow/bytes.ts';
 import { ownAll } from '../../../../flow/place.ts';
 import type { RestorePlan } from '../plan.ts';
 import type { Private } from '../private.ts';
+import type { Mapped } from '../tablespaces.ts';
 import { segmentsOf } from './archived.ts';
 import { type Listing, listed, readBackup, type WalgBackup } from './backups.ts';
 import { exactJson } from './json.ts';
 import { BACKUPS } from './layout.ts';
-import { type Context, environmentFor, howEnded, runWalg, who } from './program.ts';
+import { type Context, environmentFor, howEnded, runWalg, scratchOf, who } from './program.ts';
 
 const FETCH = '.bkp-fetch';
 
@@ -33,10 +35,10 @@ async function backupIn(store: Store, prefix: string, listing: Listing, name: st
 }
 
 /** A backup and all that it builds on, itself first. Throws BkpError('verifyFailed') naming what is missing in the store. */
-export async function chainIn(store: Store, prefix: string, name: string): Promise<WalgBackup[]> {
+export async function chainIn(store: Store, prefix: string, name: string): Promise<Source['chain']> {
   const listing = await listed(store, prefix);
-  const chain: WalgBackup[] = [];
-  for (let at: string | undefined = name; at !== undefined; at = chain.at(-1)!.deltaFrom) {
+  const chain: Source['chain'] = [await backupIn(store, prefix, listing, name)];
+  for (let at = chain[0].deltaFrom; at !== undefined; at = chain.at(-1)!.deltaFrom) {
     if (chain.some(each => each.name === at))
       throw new BkpError('verifyFailed', `the deltas of ${name} in store ${store.name} go in a circle`);
     chain.push(await backupIn(store, prefix, listing, at));
@@ -46,7 +48,8 @@ export async function chainIn(store: Store, prefix: string, name: string): Promi
 
 interface Source {
   store: Store;
-  chain: WalgBackup[];
+  /** The backup itself first. */
+  chain: [WalgBackup, ...WalgBackup[]];
 }
 
 /** The first store that has the whole chain: WAL-G reads from one only. Throws the reasons of all, the first one's exit. */
@@ -70,6 +73,20 @@ async function sourceOf(manifest: Manifest, holders: readonly Store[]): Promise<
   );
 }
 
+/** What the manifest does not name has no place that anybody chose. Throws BkpError('verifyFailed'). */
+function refuseUnnamed(manifest: Manifest, [{ name, spaces }]: readonly [WalgBackup, ...WalgBackup[]]): void {
+  const named = new Set((manifest.tablespaces ?? []).map(({ oid }) => oid));
+  const lost = spaces.filter(({ oid }) => !named.has(oid)).map(({ oid, location }) => `${oid} in ${location}`);
+  if (lost.length === 0) return;
+  throw new BkpError(
+    'verifyFailed',
+    `${name} has tablespaces (${lost.join(', ')}), and the manifest of backup ${manifest.id} names none of them`,
+    {
+      next: 'restore another one: bkp list postgres',
+    },
+  );
+}
+
 /** The base has no WAL inside: all of it from start to stop has to be in the archive. */
 export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
   const { manifest } = plan.known;
@@ -83,10 +100,9 @@ export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<vo
         next: 'restore another one: bkp list postgres',
       },
     );
-  await sourceOf(
-    manifest,
-    ctx.stores.filter(store => plan.known.stores.includes(store.name)),
-  );
+  const holders = ctx.stores.filter(store => plan.known.stores.includes(store.name));
+  const { chain } = await sourceOf(manifest, holders);
+  refuseUnnamed(manifest, chain);
 }
 
 /** Names that the files of a backup tell of, by the part that holds them. */
@@ -98,6 +114,9 @@ async function filesOf(store: Store, prefix: string, name: string): Promise<{ fi
   return { files: [...new Set([...Object.keys(told.Files ?? {}), ...parts.keys()])], parts };
 }
 
+/** WAL-G leaves it out where it is told of the places by --restore-spec; ours is written afterwards. */
+const UNWANTED = /^\/?tablespace_map$/;
+
 const isThere = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => true,
@@ -106,16 +125,29 @@ const isThere = (path: string): Promise<boolean> =>
 
 /** WAL-G's exit code says nothing of parts that it left out (PG01), so each file that the backup names has to be there. */
 async function refuseHoles(dir: string, { store, chain }: Source, prefix: string): Promise<void> {
-  const [{ name }] = chain as [WalgBackup];
+  const [{ name }] = chain;
   const { files, parts } = await filesOf(store, prefix, name);
   const absent: string[] = [];
-  for (const file of files) if (!(await isThere(join(dir, file)))) absent.push(file);
+  for (const file of files) if (!UNWANTED.test(file) && !(await isThere(join(dir, file)))) absent.push(file);
   if (absent.length === 0) return;
   const of = [...new Set(absent.map(file => parts.get(file) ?? 'the backup below it'))];
   throw new BkpError(
     'verifyFailed',
     `wal-g backup-fetch ended with exit code 0 and left out ${absent.length} of the files of ${name}, the first ${absent[0]} (${of.slice(0, 3).join(', ')})`,
   );
+}
+
+/**
+ * A tablespace that was dropped since the full backup below a delta leaves its empty directories, at which recovery panics from 15 on ("should
+ * be symbolic links"). Whatever has a file in it stays.
+ */
+async function sweepDropped(dir: string, spaces: readonly Mapped[]): Promise<void> {
+  const links = join(dir, 'pg_tblspc');
+  for (const entry of await readdir(links, { withFileTypes: true })) {
+    if (!entry.isDirectory() || spaces.some(({ oid }) => oid === entry.name)) continue;
+    const below = await readdir(join(links, entry.name), { recursive: true, withFileTypes: true });
+    if (below.every(each => each.isDirectory())) await rm(join(links, entry.name), { recursive: true });
+  }
 }
 
 async function moveUp(from: string, to: string): Promise<void> {
@@ -127,13 +159,33 @@ async function moveUp(from: string, to: string): Promise<void> {
 const PART = /Finished (?:extraction|decompression) of (\S+)/;
 
 /**
- * Has WAL-G put a backup, with all that it builds on, into the data directory. WAL-G wants an empty one, so it gets one inside.
+ * Tells WAL-G where tablespaces go, and that there are no others. Without it WAL-G puts them where they were, over those of a server that may
+ * still run; one that is not named stays in the data directory (tried on 3.0.9).
+ */
+async function specFile(ctx: Context, into: string, spaces: readonly Mapped[]): Promise<string> {
+  const places = spaces.map(({ oid, to }) => [oid, { loc: to, link: `pg_tblspc/${oid}` }]);
+  const spec = { ...Object.fromEntries(places), base_prefix: into, tablespaces: spaces.map(({ oid }) => oid) };
+  const path = join(await scratchOf(ctx), `spec-${randomBytes(4).toString('hex')}.json`);
+  await writeFile(path, JSON.stringify(spec), { mode: 0o600 });
+  return path;
+}
+
+/**
+ * Has WAL-G put a backup, with all that it builds on, into the data directory and the places of its tablespaces. WAL-G wants an empty data
+ * directory, so it gets one inside.
  * @param holders stores whose manifest says that they hold it
  * @throws BkpError('verifyFailed') when something of it is missing, before or after; 'failed' when WAL-G failed or stood still
  */
-export async function unpack(ctx: Context, place: Private, manifest: Manifest, holders: readonly Store[]): Promise<void> {
+export async function unpack(
+  ctx: Context,
+  place: Private,
+  manifest: Manifest,
+  spaces: readonly Mapped[],
+  holders: readonly Store[],
+): Promise<void> {
   const { id, prefix } = heldBy(manifest);
   const source = await sourceOf(manifest, holders);
+  refuseUnnamed(manifest, source.chain);
   const into = join(place.dataDir, FETCH);
   await mkdir(into, { mode: 0o700 });
   const total = source.chain.reduce((sum, { objects }) => sum + objects.filter(({ key }) => key.includes('/tar_partitions/')).length, 0);
@@ -142,14 +194,16 @@ export async function unpack(ctx: Context, place: Private, manifest: Manifest, h
     const part = PART.exec(line)?.[1];
     if (part !== undefined) ctx.report.emit({ type: 'progress', what: 'wal-g parts', bytes: seen.add(`${part} ${seen.size}`).size, total });
   };
-  const ended = await runWalg(ctx, ['backup-fetch', into, id], await environmentFor(ctx, source.store, prefix), { cwd: '/', onLine });
+  const args = ['backup-fetch', into, id, '--restore-spec', await specFile(ctx, into, spaces)];
+  const ended = await runWalg(ctx, args, await environmentFor(ctx, source.store, prefix), { cwd: '/', onLine });
   if (ended.code !== 0)
     throw new BkpError('failed', `${who(ctx)}: wal-g backup-fetch ${id} from store ${source.store.name} ${howEnded(ended)}`, {
       next: 'a wrong key looks like this too: `walg:` needs the key with which it was stored',
     });
   await refuseHoles(into, source, prefix);
+  await sweepDropped(into, spaces);
   await moveUp(into, place.dataDir);
   // A server does not start without it, and a backup over the connection may not have it.
   await mkdir(join(place.dataDir, 'pg_wal'), { recursive: true, mode: 0o700 });
-  await ownAll(place.dataDir, place.owner);
+  for (const dir of [place.dataDir, ...spaces.map(({ to }) => to)]) await ownAll(dir, place.owner);
 }
