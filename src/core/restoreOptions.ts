@@ -3,6 +3,12 @@
  * usage errors come before any target is loaded.
  */
 export const restoreOptions: Readonly<Record<string, readonly { flags: string; text: string }[]>> = {
+  etcd: [
+    { flags: '--name <member>', text: 'name of the restored member; default: default' },
+    { flags: '--initial-cluster <list>', text: 'all members of the new cluster, NAME=PEER-URL,…; default: this one alone' },
+    { flags: '--initial-cluster-token <token>', text: 'token of the new cluster, the same on all members' },
+    { flags: '--initial-advertise-peer-urls <urls>', text: 'peer URLs of this member; default: http://localhost:2380' },
+  ],
   volumes: [
     { flags: '--server <id>', text: 'whose snapshot; needed where the backup has several' },
     { flags: '--new-server <name>', text: 'make a new server of this name from the snapshot' },

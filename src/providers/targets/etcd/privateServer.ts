@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import type { Child } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
+import type { Context } from './config.ts';
+import type { Program } from './tools.ts';
+
+/** A server on a copy, on loopback, that nobody else knows of. */
+export interface PrivateServer {
+  endpoint: string;
+  /** Ends it and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+/** Two ports of loopback that nobody listened on a moment ago. */
+export async function freePorts(): Promise<[number, number]> {
+  const { createServer } = await import('node:net');
+  const open = () =>
+    new Promise<[number, () => Promise<void>]>((resolve, reject) => {
+      const probe = createServer();
+      probe.once('error', reject);
+      probe.listen(0, '127.0.0.1', () =>
+        resolve([(probe.address() as { port: number }).port, () => new Promise(done => probe.close(() => done()))]),
+      );
+    });
+  const [[client, closeClient], [peer, closePeer]] = [await open(), await open()];
+  await Promise.all([closeClient(), closePeer()]);
+  return [client, peer];
+}
+
+const WAIT_MS = 60_000;
+
+async function untilUp(ctx: Context, child: Child, endpoint: string, heard: readonly string[]): Promise<void> {
+  let over = false;
+  child.ended.then(
+    () => {
+      over = true;
+    },
+    () => {
+      over = true;
+    },
+  );
+  for (const until = ctx.clock.now().getTime() + WAIT_MS; ctx.clock.now().getTime() < until; ) {
+    ctx.signal.throwIfAborted();
+    const up = await fetch(`${endpoint}/health`, { signal: AbortSignal.timeout(2000) }).then(
+      async answer => /"true"/.test(await answer.text()),
+      () => false,
+    );
+    if (up) return;
+    if (over) break;
+    await ctx.clock.sleep(50, ctx.signal);
+  }
+  const said = heard.filter(line => /"(?:error|fatal|panic)"|panic|Error/.test(line)).at(-1) ?? heard.at(-1) ?? '';
+  throw new BkpError('failed', `a private etcd on the copy ${over ? 'ended' : 'did not answer'}: ${said.slice(0, 400)}`);
+}
+
+/**
+ * Starts etcd on a restored directory. The member's peer URL has to be the one that it was restored with.
+ * @throws BkpError('failed') with its last words
+ */
+export async function startPrivate(
+  ctx: Context,
+  program: Program,
+  dataDir: string,
+  ports: readonly [number, number],
+): Promise<PrivateServer> {
+  const [client, peer] = ports.map(port => `http://127.0.0.1:${port}`) as [string, string];
+  const urls = ['--listen-client-urls', client, '--advertise-client-urls', client, '--listen-peer-urls', peer];
+  const child = ctx.run.start(
+    { file: program.file, args: ['--name', 'default', '--data-dir', dataDir, ...urls], cwd: join(dataDir, '..') },
+    { signal: ctx.signal },
+  );
+  const heard: string[] = [];
+  const listening = (async () => {
+    for await (const line of child.lines()) heard.splice(0, Math.max(0, heard.push(line) - 200));
+  })();
+  const stop = async (): Promise<void> => {
+    const late = setTimeout(() => child.kill('SIGKILL'), 5000);
+    child.kill('SIGTERM');
+    await child.ended.catch(() => {});
+    await listening;
+    clearTimeout(late);
+  };
+  try {
+    await untilUp(ctx, child, client, heard);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { endpoint: client, stop };
+}

@@ -1,0 +1,70 @@
+import type { Site } from '../../../core/contracts.ts';
+import { parseDuration } from '../../../core/duration.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { ask } from './client.ts';
+import type { Context } from './config.ts';
+
+/** An endpoint as it describes itself. Ids are decimal text: they are larger than JavaScript's whole numbers. */
+export interface EndpointStatus {
+  endpoint: string;
+  clusterId: string;
+  revision: number;
+  version: string;
+  /** Bytes of the database file, and of the quota where it is told (3.6). */
+  dbSize: number;
+  quota?: number;
+  learner: boolean;
+  /** What it complains of, such as `NOSPACE`. */
+  errors: readonly string[];
+}
+
+interface Raw {
+  Endpoint: string;
+  Status: {
+    header: { cluster_id: string; revision: number };
+    version: string;
+    dbSize: number;
+    dbSizeQuota?: number;
+    isLearner?: boolean;
+    errors?: string[];
+  };
+}
+
+/** Reads `endpoint status -w json` of etcdctl 3.4 to 3.6. */
+export function readStatus(text: string): EndpointStatus[] {
+  const exact = text.replace(/("(?:cluster_id|member_id|leader)":\s*)(\d+)/g, '$1"$2"');
+  return (JSON.parse(exact) as Raw[]).map(({ Endpoint, Status }) => ({
+    endpoint: Endpoint,
+    clusterId: Status.header.cluster_id,
+    revision: Status.header.revision,
+    version: Status.version,
+    dbSize: Status.dbSize,
+    ...(Status.dbSizeQuota ? { quota: Status.dbSizeQuota } : {}),
+    learner: Status.isLearner ?? false,
+    errors: Status.errors ?? [],
+  }));
+}
+
+/** Asks one endpoint. Throws BkpError('failed') with what it means. */
+export async function statusOf(ctx: Context, site: Site, etcdctl: string, endpoint: string): Promise<EndpointStatus> {
+  const ms = parseDuration(ctx.config.connectTimeout);
+  const [status] = readStatus(await ask(ctx, site, etcdctl, endpoint, ['endpoint', 'status', '-w', 'json'], ms));
+  if (status) return status;
+  throw new BkpError('failed', `${endpoint} said nothing of its status`, { next: `etcdctl --endpoints=${endpoint} endpoint status` });
+}
+
+/**
+ * The endpoints that can give a snapshot, the one that knows most first.
+ * @throws the first failure when there is none
+ */
+export async function usable(ctx: Context, site: Site, etcdctl: string): Promise<[EndpointStatus, ...EndpointStatus[]]> {
+  const answers = await Promise.allSettled(ctx.config.endpoints.map(endpoint => statusOf(ctx, site, etcdctl, endpoint)));
+  ctx.signal.throwIfAborted();
+  for (const answer of answers.filter(({ status }) => answers.some(each => each.status === 'fulfilled') && status === 'rejected'))
+    ctx.report.emit({ type: 'warning', text: ((answer as PromiseRejectedResult).reason as Error).message });
+  const good = answers.flatMap(answer => (answer.status === 'fulfilled' && !answer.value.learner ? [answer.value] : []));
+  const [first, ...others] = good.sort((a, b) => b.revision - a.revision);
+  if (first) return [first, ...others];
+  const failed = answers.find(answer => answer.status === 'rejected');
+  throw failed ? failed.reason : new BkpError('failed', 'every endpoint is a learner, which gives no snapshot', { next: '`endpoints:`' });
+}
