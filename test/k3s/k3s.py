@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -S
 """A stand-in for K3s, which cannot be had here: the commands that bkp calls, over a real etcd, as its documentation and sources tell.
 
 Beside it lies `stub.json`: `tools` (directory of etcd's programs), `endpoint` (an etcd that plays K3s's own), `token` (with which the

@@ -149,7 +149,7 @@ describe('on another host, by ssh', () => {
 
   it('a cluster reset is done there', async () => {
     writeFileSync(join(k3s.bin, 'cluster.json'), '{}');
-    await aBackup(at);
+    await aBackup(await setUp(k3s.entry(), at));
     rmSync(join(k3s.bin, 'active'));
     rmSync(join(k3s.dataDir, 'server/token'));
     const { code, stderr } = await runBkp(['restore', 'etcd', 'main', '--latest', '--online', '--yes'], at.run);
