@@ -1,23 +1,7 @@
-import type { Command, TargetContext } from '../core/contracts.ts';
+import type { TargetContext } from '../core/contracts.ts';
 import type { Claim, Cluster, PersistentVolume, Pod } from '../core/coverage.ts';
 import { BkpError } from '../core/errors.ts';
-import { inCluster } from './site/kubectl.ts';
-
-/** How a cluster is reached: kubectl's own way unless something is named. */
-export interface ClusterAccess {
-  kubeconfig?: string | undefined;
-  context?: string | undefined;
-}
-
-const get = ({ kubeconfig, context }: ClusterAccess, kind: string): Command => ({
-  file: 'kubectl',
-  args: [
-    ...(kubeconfig ? ['--kubeconfig', kubeconfig] : []),
-    ...(context ? ['--context', context] : []),
-    ...['get', kind, '--all-namespaces', '--output', 'json', '--request-timeout=60s'],
-  ],
-  env: inCluster(),
-});
+import { type ClusterAccess, kubectlAt } from './site/kubectl.ts';
 
 /**
  * Pods, volumes and claims of every namespace.
@@ -25,7 +9,9 @@ const get = ({ kubeconfig, context }: ClusterAccess, kind: string): Command => (
  */
 export async function readCluster({ run, signal }: Pick<TargetContext, 'run' | 'signal'>, access: ClusterAccess): Promise<Cluster> {
   const list = async <T>(kind: string): Promise<T[]> => {
-    const { stdout } = await run.text(get(access, kind), { signal });
+    const { stdout } = await run.text(kubectlAt(access, ['get', kind, '--all-namespaces', '--output', 'json', '--request-timeout=60s']), {
+      signal,
+    });
     const { items } = JSON.parse(stdout) as { items?: T[] };
     if (!Array.isArray(items)) throw new BkpError('failed', `kubectl get ${kind} answered something that is no list`);
     return items;

@@ -1,6 +1,7 @@
 import type { Holding, Target, TargetContext } from '../core/contracts.ts';
 import { clusterHoldings, merged } from '../core/coverage.ts';
-import { type ClusterAccess, readCluster } from '../flow/cluster.ts';
+import { readCluster } from '../flow/cluster.ts';
+import type { ClusterAccess } from '../flow/site/kubectl.ts';
 import { catalog } from './catalog.ts';
 import { newestGood } from './prove.ts';
 

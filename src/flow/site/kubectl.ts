@@ -10,7 +10,7 @@ interface Pod {
 }
 
 /** In a pod kubectl finds its cluster by these; a child inherits nothing that is not named. */
-export const inCluster = (): Record<string, string> =>
+const inCluster = (): Record<string, string> =>
   Object.fromEntries(
     ['KUBERNETES_SERVICE_HOST', 'KUBERNETES_SERVICE_PORT'].flatMap(key => (process.env[key] ? [[key, process.env[key]]] : [])),
   );
@@ -22,10 +22,20 @@ const isReady = ({ metadata, status }: Pod): boolean =>
 /** The tool's own end is told on stderr with its code; everything else is kubectl's failure. */
 const TOOL_ENDED = /command terminated with exit code \d+/;
 
-function kubectl({ namespace, context, kubeconfig }: Kubectl, args: readonly string[]): Command {
-  const to = [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), ...(context ? ['--context', context] : []), '--namespace', namespace];
-  return { file: 'kubectl', args: [...to, ...args], env: inCluster() };
+/** How a cluster is reached: kubectl's own way unless something is named. */
+export interface ClusterAccess {
+  kubeconfig?: string | undefined;
+  context?: string | undefined;
 }
+
+/** kubectl with these words, at this cluster. */
+export const kubectlAt = ({ kubeconfig, context }: ClusterAccess, words: readonly string[]): Command => ({
+  file: 'kubectl',
+  args: [...(kubeconfig ? ['--kubeconfig', kubeconfig] : []), ...(context ? ['--context', context] : []), ...words],
+  env: inCluster(),
+});
+
+const kubectl = (where: Kubectl, words: readonly string[]): Command => kubectlAt(where, ['--namespace', where.namespace, ...words]);
 
 async function podOf(run: Runner, where: Kubectl, signal: AbortSignal): Promise<string> {
   if (where.pod !== undefined) return where.pod;

@@ -50,8 +50,8 @@ export function errorOf(what: string, refusal: Refusal): BkpError {
   const exit = EXIT_OF[status] ?? (status >= 500 ? 'storeUnreachable' : 'failed');
   const said = message ? `${message} (${code || 'no code'}, HTTP ${status})` : `HTTP ${status}${code ? `, ${code}` : ''}`;
   const next = NEXT[code] ?? (status === 401 ? NEXT['unauthorized'] : undefined);
-  return new BkpError(exit, `Hetzner's API refused ${what}: ${said}`, next === undefined ? {} : { next });
+  return new BkpError(exit, `Hetzner's API refused ${what}: ${said}`, { cause: refusal, ...(next === undefined ? {} : { next }) });
 }
 
-/** Which refusal an error of `errorOf` came from: 'locked', 'protected', …; empty for others. */
-export const codeOf = (error: unknown): string => (error instanceof BkpError ? (/\((\w+), HTTP \d+\)/.exec(error.message)?.[1] ?? '') : '');
+/** The code of the refusal behind an error of `errorOf`: 'locked', 'protected', …; empty for others. */
+export const codeOf = (error: unknown): string => ((error as Error | undefined)?.cause as Partial<Refusal> | undefined)?.code ?? '';
