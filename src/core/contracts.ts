@@ -303,6 +303,8 @@ export interface Facts {
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
   warnings: readonly string[];
+  /** What should be in the backup and is not, although it restores: told with the warnings, kept, and the run ends as partial. */
+  lacks?: readonly string[];
 }
 
 /** The record that makes a backup exist. Instants are ISO 8601 UTC. */

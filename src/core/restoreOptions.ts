@@ -3,6 +3,12 @@
  * usage errors come before any target is loaded.
  */
 export const restoreOptions: Readonly<Record<string, readonly { flags: string; text: string }[]>> = {
+  samba: [
+    { flags: '--server-name <name>', text: 'name of the DC that the restore makes; none that the domain had' },
+    { flags: '--host-ip <ip>', text: 'its IPv4 address' },
+    { flags: '--site <name>', text: 'site of the domain to put it into; default: Default-First-Site-Name' },
+    { flags: '--beside-live-dc', text: 'although a DC of the domain still answers: for a copy that never meets it' },
+  ],
   etcd: [
     { flags: '--name <member>', text: 'name of the restored member; default: default' },
     { flags: '--initial-cluster <list>', text: 'all members of the new cluster, NAME=PEER-URL,…; default: this one alone' },

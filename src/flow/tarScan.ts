@@ -6,6 +6,8 @@ export interface Member {
   bytes: number;
   /** tar's type flag: '0' file, '5' directory, '2' symbolic link … */
   type: string;
+  /** What a link leads to; empty for everything else. */
+  link: string;
 }
 
 const BLOCK = 512;
@@ -24,7 +26,12 @@ const sizeOf = (block: Buffer): number => {
 const memberOf = (block: Buffer): Member => {
   const prefix = block[345] === 0 ? '' : text(block, 345, 500);
   const name = text(block, 0, 100);
-  return { name: prefix ? `${prefix}/${name}` : name, bytes: sizeOf(block), type: String.fromCharCode(block[156] || 48) };
+  return {
+    name: prefix ? `${prefix}/${name}` : name,
+    bytes: sizeOf(block),
+    type: String.fromCharCode(block[156] || 48),
+    link: text(block, 157, 257),
+  };
 };
 
 const checksumHolds = (block: Buffer): boolean => {
@@ -49,15 +56,20 @@ export function checkMember(member: Member): void {
 export class TarScan {
   #header: Buffer = Buffer.alloc(0);
   #skip = 0;
+  /** Bytes of the member's own that are to come. */
+  #left = 0;
   #zeroBlocks = 0;
   #keeping: { name: string; left: number; chunks: Buffer[] } | undefined;
   readonly kept = new Map<string, Buffer>();
   readonly onMember: (member: Member) => void;
   readonly keep: (member: Member) => boolean;
+  readonly #onBytes: ((bytes: Buffer) => void) | undefined;
 
-  constructor(onMember: (member: Member) => void, keep: (member: Member) => boolean = () => false) {
+  /** @param onBytes gets the contents of each member, in pieces, after its header; they are valid for the time of the call */
+  constructor(onMember: (member: Member) => void, keep: (member: Member) => boolean = () => false, onBytes?: (bytes: Buffer) => void) {
     this.onMember = onMember;
     this.keep = keep;
+    this.#onBytes = onBytes;
   }
 
   /** True once the two zero blocks that end every archive have passed: a cut archive never has them. */
@@ -71,6 +83,7 @@ export class TarScan {
       if (this.#skip > 0) {
         const step = Math.min(this.#skip, chunk.length - at);
         if (this.#keeping) this.#take(chunk.subarray(at, at + step));
+        this.#tell(chunk.subarray(at, at + step));
         this.#skip -= step;
         at += step;
         continue;
@@ -81,6 +94,13 @@ export class TarScan {
       at += step;
       if (this.#header.length === BLOCK) this.#read();
     }
+  }
+
+  /** Without what fills the last block. */
+  #tell(bytes: Buffer): void {
+    const own = bytes.subarray(0, Math.min(this.#left, bytes.length));
+    this.#left -= own.length;
+    if (own.length > 0) this.#onBytes?.(own);
   }
 
   #take(bytes: Buffer): void {
@@ -105,6 +125,7 @@ export class TarScan {
     const member = memberOf(block);
     this.onMember(member);
     this.#skip = Math.ceil(member.bytes / BLOCK) * BLOCK;
+    this.#left = member.bytes;
     if (this.keep(member)) this.#keeping = { name: member.name, left: member.bytes, chunks: [] };
     if (this.#keeping?.left === 0) this.#take(Buffer.alloc(0));
   }

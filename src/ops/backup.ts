@@ -34,6 +34,8 @@ export interface BackupResult {
   /** Every store of the target: whether it holds the backup, else why not. */
   stores: { name: string; ok: boolean; error?: string }[];
   healed: { id: string; store: string }[];
+  /** What should be in it and is not. */
+  lacks: readonly string[];
   /** 'failed' = it is there and whole, and so much smaller than those before that it counts as failed. */
   exit: 'done' | 'partial' | 'failed';
 }
@@ -147,7 +149,8 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
   };
   try {
     const result = await take(target, ctx, options.startedAt ?? startedAt, options);
-    if (result.manifest.anomaly) await record('failed', result.manifest.anomaly);
+    const fault = result.manifest.anomaly ?? result.lacks[0];
+    if (fault) await record('failed', fault);
     return result;
   } catch (error) {
     // Ended by a signal, a container has seconds left: that the run is missing shows by its absence. What another tool took is no run.
@@ -186,7 +189,7 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   ctx.report.emit({ type: 'finished', what, bytes: storedBytes(manifest), ms: ctx.clock.now().getTime() - startedAt.getTime() });
   for (const [store, error] of failures)
     ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
-  for (const text of facts.warnings) ctx.report.emit({ type: 'warning', text });
+  for (const text of manifest.warnings) ctx.report.emit({ type: 'warning', text });
   await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
   const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
   if (facts.lineage) {
@@ -199,7 +202,8 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
     bytes: storedBytes(manifest),
     stores: ctx.stores.map(store => outcome(store, failures)),
     healed,
-    exit: manifest.anomaly ? 'failed' : failures.size > 0 ? 'partial' : 'done',
+    lacks: facts.lacks ?? [],
+    exit: manifest.anomaly ? 'failed' : failures.size > 0 || facts.lacks?.length ? 'partial' : 'done',
   };
 }
 
@@ -270,6 +274,6 @@ function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string,
     baseline: facts.baseline,
     versions: { ...facts.versions, tool },
     notCovered: facts.notCovered,
-    warnings: facts.warnings,
+    warnings: [...(facts.lacks ?? []), ...facts.warnings],
   };
 }

@@ -1,0 +1,76 @@
+import { createWriteStream } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { Bytes, Known, PieceRef, TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
+import { INCOMPLETE } from '../../../flow/place.ts';
+import type { SambaConfig } from './config.ts';
+import { assertInside, assertWhole, DomainScan } from './members.ts';
+import type { NewDc } from './names.ts';
+import { readSaid } from './said.ts';
+import { millis, sambaTool, type Tools } from './tools.ts';
+
+type Context = TargetContext<SambaConfig>;
+
+const LOOK_MS = 50;
+
+/** Fetches the archive into a file of mode 600 and looks at what is in it before anything unpacks it. @throws BkpError('verifyFailed') */
+export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceRef) => Bytes, path: string): Promise<void> {
+  const piece = manifest.pieces.find(({ name }) => name === 'domain.tar') as PieceRef;
+  const scan = new DomainScan();
+  async function* watched(): Bytes {
+    for await (const chunk of read(piece)) {
+      scan.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      await scan.drained();
+      // What is read on is not the reader's to reuse before it is written.
+      yield Buffer.from(chunk);
+    }
+  }
+  try {
+    await pipeline(watched, createWriteStream(path, { mode: 0o600, flags: 'wx' }));
+    const contents = await scan.end();
+    assertInside(contents);
+    assertWhole(contents, manifest.identity['realm'] ?? '', []);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw new BkpError('failed', `the archive does not fit among the temporary files (${path})`, {
+      next: '`temp:` in the config',
+      cause: error,
+    });
+  } finally {
+    scan.stop();
+  }
+}
+
+/** samba-tool wants an empty directory, so the mark of an incomplete restore comes as soon as it has begun to fill it. */
+async function mark(ctx: Context, to: string, isOver: () => boolean): Promise<void> {
+  while (!isOver()) {
+    if ((await readdir(to)).length > 0) {
+      await writeFile(join(to, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
+      return;
+    }
+    await ctx.clock.sleep(LOOK_MS);
+  }
+}
+
+/**
+ * Runs samba-tool's restore into an empty directory, which is marked incomplete from then on.
+ * @param dir for temporary files
+ * @returns what samba-tool warned of
+ * @throws BkpError('failed') in words that say what to do; the directory is then half filled
+ */
+export async function bringBack(ctx: Context, tools: Tools, tar: string, to: string, dc: NewDc, dir: string): Promise<string[]> {
+  const args = [
+    ...['domain', 'backup', 'restore', `--backup-file=${tar}`, `--newservername=${dc.name}`, `--targetdir=${to}`],
+    ...(dc.hostIp === undefined ? [] : [`--host-ip=${dc.hostIp}`]),
+    ...(dc.site === undefined ? [] : [`--site=${dc.site}`]),
+  ];
+  let over = false;
+  const restoring = sambaTool(tools, `samba-tool's restore into ${to}`, args, { dir, timeoutMs: millis(ctx, 'restore') }).finally(() => {
+    over = true;
+  });
+  const [output] = await Promise.all([restoring, mark(ctx, to, () => over)]);
+  const { lacks, warnings } = readSaid(output);
+  return [...lacks, ...warnings];
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { createGunzip } from 'node:zlib';
+import { BkpError, sentence } from '../../../core/errors.ts';
+import { ExtendedScan } from './extended.ts';
+
+/** How much a sysvol holds. `policies` = directories of group policies. */
+export interface SysvolCount {
+  files: number;
+  policies: number;
+}
+
+/** Permissions lie beside each file and directory under its name and this (samba/ntacls.py). */
+const PERMISSIONS = '.NTACL';
+
+const POLICY = /(?:^|\/)Policies\/\{[0-9A-Fa-f-]{36}\}$/;
+
+/** Counts what is in a sysvol.tar.gz while it passes; keeps none of it. */
+export class SysvolScan {
+  readonly #gunzip = createGunzip();
+  readonly #scan: ExtendedScan;
+  readonly #ended: Promise<void>;
+  #count: SysvolCount = { files: 0, policies: 0 };
+  /** Files and directories of which the permissions are there. */
+  #permissions = 0;
+  #entries = 0;
+  #failed: unknown;
+
+  constructor() {
+    this.#scan = new ExtendedScan(({ name, type }) => this.#member(name.replace(/\/$/, ''), type));
+    this.#ended = this.#read().catch(error => {
+      this.#failed ??= error;
+    });
+  }
+
+  #member(name: string, type: string): void {
+    if (type !== '0' && type !== '5') return;
+    if (name.endsWith(PERMISSIONS)) {
+      this.#permissions += 1;
+      return;
+    }
+    this.#entries += 1;
+    if (type === '0') this.#count.files += 1;
+    else if (POLICY.test(name)) this.#count.policies += 1;
+  }
+
+  async #read(): Promise<void> {
+    for await (const chunk of this.#gunzip) this.#scan.push(chunk as Buffer);
+  }
+
+  /** Takes a copy of the bytes. */
+  push(bytes: Uint8Array): void {
+    if (this.#failed === undefined) this.#gunzip.write(Buffer.from(bytes));
+  }
+
+  /** Waits until not much is left to be counted. */
+  async drained(): Promise<void> {
+    if (this.#gunzip.writableNeedDrain && !this.#gunzip.destroyed) await Promise.race([once(this.#gunzip, 'drain'), this.#ended]);
+  }
+
+  /** Lets go of it before its end. */
+  stop = (): void => void this.#gunzip.destroy();
+
+  /**
+   * After the last byte.
+   * @returns what is in it, and of how many files and directories the permissions are missing
+   * @throws BkpError('failed') when it is no whole archive
+   */
+  async end(): Promise<SysvolCount & { bare: number }> {
+    this.#gunzip.end();
+    await this.#ended;
+    const why = this.#failed ?? (this.#scan.ended ? undefined : new Error('its end is missing'));
+    if (why !== undefined) throw new BkpError('failed', `sysvol.tar.gz in the backup is not whole: ${sentence(why)}`, { cause: why });
+    return { ...this.#count, bare: Math.max(0, this.#entries - this.#permissions) };
+  }
+}

@@ -1,0 +1,519 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { stringify } from 'yaml';
+import { lastJson, type Yaml } from './change.ts';
+import { cleanUp, makeKeys, tempDir, waitFor } from './rig/index.ts';
+import { ADMIN_PASSWORD, Domain, provision, stubTool } from './rig/samba.ts';
+import { commandLines, filesIn, pathWith } from './stub.ts';
+
+const ALICE = 'Al1cePass.x';
+
+let dc: Domain;
+let keys: Record<string, unknown>;
+let temp: string;
+const started: Domain[] = [];
+
+beforeAll(async () => {
+  dc = await provision();
+  dc.tool('user', 'create', 'alice', ALICE, '-H', dc.sam);
+  dc.tool('group', 'add', 'staff', '-H', dc.sam);
+  dc.tool('computer', 'create', 'pc1', '-H', dc.sam);
+  started.push(dc);
+  await dc.start();
+  keys = await makeKeys(join(tempDir(), 'keys'));
+  temp = tempDir();
+}, 120_000);
+
+const running = (what: RegExp): string[] => commandLines(path => readFileSync(path, 'utf8')).filter(line => what.test(line));
+
+afterAll(async () => {
+  for (const domain of started) await domain.stop();
+  expect(running(/samba -i /).filter(line => started.some(({ dir }) => line.includes(dir)))).toEqual([]);
+  await cleanUp();
+});
+
+/** Whatever happened: nothing of a run is left, here and beside the files of the DC. */
+afterEach(() => {
+  expect(readdirSync(temp)).toEqual([]);
+  expect(filesIn(dc.dir).filter(path => path.endsWith('.bak-offline'))).toEqual([]);
+});
+
+interface At {
+  store: string;
+  config: string;
+}
+
+function setUp(entry: Record<string, unknown> = {}, like?: At): At {
+  const store = like?.store ?? tempDir();
+  const config = join(tempDir(), 'bkp.yaml');
+  const samba = { ad: { smbConf: dc.conf, dbcheck: false, ...entry } };
+  const environments = { production: { stores: { local: { type: 'directory', path: store } }, samba } };
+  writeFileSync(config, stringify({ keys, environments }, { lineWidth: 0 }));
+  return { store, config };
+}
+
+const bkp = (at: At, args: readonly string[], env: Record<string, string> = {}) => dc.runBkp(args, { config: at.config, temp, env });
+
+const offline = { mode: 'offline' };
+/** As from a host that is no DC: with the smb.conf of its own. */
+const online = { mode: 'online', smbConf: undefined, server: '127.0.0.1', user: 'Administrator', password: '${AD_PASSWORD}' };
+const asAdmin = { AD_PASSWORD: ADMIN_PASSWORD };
+
+async function backedUp(at: At, env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await bkp(at, ['backup', 'samba', '--json'], env);
+  if (code !== 0 && code !== 3) throw new Error(`bkp backup ended with ${code}: ${stderr}${stdout}`);
+  const [result] = lastJson(stdout)['backups'] as Yaml[];
+  const path = filesIn(at.store).find(each => each.endsWith(`${result!['id']}/manifest.json`))!;
+  return {
+    code,
+    stdout,
+    stderr,
+    id: result!['id'] as string,
+    warnings: result!['warnings'] as string[],
+    manifest: manifestOf(join(at.store, path)),
+  };
+}
+
+/** The first line is what is signed. */
+const manifestOf = (path: string): Yaml => JSON.parse(readFileSync(path, 'utf8').split('\n')[0]!) as Yaml;
+
+/** No backup, and no piece of one. */
+const stored = (at: At): string[] => filesIn(at.store).filter(path => path.includes('/backups/'));
+
+const restoreArgs = (to: string, ...more: string[]) => ['restore', 'samba', 'ad', '--latest', '--yes', '--to', to, ...more];
+const aPlace = () => join(tempDir(), 'domain');
+
+describe('from the files of the DC', () => {
+  let at: At;
+  let id: string;
+
+  it('takes all that a domain is, with what is in it counted, and names nobody', async () => {
+    at = setUp({ ...offline, dbcheck: true });
+    const { code, manifest, id: made } = await backedUp(at);
+    id = made;
+    expect(code).toBe(0);
+    expect(manifest['identity']).toMatchObject({
+      realm: 'ad.example.test',
+      netbios: 'ADTEST',
+      domainSid: expect.stringMatching(/^S-1-5-21-/),
+    });
+    expect(manifest['baseline']).toMatchObject({
+      mode: 'offline',
+      dcs: [{ name: 'DC1', host: 'dc1.ad.example.test' }],
+      sites: ['Default-First-Site-Name'],
+      after: { users: 4, computers: 1 },
+      sysvol: { files: 2, policies: 2 },
+      dbcheckErrors: 0,
+    });
+    expect(JSON.stringify(manifest)).not.toContain('alice');
+    expect(manifest['warnings']).toEqual([]);
+    expect(manifest['versions']['server']).toMatch(/^4\./);
+  });
+
+  it.each([
+    ['without a name', [], 2, '--server-name NEWDC'],
+    ['by a name that Samba would cut', ['--server-name', 'a-dc-of-16-chars'], 2, 'is no name for a DC'],
+    ['by the name of the DC', ['--server-name', 'Dc1'], 4, 'needs a new name'],
+    ['by the name of the domain', ['--server-name', 'adtest'], 4, 'domain itself'],
+    ['into a site that the domain has not', ['--server-name', 'newdc', '--site', 'Nowhere'], 4, 'no site Nowhere'],
+    ['at no address', ['--server-name', 'newdc', '--host-ip', 'here'], 2, 'no IPv4 address'],
+    ['for another owner', ['--server-name', 'newdc', '--owner', 'nobody'], 2, '--owner says nothing'],
+  ])('SA10: a restore %s is refused before anything changes', async (_, flags, expected, said) => {
+    const to = aPlace();
+    const { code, stderr } = await bkp(at, restoreArgs(to, ...flags));
+    expect({ code, said: stderr.includes(said) ? said : stderr }).toEqual({ code: expected, said });
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it('SA10: a restore is refused while a DC answers, forced or not', async () => {
+    const beside = setUp({ ...offline, server: '127.0.0.1' }, at);
+    const to = aPlace();
+    for (const flags of [[], ['--force']]) {
+      const { code, stderr } = await bkp(beside, restoreArgs(to, '--server-name', 'newdc', ...flags));
+      expect(code).toBe(4);
+      expect(stderr).toContain('still answers at 127.0.0.1 (Kerberos, LDAP, SMB)');
+      expect(stderr).toContain('--beside-live-dc');
+    }
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it('SA10: a place that is not empty is refused, moved aside when forced, and never while samba runs on it', async () => {
+    const to = tempDir();
+    writeFileSync(join(to, 'precious'), 'x');
+    const refused = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+    expect(refused.code).toBe(4);
+    expect(readdirSync(to)).toEqual(['precious']);
+    const live = await bkp(at, restoreArgs(dc.dir, '--server-name', 'newdc', '--force'));
+    expect(live.stderr).toContain('in use by process');
+    expect(live.code).toBe(4);
+    expect(existsSync(dc.sam)).toBe(true);
+  });
+
+  it('a dry run shows the plan and changes nothing', async () => {
+    const to = aPlace();
+    const { code, stdout, stderr } = await bkp(at, [...restoreArgs(to, '--server-name', 'newdc'), '--dry-run']);
+    expect(code).toBe(0);
+    expect(stdout + stderr).toContain('comes back on one new DC, newdc; its DCs DC1 are taken out of it');
+    expect(existsSync(to)).toBe(false);
+  });
+
+  it('SA07: a restored domain is checked, starts, and takes the old passwords over LDAP and SMB', async () => {
+    const to = aPlace();
+    const { code, stdout, stderr } = await bkp(at, restoreArgs(to, '--server-name', 'newdc', '--host-ip', '127.0.0.1', '--json'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const result = lastJson(stdout);
+    expect(result['facts']).toMatchObject({ backup: id, serverName: 'newdc', domain: 'ad.example.test' });
+    const next = (result['next'] as string[]).join('\n');
+    for (const text of [`samba -D -s ${join(to, 'etc/smb.conf')}`, 'never start DC1 again', 'samba_dnsupdate', 'hostnamectl'])
+      expect(next).toContain(text);
+    expect(readdirSync(to)).not.toContain('BKP_RESTORE_INCOMPLETE');
+    const restored = new Domain(to);
+    started.push(restored);
+    await restored.start();
+    const who = ['-U', `alice%${ALICE}`];
+    const ldap = await restored.beside('ldbsearch', ['-H', 'ldap://127.0.0.1', ...who, '(samaccountname=alice)', 'objectSid']);
+    expect(ldap.stdout).toContain('objectSid: S-1-5-21-');
+    const smb = await restored.beside('smbclient', [...who, '//127.0.0.1/sysvol', '-c', 'ls ad.example.test/Policies/*']);
+    expect(smb.stdout).toContain('{31B2F340-016D-11D2-945F-00C04FB984F9}');
+    await restored.stop();
+  });
+
+  it('a restore on a full disk says so, and leaves nothing but what was there', async () => {
+    const small = tempDir();
+    const to = join(small, 'domain');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'none', small]);
+    try {
+      const before = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+      expect(before.code).toBe(4);
+      expect(before.stderr).toContain('bytes free');
+      expect(readdirSync(small)).toEqual([]);
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+
+  it('a restore that samba-tool breaks off leaves no half-filled directory, and what was there aside', async () => {
+    const to = tempDir();
+    writeFileSync(join(to, 'precious'), 'x');
+    const bin = stubTool(`
+if argv[:3] == ['domain', 'backup', 'restore']:
+    os.makedirs(target + '/private')
+    open(target + '/private/half', 'w').write('x')
+    sys.stderr.write('ERROR(ldb): uncaught exception - something broke\\n')
+    sys.exit(255)`);
+    const broken = setUp({ ...offline, bin: [bin] }, at);
+    const { code, stderr } = await bkp(broken, restoreArgs(to, '--server-name', 'newdc', '--force'));
+    expect(code).toBe(1);
+    expect(stderr).toContain('something broke');
+    const aside = /what was there before is in (\S+)/.exec(stderr)?.[1] ?? '';
+    expect(readdirSync(aside)).toEqual(['precious']);
+    expect(existsSync(to)).toBe(false);
+    rmSync(aside, { recursive: true });
+  });
+
+  it('a restored domain that is not what was backed up stays where it is, marked, and is no success', async () => {
+    const to = aPlace();
+    const bin = stubTool(`
+if argv[0] == 'dbcheck':
+    print('ERROR: missing GUID component for member in object CN=staff')
+    print('Checked 3628 objects (7 errors)')
+    sys.exit(1)`);
+    const { code, stderr } = await bkp(setUp({ ...offline, bin: [bin] }, at), restoreArgs(to, '--server-name', 'newdc'));
+    expect(code).toBe(9);
+    expect(stderr).toContain('(dbcheck) 7 error(s) in 3628 objects, the first: ERROR: missing GUID component');
+    expect(readdirSync(to)).toEqual(expect.arrayContaining(['private', 'BKP_RESTORE_INCOMPLETE']));
+  });
+
+  it('SIGTERM in the middle of a restore leaves nothing', async () => {
+    const to = aPlace();
+    const child = dc.startBkp(restoreArgs(to, '--server-name', 'newdc'), { config: at.config, temp });
+    await waitFor(() => existsSync(join(to, 'private')), 30_000, 'the restore');
+    await waitFor(() => existsSync(join(to, 'BKP_RESTORE_INCOMPLETE')), 10_000, 'the mark');
+    child.kill('SIGTERM');
+    expect((await child.ended).code).toBe(143);
+    expect(existsSync(to)).toBe(false);
+    expect(running(/samba-tool/).filter(line => line.includes(to))).toEqual([]);
+  });
+
+  it('SA12: SIGTERM in the middle of a backup uploads nothing and sweeps the copies of samba-tool', async () => {
+    const other = setUp(offline);
+    const child = dc.startBkp(['backup', 'samba'], { config: other.config, temp });
+    await waitFor(() => filesIn(dc.dir).some(path => path.endsWith('.bak-offline')), 30_000, 'the copies');
+    child.kill('SIGTERM');
+    expect((await child.ended).code).toBe(143);
+    expect(filesIn(other.store)).toEqual([]);
+  });
+
+  it('SA03: hard links across directories are told, and every file is whole in the backup', async () => {
+    const own = join(dc.dir, 'private/sam.ldb.d');
+    const linked = readdirSync(own).filter(name => /DNSZONES|metadata/.test(name));
+    const dns = join(dc.dir, 'state/bind-dns');
+    mkdirSync(dns);
+    for (const name of linked) linkSync(join(own, name), join(dns, name));
+    try {
+      const other = setUp(offline);
+      const { stdout } = await bkp(other, ['doctor', 'samba', '--json']);
+      expect(stdout).toContain('samba_upgradedns');
+      const { code, manifest } = await backedUp(other);
+      expect(code).toBe(0);
+      expect(manifest['baseline']['hardLinks']).toEqual(linked.map(name => `sam.ldb.d/${name}`).sort());
+      const to = aPlace();
+      const restored = await bkp(other, restoreArgs(to, '--server-name', 'newdc'));
+      expect(restored.code).toBe(0);
+      expect(restored.stdout).toContain('samba_upgradedns --dns-backend=BIND9_DLZ');
+    } finally {
+      rmSync(dns, { recursive: true });
+    }
+  });
+});
+
+describe('a clone over the network', () => {
+  let at: At;
+
+  it('CF01 CF04: as an account, whose password is in no argument and no output', async () => {
+    at = setUp(online);
+    const child = dc.startBkp(['backup', 'samba', '--verbose'], { config: at.config, temp, env: asAdmin });
+    const seen = await waitFor(() => running(/domain backup online/)[0], 30_000, 'samba-tool');
+    expect(seen).toContain('-U Administrator');
+    expect(seen).not.toContain(ADMIN_PASSWORD);
+    const { code, stdout, stderr } = await child.ended;
+    expect({ code, stderr: stderr.includes(ADMIN_PASSWORD), stdout: stdout.includes(ADMIN_PASSWORD) }).toEqual({
+      code: 0,
+      stderr: false,
+      stdout: false,
+    });
+  });
+
+  it('SA07: is proven by a restore, dbcheck, what was counted, a ticket, LDAP and SMB, and nothing is left of it', async () => {
+    const { code, stdout } = await bkp(at, ['verify', 'samba', '--deep', '--json']);
+    const [store] = lastJson(stdout)['stores'] as Yaml[];
+    const checks = (store!['proof']['checks'] as Yaml[]).filter(({ state }) => state !== 'note');
+    expect(checks.map(({ name, state }) => `${name} ${state}`)).toEqual(
+      ['unpack', 'dbcheck', 'identity', 'baseline', 'sysvol', 'paths', 'samba', 'ticket', 'ldap', 'smb'].map(name => `${name} ok`),
+    );
+    expect(checks.find(({ name }) => name === 'ticket')?.['text']).toContain('BKPPROOF$');
+    expect(code).toBe(0);
+    expect(running(/samba/).filter(line => line.includes(temp))).toEqual([]);
+  }, 120_000);
+
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    '%s while the copy runs leaves no samba',
+    async signal => {
+      const child = dc.startBkp(['verify', 'samba', '--deep'], { config: at.config, temp });
+      const copies = () => running(/samba -i /).filter(line => line.includes(temp));
+      await waitFor(() => copies().length > 0, 50_000, 'samba on the copy');
+      child.kill(signal);
+      const { code } = await child.ended;
+      if (signal === 'SIGTERM') expect({ code, copies: copies(), left: readdirSync(temp) }).toEqual({ code: 143, copies: [], left: [] });
+      // Nobody is left to remove the directory; samba sees that it is alone.
+      await waitFor(() => copies().length === 0, 15_000, 'the end of samba');
+      for (const name of readdirSync(temp)) rmSync(join(temp, name), { recursive: true });
+    },
+    90_000,
+  );
+
+  it('SA06: as the DC itself it lacks the permissions of sysvol, and is told to be degraded', async () => {
+    const machine = setUp({ mode: 'online', server: '127.0.0.1' });
+    const { code, warnings } = await backedUp(machine);
+    expect(code).toBe(3);
+    expect(warnings.join('\n')).toMatch(/permissions of \d+ files and directories of sysvol are missing/);
+    const status = await bkp(machine, ['status', '--json']);
+    expect(status.code).toBe(10);
+    expect(status.stdout).toContain('the last backup run failed');
+  });
+
+  it.each([
+    ['a wrong password', { AD_PASSWORD: 'wrong-password-1' }, {}, 'does not accept the user or its password'],
+    ['an account without rights', { AD_PASSWORD: ALICE }, { user: 'alice' }, 'may not replicate the directory'],
+    ['a dead host', asAdmin, { server: '127.0.0.9' }, 'no DC answers there'],
+  ])('%s is a sentence with the next step, and stores nothing', async (_, env, change, said) => {
+    const wrong = setUp({ ...online, ...change });
+    const { code, stdout, stderr } = await bkp(wrong, ['backup', 'samba'], env);
+    expect({ code, said: stderr.includes(said) ? said : stderr }).toEqual({ code: 1, said });
+    expect(stderr).toContain('→');
+    expect(stdout + stderr).not.toContain('Traceback');
+    expect(stdout + stderr).not.toContain(env.AD_PASSWORD);
+    expect(stored(wrong)).toEqual([]);
+  });
+
+  it('doctor says what is right and what an account lacks', async () => {
+    const good = await bkp(at, ['doctor', 'samba', '--json'], asAdmin);
+    expect(good.stdout).toContain('may replicate everything');
+    expect(good.stdout).toContain('the next RID is');
+    const poor = await bkp(setUp({ ...online, user: 'alice' }), ['doctor', 'samba'], { AD_PASSWORD: ALICE });
+    expect(poor.stdout + poor.stderr).toContain('samba-tool group addmembers');
+  });
+});
+
+describe('what samba-tool does not do right', () => {
+  const failing = async (script: string, change: Record<string, unknown> = {}) => {
+    const at = setUp({ ...offline, bin: [stubTool(script, dc)], ...change });
+    const { code, stdout, stderr } = await bkp(at, ['backup', 'samba']);
+    return { at, code, text: stdout + stderr };
+  };
+
+  it('SA01: without a RID pool the hint is kept, and nothing is uploaded', async () => {
+    const { at, code, text } = await failing(`
+if backup:
+    print('A SID could not be allocated for restoring the domain. Either no RID Set was found on this DC, or the RID Set was not usable.')
+    print("To initialise this DC's RID pools, obtain a RID Set from this domain's RID master, or run samba-tool dbcheck to fix the existing RID Set.")
+    sys.stderr.write('ERROR: Cannot create backup - None\\n')
+    sys.exit(255)`);
+    expect(code).toBe(1);
+    expect(text).toContain('no usable RID pool');
+    expect(text).toContain("obtain a RID Set from this domain's RID master");
+    expect(stored(at)).toEqual([]);
+  });
+
+  it('SA04: a crash midway fails with the version, and its files are gone', async () => {
+    const { at, code, text } = await failing(`
+if backup:
+    os.makedirs(target + '/INCOMPLETEsambabackupfile1')
+    open(target + '/INCOMPLETEsambabackupfile1/samba-backup.tar.bz2', 'wb').write(b'BZh9')
+    os.kill(os.getpid(), 11)`);
+    expect(code).toBe(1);
+    expect(text).toMatch(/samba-tool 4\.\d+/);
+    expect(text).toContain('SIGSEGV');
+    expect(stored(at)).toEqual([]);
+  });
+
+  it('SA06: a denial on sysvol with exit code 0 is degraded, and the counts are compared', async () => {
+    const script = `
+if backup:
+    archive(policies=1)
+    sys.stderr.write('ERROR 2026-01-15 02:00:00,000 pid:1 /x/ntacls.py #540: Failed to read ad.example.test: NT_STATUS_ACCESS_DENIED\\n')
+    sys.exit(0)`;
+    const at = setUp({ ...offline, bin: [stubTool(script, dc)] });
+    const { code, warnings } = await backedUp(at);
+    expect(code).toBe(3);
+    expect(warnings.join('\n')).toContain('NT_STATUS_ACCESS_DENIED');
+    expect(warnings.join('\n')).toContain('sysvol has 1 files in the backup, and 2 on the DC');
+    expect(warnings.join('\n')).toContain('sysvol has 1 policies in the backup, and 2 on the DC');
+  });
+
+  it.each([
+    'private/secrets.ldb',
+    'private/secrets.keytab',
+    'sysvol.tar.gz',
+    'backup.txt',
+    'etc/smb.conf',
+    'encrypted_secrets.key',
+    'DC=TEST.ldb',
+  ])('SA11: an archive without %s is no backup', async name => {
+    const { at, code, text } = await failing(`
+if backup:
+    archive(without=['${name}'])
+    sys.exit(0)`);
+    expect({ code, text }).toEqual({ code: 1, text: expect.stringContaining('the backup lacks') });
+    expect(stored(at)).toEqual([]);
+  });
+
+  it('an archive that is cut short, and none at all, are no backups', async () => {
+    const cut = await failing(`
+if backup:
+    import glob
+    archive()
+    path = glob.glob(target + '/samba-backup-*')[0]
+    os.truncate(path, os.path.getsize(path) - 200)
+    sys.exit(0)`);
+    expect(cut.code).toBe(1);
+    expect(stored(cut.at)).toEqual([]);
+    const none = await failing('if backup: sys.exit(0)');
+    expect(none.code).toBe(1);
+    expect(none.text).toContain('left nothing where one archive was to be');
+    expect(stored(none.at)).toEqual([]);
+  });
+
+  it('a disk without room is told as such, and no copy stays beside the files of the DC', async () => {
+    const at = setUp(offline);
+    const small = tempDir();
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=600k', 'none', small]);
+    try {
+      const { code, stderr } = await dc.runBkp(['backup', 'samba'], { config: at.config, temp: small });
+      expect(code).toBe(1);
+      expect(stderr).toContain('the disk is full');
+      expect(readdirSync(small)).toEqual([]);
+    } finally {
+      execFileSync('umount', [small]);
+    }
+    expect(stored(at)).toEqual([]);
+  });
+
+  it('a pod is another place: files go there and back, and nothing stays there', async () => {
+    const kubectl = stubTool('');
+    writeFileSync(
+      join(kubectl, 'kubectl'),
+      `#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nenv -i PATH="$PATH" "$@"; code=$?\n[ $code = 0 ] || echo "command terminated with exit code $code" >&2\nexit $code\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const there = tempDir();
+    const where = { kubectl: { namespace: 'ad', pod: 'dc-0', temp: there } };
+    const at = setUp({ ...online, where });
+    const { code, manifest } = await backedUp(at, { ...asAdmin, PATH: pathWith(kubectl) });
+    expect(code).toBe(0);
+    expect(manifest['baseline']).toMatchObject({ mode: 'online', after: { users: 4 } });
+    expect(readdirSync(there)).toEqual([]);
+    const wrong = await bkp(at, ['backup', 'samba'], { AD_PASSWORD: 'wrong-password-1', PATH: pathWith(kubectl) });
+    expect({ code: wrong.code, left: readdirSync(there) }).toEqual({ code: 1, left: [] });
+    expect(wrong.stderr).toContain('does not accept the user or its password');
+    expect(wrong.stderr).toContain('pod ad/dc-0');
+  });
+
+  it('errors that dbcheck finds are a warning of the backup and a failure of doctor', async () => {
+    const bin = stubTool(`
+if argv[0] == 'dbcheck':
+    print('ERROR: missing GUID component for member in object CN=staff')
+    print('Checked 3628 objects (1 errors)')
+    sys.exit(1)`);
+    const at = setUp({ ...offline, dbcheck: true, bin: [bin] });
+    const { code, warnings } = await backedUp(at);
+    expect(code).toBe(0);
+    expect(warnings[0]).toContain('dbcheck found 1 error(s)');
+    const { code: sick, stdout } = await bkp(at, ['doctor', 'samba', '--json']);
+    expect(sick).not.toBe(0);
+    expect(stdout).toContain('missing GUID component');
+  });
+});
+
+describe('another domain', () => {
+  let other: Domain;
+
+  beforeAll(async () => {
+    other = await provision({ site: 'Berlin' });
+  }, 60_000);
+
+  it('of the same name is refused in the stores of the first, unless that is meant', async () => {
+    const at = setUp(offline);
+    await backedUp(at);
+    const moved = setUp({ ...offline, smbConf: other.conf }, at);
+    const { code, stderr } = await bkp(moved, ['backup', 'samba']);
+    expect(code).toBe(4);
+    expect(stderr).toContain('--new-lineage');
+    expect((await bkp(moved, ['backup', 'samba', '--new-lineage'])).code).toBe(0);
+  });
+
+  it('SA08: without the default site a restore wants --site, and passes it through', async () => {
+    const at = setUp({ ...offline, smbConf: other.conf });
+    await backedUp(at);
+    const to = aPlace();
+    const refused = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+    expect(refused.code).toBe(4);
+    expect(refused.stderr).toContain('--site with one of: Berlin');
+    const restored = await bkp(at, restoreArgs(to, '--server-name', 'newdc', '--site', 'berlin'));
+    expect(restored.code).toBe(0);
+    const sites = execFileSync(
+      'ldbsearch',
+      ['-H', join(to, 'private/sam.ldb'), '-b', 'CN=Sites,CN=Configuration,DC=ad,DC=example,DC=test', '(objectClass=site)', 'cn'],
+      {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    );
+    expect(sites).toContain('cn: Berlin');
+    expect(sites).not.toContain('Default-First-Site-Name');
+  });
+});
