@@ -5,6 +5,9 @@ import { chunks, fakeTarget, type Rig } from './rig.ts';
 
 const DAY = 86_400_000;
 
+/** A daily schedule whose last slot was twelve to thirteen hours ago, at whatever hour a test runs. */
+export const DAILY = `0 ${(new Date().getUTCHours() + 12) % 24} * * *`;
+
 /** A clock that stands a number of days before now. */
 export const daysAgo = (days: number): Clock => ({ ...systemClock, now: () => new Date(Date.now() - days * DAY) });
 

@@ -5,10 +5,10 @@ import type { LiveState, Store, Target } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { statusTarget } from '../../src/ops/status/index.ts';
 import { askSource } from '../../src/ops/status/source.ts';
-import { aged, daysAgo } from './aged.ts';
+import { aged, DAILY, daysAgo } from './aged.ts';
 import { BASE, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
 
-const ENTRY = { schedule: '0 2 * * *', rpo: '30h' };
+const ENTRY = { schedule: DAILY, rpo: '30h' };
 const LINEAGE = '7000000000000000001-1';
 
 const plain = fakeTarget(() => ({}));
@@ -38,7 +38,7 @@ test('fresh in both stores: ok, with what each of them takes', async () => {
   const first = await aged(r, 1.2);
   const { id } = await aged(r, 0);
   const { state, stores, ...rest } = await seen(r);
-  expect({ state, rest }).toEqual({ state: 'ok', rest: { kind: 'fake', name: 'app', schedule: '0 2 * * *', rpoSeconds: 108_000 } });
+  expect({ state, rest }).toEqual({ state: 'ok', rest: { kind: 'fake', name: 'app', schedule: DAILY, rpoSeconds: 108_000 } });
   for (const store of stores) {
     expect(store).toMatchObject({ state: 'ok', up: true, why: [], newest: { id, trendPercent: 0 }, backups: 2, damaged: 0 });
     expect(store.bytes).toBeGreaterThan(store.newest!.bytes * 2);
