@@ -172,6 +172,7 @@ export class App {
       retention: _retention,
       alarmBelow: _alarm,
       pruneShare: _share,
+      fullDr: _fullDr,
       ...own
     } = chosen;
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);

@@ -25,6 +25,7 @@ const entry: TargetEntry = {
   stores: ['s3'],
   need: 1,
   alarmBelow: 50,
+  fullDr: { after: [], online: false, options: {}, skip: false },
   pruneShare: 50,
   ...postgres.defaults,
   retention: postgres.defaults.retention as TargetEntry['retention'],

@@ -613,8 +613,8 @@ export interface Target<C = any> {
   kind: string;
   /** The shape of one named entry of this kind in the config, beyond what every entry has (stores, need, schedule, retention, rpo). */
   config: ZodType<C>;
-  /** Default schedule (cron, in the config's zone) and RPO of this kind. */
-  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> };
+  /** Default schedule (cron, in the config's zone) and RPO of this kind, and the kinds that full-dr brings back before it. */
+  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>>; after?: readonly string[] };
   doctor(ctx: TargetContext<C>): AsyncIterable<Check>;
   /** Yields every piece, then returns the facts after the last byte. Checks identity and refuses before the first byte. */
   capture(ctx: TargetContext<C>, options: CaptureOptions): AsyncGenerator<Piece, Facts>;

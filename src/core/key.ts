@@ -21,6 +21,13 @@ export const joinKey = (...parts: readonly string[]): string =>
   );
 
 /**
+ * Key prefix of what an environment keeps about the whole stack: `<prefix>/<env>/<section>`.
+ * @param base `<prefix>/<env>/<kind>/<name>` of any of its targets
+ */
+export const environmentSection = (base: string, section: 'sets' | 'drills' | 'journals'): string =>
+  joinKey(...base.split('/').slice(0, -2), section);
+
+/**
  * Key prefix of what an environment keeps about a target beside its backups: `<prefix>/<env>/<section>/<kind>/<name>`.
  * @param base `<prefix>/<env>/<kind>/<name>`
  */

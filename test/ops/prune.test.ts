@@ -31,6 +31,7 @@ const entry = (change: Partial<TargetEntry> = {}): TargetEntry => ({
   retention: { daily: 2 },
   alarmBelow: 50,
   pruneShare: 90,
+  fullDr: { after: [], online: false, options: {}, skip: false },
   ...change,
 });
 

@@ -1,4 +1,5 @@
 import { parseDuration } from '../duration.ts';
+import { type Member, wavesOf } from '../waves.ts';
 import { hint } from './faults.ts';
 import type { Fault, Path } from './position.ts';
 import type { Registry } from './schema.ts';
@@ -63,12 +64,39 @@ function* ofEntry(entry: Data, defaults: Data, known: readonly string[], path: P
     };
 }
 
+/** Names of `fullDr.after` that point nowhere, and orders that go round in a circle. */
+function* ofOrder(env: Data, registry: Registry, path: Path): Generator<Fault> {
+  const kinds = Object.keys(registry.kinds);
+  const entries = kinds.flatMap(kind => items(env[kind]).map(([name, entry]) => ({ kind, name, entry })));
+  const known = [...kinds, ...entries.map(({ kind, name }) => `${kind}/${name}`)];
+  const members: Member[] = [];
+  for (const { kind, name, entry } of entries) {
+    const own = isData(entry['fullDr']) ? entry['fullDr'] : {};
+    const named = texts(own['after']);
+    const bad = named.filter(([, each]) => !known.includes(each));
+    const at = [...path, kind, name, 'fullDr', 'after'];
+    for (const [n, each] of bad) yield { path: [...at, n], text: `"${each}" is no kind and no entry here${hint(each, known)}` };
+    if (bad.length > 0) return;
+    const after = Array.isArray(own['after']) ? named.map(([, each]) => each) : (registry.kinds[kind]!.defaults.after ?? []);
+    members.push({ kind, name, after });
+  }
+  const { circle } = wavesOf(members);
+  const [first] = circle;
+  if (first)
+    yield {
+      path: [...path, first.kind, first.name],
+      key: true,
+      text: `full-dr would wait for ever: ${[...circle, first].map(({ kind, name }) => `${kind}/${name}`).join(' after ')}; allowed is an order without a circle`,
+    };
+}
+
 function* ofEnvironment(env: Data, registry: Registry, names: readonly string[], path: Path): Generator<Fault> {
   const from = env['restoresFrom'];
   if (typeof from === 'string' && !names.includes(from))
     yield { path: [...path, 'restoresFrom'], text: `environment "${from}" is not defined${hint(from, names)}` };
   const stores = isData(env['stores']) ? Object.keys(env['stores']) : [];
   if (isData(env['stores']) && !stores.length) yield { path: [...path, 'stores'], text: 'is empty; at least one store is needed' };
+  yield* ofOrder(env, registry, path);
   for (const [kind, { defaults }] of Object.entries(registry.kinds))
     for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
 }

@@ -4,7 +4,7 @@ import { count, duration, name, prefix, schedule, timezone } from './fields.ts';
 /** What a kind of target brings: the fields of its entries and the built-in policy. */
 export interface KindSchema {
   config: z.ZodType;
-  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>> };
+  defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>>; after?: readonly string[] };
 }
 
 /** The kinds of targets (`postgres`, …) and the types of stores (`directory`, …) that a config may name. */
@@ -26,6 +26,25 @@ function retention(defaults: Readonly<Record<string, unknown>>) {
   return z.strictObject(Object.fromEntries(filled)).prefault({}).describe('what prune keeps; rules not named keep their built-in value');
 }
 
+/** How an entry comes back with the whole stack. */
+const fullDr = (after: readonly string[]) =>
+  z
+    .strictObject({
+      after: z
+        .array(z.string().min(1))
+        .default([...after])
+        .describe('kinds (`postgres`) or entries (`postgres/app`) that have to be back before this one'),
+      to: z.string().min(1).optional().describe('where to; default: `dataDir` of the entry'),
+      online: z.boolean().default(false).describe('into the running server instead of a directory'),
+      options: z
+        .record(z.string(), z.union([z.string(), z.literal(true)]))
+        .default({})
+        .describe('options of `bkp restore` that only this kind has, by their long names without dashes'),
+      skip: z.boolean().default(false).describe('true = no part of full-dr: it comes back in another way'),
+    })
+    .prefault({})
+    .describe('how it comes back with `bkp restore full-dr`');
+
 const common = (defaults: KindSchema['defaults']) => ({
   stores: z.array(name).min(1).optional().describe('stores of this entry; default: all of the environment'),
   need: z.int().min(1).max(100).default(1).describe('fewest stores that must hold a backup for it to exist'),
@@ -44,6 +63,7 @@ const common = (defaults: KindSchema['defaults']) => ({
     .max(100)
     .default(50)
     .describe('prune halts, unless forced, when more than this percentage of the backups of a store would go'),
+  fullDr: fullDr(defaults.after ?? []),
 });
 
 function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodType {

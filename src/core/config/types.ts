@@ -10,6 +10,17 @@ export interface Retention {
   [window: string]: number | string | undefined;
 }
 
+/** How an entry comes back with the whole stack. */
+export interface FullDr {
+  /** Kinds or `kind/name` that have to be back before it. */
+  after: string[];
+  to?: string;
+  online: boolean;
+  /** Options of its kind (core/restoreOptions.ts) by their long names. */
+  options: Record<string, string | true>;
+  skip: boolean;
+}
+
 /** One named entry of a kind: what every entry has, then the kind's own fields. */
 export interface TargetEntry {
   engine: string;
@@ -23,6 +34,7 @@ export interface TargetEntry {
   alarmBelow: number;
   /** Percent of a store's backups that prune removes at most without being forced. */
   pruneShare: number;
+  fullDr: FullDr;
   [field: string]: unknown;
 }
 

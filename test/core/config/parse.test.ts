@@ -48,6 +48,16 @@ describe('one fault, its place and what is allowed', () => {
     ['a duration without a unit', app('rpo: 15'), /^bkp.yaml:8:35: .*rpo: 15 is no duration; .*15m/],
     ['a schedule that is none', app('schedule: "61 2 * * *"'), /schedule: "61 2 \* \* \*" is no schedule; allowed/],
     ['a window of nothing', app('retention: { wal: 0d }'), /retention\.wal: 0d is no window; allowed is a duration above 0/],
+    [
+      'an order of full-dr after nothing',
+      app('fullDr: { after: [postgre] }'),
+      /fullDr\.after\.0: "postgre" is no kind and no entry here; did you mean "postgres"/,
+    ],
+    [
+      'an order of full-dr in a circle',
+      `${app('fullDr: { after: [postgres/two] }')}      two: { engine: native, fullDr: { after: [postgres/app] } }\n`,
+      /full-dr would wait for ever: postgres\/app after postgres\/two after postgres\/app/,
+    ],
     ['a schedule that never comes', app('schedule: "0 0 30 2 *"'), /is no schedule; allowed/],
     ['a zone that is none', `timezone: Mars/Phobos\n${BASE}`, /^bkp.yaml:1:11: timezone: "Mars\/Phobos" is no time zone; allowed/],
     ['an offset as a zone', `timezone: "+02:00"\n${BASE}`, /is no time zone/],

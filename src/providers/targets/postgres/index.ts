@@ -20,7 +20,12 @@ import { windows } from './windows.ts';
 export const postgres: Target<PostgresConfig> = {
   kind: 'postgres',
   config: postgresConfig,
-  defaults: { schedule: '0 2 * * *', rpo: '15m', retention: { daily: 30, weekly: 12, monthly: 12, wal: '30d' } },
+  defaults: {
+    schedule: '0 2 * * *',
+    rpo: '15m',
+    retention: { daily: 30, weekly: 12, monthly: 12, wal: '30d' },
+    after: ['etcd', 'volumes'],
+  },
   doctor,
   async *capture(ctx, options) {
     return yield* (await engineOf(ctx)).capture(ctx, options);

@@ -10,7 +10,7 @@ import { restoreFiles } from './restore.ts';
 export const redis: Target<RedisConfig> = {
   kind: 'redis',
   config: redisConfig,
-  defaults: { schedule: '*/10 * * * *', rpo: '15m', retention: { within: '7d' } },
+  defaults: { schedule: '*/10 * * * *', rpo: '15m', retention: { within: '7d' }, after: ['samba', 'postgres'] },
   doctor,
   capture,
   online,

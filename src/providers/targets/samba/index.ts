@@ -10,7 +10,7 @@ export const samba: Target<SambaConfig> = {
   kind: 'samba',
   config: sambaConfig,
   // A run of one day begins as late as the one before took; 2 h is what status gives a daily run.
-  defaults: { schedule: '0 4 * * *', rpo: '26h', retention: { within: '90d' } },
+  defaults: { schedule: '0 4 * * *', rpo: '26h', retention: { within: '90d' }, after: ['etcd', 'volumes'] },
   doctor,
   capture,
   restore,
