@@ -15,7 +15,7 @@ import {
   type SecretSource,
   type TargetEntry,
 } from './core/config/index.ts';
-import type { Reporter, Store, Target, TargetContext } from './core/contracts.ts';
+import type { Reporter, StackContext, Store, Target, TargetContext } from './core/contracts.ts';
 import { BkpError, sentence } from './core/errors.ts';
 import { joinKey } from './core/key.ts';
 import { makeKeys } from './flow/keys.ts';
@@ -114,7 +114,6 @@ export class App {
     const chosen = entry(env, kind, name);
     const origin = options.backupsOf ? this.env(options.backupsOf) : env;
     const stores = entry(origin, kind, chosen.name).entry.stores;
-    const { keys } = this.config;
     const from = options.shown ? referring : source;
     const ctx: TargetContext = {
       env: origin.name,
@@ -124,12 +123,7 @@ export class App {
       base: joinKey(origin.prefix, origin.name, kind, chosen.name),
       stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store, from)),
       need: chosen.entry.need,
-      keys: makeKeys({
-        recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
-        trusted: resolveSecrets(keys.trusted, 'keys.trusted', open),
-        ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', source) } : {}),
-        ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
-      }),
+      keys: this.#keys(),
       timezone: this.config.timezone,
       weekStart: this.config.weekStart,
       run: systemRunner,
@@ -141,6 +135,33 @@ export class App {
       ...(cache ? { cache } : {}),
     };
     return { target, ctx, entry: chosen.entry, env };
+  }
+
+  /** An environment as a whole, with every store that one of its targets uses; `from` leaves one store only. */
+  stack(envName: string | undefined, options: { from?: string | undefined } = {}): StackContext {
+    const env = this.env(envName);
+    const used = Object.values(env.targets).flatMap(entries => Object.values(entries).flatMap(({ stores }) => stores));
+    const names = Object.keys(env.stores).filter(name => used.includes(name));
+    return {
+      env: env.name,
+      base: joinKey(env.prefix, env.name),
+      stores: names.filter(name => isAsked(name, names, options.from)).map(name => this.#store(env, name, source)),
+      keys: this.#keys(),
+      clock: systemClock,
+      report: this.#report,
+      redact,
+      signal: this.#signal,
+    };
+  }
+
+  #keys() {
+    const { keys } = this.config;
+    return makeKeys({
+      recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
+      trusted: resolveSecrets(keys.trusted, 'keys.trusted', open),
+      ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', source) } : {}),
+      ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
+    });
   }
 
   /** Opens every target that `select` chooses, one after the other. */
@@ -214,6 +235,6 @@ function checkKind(kind: string): Target {
 
 function isAsked(store: string, all: readonly string[], from: string | undefined): boolean {
   if (from !== undefined && !all.includes(from))
-    throw new BkpError('usage', `this target has no store "${from}"`, { next: `--from with one of: ${all.join(', ')}` });
+    throw new BkpError('usage', `there is no store "${from}" here`, { next: `--from with one of: ${all.join(', ')}` });
   return from === undefined || store === from;
 }

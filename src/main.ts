@@ -9,6 +9,7 @@ import { holdCommand } from './commands/hold.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
 import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
+import { pointsCommand } from './commands/points.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
@@ -151,6 +152,7 @@ export function build(): Command {
     backupCommand(run),
     restoreCommand(run),
     listCommand(run),
+    pointsCommand(run),
     statusCommand(run),
     streamCommand(run),
     walCommand(run, end),

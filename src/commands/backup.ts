@@ -5,6 +5,9 @@ import { policyOf } from '../core/retention.ts';
 import type { Adoption } from '../ops/adopt.ts';
 import type { BackupResult } from '../ops/backup.ts';
 import { formatBytes } from '../report/format.ts';
+import { backupStack } from './fulldr/backup.ts';
+import { showSets } from './fulldr/list.ts';
+import { FULL_DR } from './fulldr/parts.ts';
 import { showList } from './list.ts';
 import { type Run, type Session, worst } from './session.ts';
 
@@ -109,11 +112,18 @@ async function adopt(session: Session, kind: string | undefined, name: string | 
   return 'done';
 }
 
+async function wholeStack(session: Session, name: string | undefined, flags: Flags): Promise<ExitName> {
+  if (name !== undefined) throw new BkpError('usage', `full-dr is the whole of an environment and has no entry "${name}"`);
+  const { set, outcomes, exit, text } = await backupStack(session, (kind, entry) => one(session, kind, entry, flags));
+  session.result({ exit, set: set.id, backups: outcomes.map(asJson) }, [...outcomes.flatMap(told), ...text]);
+  return exit;
+}
+
 /** `bkp backup [target] [name]`: one, all of a kind, or everything of the environment, each with a result of its own. */
 export const backupCommand = (run: Run): Command =>
   new Command('backup')
     .description('take a backup into every store of the target; without a target: of everything in the environment')
-    .argument('[target]', 'kind of target, e.g. postgres')
+    .argument('[target]', 'kind of target, e.g. postgres; full-dr = all of it as one set')
     .argument('[name]', 'entry of that kind; all of them when left out')
     .option('--list', 'list the backups instead')
     .option('--adopt', "take none: sign those in WAL-G's archive, store those that K3s took by itself, so that they count")
@@ -121,8 +131,9 @@ export const backupCommand = (run: Run): Command =>
     .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(async session => {
-        if (flags.list) return showList(session, kind, name);
+        if (flags.list) return kind === FULL_DR ? showSets(session) : showList(session, kind, name);
         if (flags.adopt) return adopt(session, kind, name);
+        if (kind === FULL_DR) return wholeStack(session, name, flags);
         const outcomes: Outcome[] = [];
         for (const each of session.app.select(session.options.env, kind, name))
           outcomes.push(await one(session, each.kind, each.name, flags));

@@ -2,6 +2,8 @@ import { Command } from 'commander';
 import type { ExitName } from '../core/errors.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
+import { showSets } from './fulldr/list.ts';
+import { FULL_DR } from './fulldr/parts.ts';
 import { type Run, type Session, worst } from './session.ts';
 import { showWindows } from './window.ts';
 
@@ -49,10 +51,14 @@ interface Flags {
 export const listCommand = (run: Run): Command =>
   new Command('list')
     .description('backups with age, recovery point, size and the state of each copy; with --window what times can be restored')
-    .argument('[target]', 'kind of target')
+    .argument('[target]', 'kind of target; full-dr = the sets')
     .argument('[name]', 'entry of that kind')
     .option('--window', 'from when to when every instant can be restored, by store, with gaps, timelines and lineages')
     .option('--from <store>', 'this store only')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
-      run(session => (flags.window ? showWindows : showList)(session, kind, name, flags.from === undefined ? {} : { from: flags.from })),
+      run(session => {
+        const from = flags.from === undefined ? {} : { from: flags.from };
+        if (kind === FULL_DR) return showSets(session, from);
+        return (flags.window ? showWindows : showList)(session, kind, name, from);
+      }),
     );

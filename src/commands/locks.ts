@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { BkpError, type ExitName } from '../core/errors.ts';
 import type { LeaseInfo } from '../ops/records/leaseRecord.ts';
+import type { Restoring } from '../ops/records/restoring.ts';
 import { formatInstant, formatTable } from '../report/format.ts';
 import { firstOf, gather } from './everywhere.ts';
 import type { Run, Session } from './session.ts';
@@ -45,11 +46,47 @@ async function show(session: Session, kind?: string, name?: string): Promise<Exi
     return { found: leases, problems };
   });
   const env = session.app.env(session.options.env).name;
-  session.result({ env, locks: rows.map(asJson) }, rows.length > 0 ? table(rows) : [`no locks in ${env}`]);
+  const restoring = kind === undefined ? await marks(session) : [];
+  const text = [...(rows.length > 0 ? table(rows) : []), ...restoring.map(tellMark)];
+  session.result(
+    {
+      env,
+      locks: rows.map(asJson),
+      restoring: restoring.map(({ startedAt, ...rest }) => ({ ...rest, startedAt: startedAt?.toISOString() ?? null })),
+    },
+    text.length > 0 ? text : [`no locks in ${env}`],
+  );
   return exit;
 }
 
+/** Stores that say that the environment is being restored. What cannot be asked was told by the list of locks. */
+async function marks(session: Session): Promise<Restoring[]> {
+  const { restoringIn } = await import('../ops/records/restoring.ts');
+  const stack = session.app.stack(session.options.env);
+  const seen = await Promise.all(stack.stores.map(store => restoringIn(store, stack.base).catch(() => undefined)));
+  return seen.filter(each => each !== undefined);
+}
+
+const tellMark = ({ store, key, owner, startedAt }: Restoring): string =>
+  `store ${store} says that this environment is being restored${startedAt ? ` since ${formatInstant(startedAt)}` : ''}${owner ? ` by ${owner}` : ''}: nothing is backed up or pruned meanwhile (${key})`;
+
+/** Whether that restore still runs nobody can see from here: whoever takes the mark away says that it does not. */
+async function releaseMark(session: Session, key: string): Promise<ExitName | undefined> {
+  const found = (await marks(session)).filter(mark => mark.key === key);
+  if (found.length === 0) return undefined;
+  const { unmarkRestoring } = await import('../ops/records/restoring.ts');
+  await unmarkRestoring(session.app.stack(session.options.env));
+  const left = (await marks(session)).length;
+  session.result(
+    { released: found.map(({ store }) => ({ store, key })) },
+    found.map(({ store }) => `released: ${key} in store ${store}`),
+  );
+  return left > 0 ? 'failed' : 'done';
+}
+
 async function release(session: Session, key: string): Promise<ExitName> {
+  const mark = await releaseMark(session, key);
+  if (mark) return mark;
   const { releaseAnywhere } = await import('../ops/records/locks.ts');
   const absent = new BkpError('notFound', `no store of any target has a lock ${key}`, { next: 'bkp locks list' });
   const lease = await firstOf(session, ctx => releaseAnywhere(ctx, key, randomBytes), absent);

@@ -1,15 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Opened } from '../app.ts';
-import type { RestoreRequest, Target, Want } from '../core/contracts.ts';
-import { BkpError } from '../core/errors.ts';
+import type { RestoreRequest, Want } from '../core/contracts.ts';
+import { BkpError, type ExitName } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
 import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
 import { restoreOptions } from '../core/restoreOptions.ts';
 import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
+import { confirm } from './confirm.ts';
+import { FULL_DR } from './fulldr/parts.ts';
+import { restoreStackCommand } from './fulldr/restore.ts';
+import { secure } from './secure.ts';
 import type { Run, Session } from './session.ts';
 
 interface Flags {
@@ -25,6 +28,9 @@ interface Flags {
   tablespace?: ReadonlyMap<string, string>;
   serve?: boolean;
   online?: boolean;
+  skip?: readonly string[];
+  journal?: string;
+  restart?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   confirmEnv?: string;
@@ -88,43 +94,6 @@ function refuseEmpty(flags: Flags): void {
     throw new BkpError('usage', 'a restore point has a name of 63 bytes at most: pg_create_restore_point takes no longer one');
 }
 
-const notConfirmed = (): BkpError => new BkpError('aborted', 'not confirmed: nothing was changed');
-
-/** An answer typed on the terminal. Throws BkpError('aborted') at Ctrl-C and Ctrl-D, the signal's own reason when one comes from outside. */
-async function ask(question: string, signal: AbortSignal): Promise<string> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const left = new Promise<never>((_, reject) => {
-    for (const event of ['SIGINT', 'close']) terminal.once(event, () => reject(notConfirmed()));
-  });
-  try {
-    return (await Promise.race([terminal.question(question, { signal }), left])).trim();
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    terminal.close();
-  }
-}
-
-/** Shows the plan, then wants a yes: typed on a terminal (the environment's name where it is protected), or given by flags elsewhere. */
-async function confirm(session: Session, env: { name: string; protected: boolean }, flags: Flags, plan: readonly string[]): Promise<void> {
-  if (session.options.quiet && !flags.yes && process.stdin.isTTY) process.stderr.write(`${plan.join('\n')}\n`);
-  for (const text of plan) session.report.emit({ type: 'note', text });
-  if (flags.yes) {
-    if (!env.protected || flags.confirmEnv === env.name) return;
-    throw new BkpError('refused', `environment ${env.name} is protected`, {
-      next: `--yes --confirm-env ${env.name} confirms without a terminal`,
-    });
-  }
-  if (!process.stdin.isTTY) {
-    throw new BkpError('refused', 'a restore wants to be confirmed, and there is no terminal to ask on', {
-      next: env.protected ? `--yes --confirm-env ${env.name}` : '--yes',
-    });
-  }
-  const wanted = env.protected ? env.name : 'yes';
-  if ((await ask(`Type ${wanted} to go on: `, session.signal)) !== wanted) throw notConfirmed();
-}
-
 /** The options that only this kind has; one of another kind is refused, since it would say nothing. */
 function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
   const given = flags as Readonly<Record<string, unknown>>;
@@ -136,21 +105,6 @@ function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
     found[option.name()] = value as string | true;
   }
   return found;
-}
-
-/** What the running source holds now, backed up before a restore writes over it. */
-async function secure(session: Session, target: Target, kind: string, name: string): Promise<string> {
-  const { backupTarget } = await import('../ops/backup.ts');
-  const { ctx, entry } = session.app.target(session.options.env, kind, name);
-  const { manifest } = await backupTarget(target, ctx, {
-    newLineage: false,
-    // What a disaster left is an anomaly: else it would be the latest when the restore is tried again.
-    alarmBelow: entry.alarmBelow,
-    acceptSize: false,
-    random: randomBytes(8),
-    tool: `bkp ${session.version}`,
-  });
-  return manifest.id;
 }
 
 /** `--online` goes into the running source; what it is called stands where a directory would. */
@@ -213,6 +167,26 @@ async function restore(session: Session, kind: string, name: string | undefined,
   return 'done' as const;
 }
 
+const STACK_ONLY = ['skip', 'journal', 'restart'] as const;
+const TARGET_ONLY = ['owner', 'tablespace', 'serve', 'online'] as const;
+
+/** The whole stack goes another way than one target; what only the other one knows is refused. */
+function stackOrTarget(session: Session, kind: string, name: string | undefined, flags: Flags): Promise<ExitName> {
+  const stack = kind === FULL_DR;
+  const stray = (stack ? TARGET_ONLY : STACK_ONLY).find(flag => flags[flag] !== undefined);
+  if (stray)
+    throw new BkpError('usage', stack ? `--${stray} says nothing to full-dr` : `--${stray} is an option of full-dr`, {
+      next: stack ? '`fullDr:` of an entry says how it comes back' : 'bkp restore full-dr …',
+    });
+  if (!stack) return restore(session, kind, name, flags);
+  if (name !== undefined) throw new BkpError('usage', `full-dr is the whole of an environment and has no entry "${name}"`);
+  if (Object.keys(ownOptions(flags, kind) ?? {}).length > 0)
+    throw new BkpError('usage', 'options of one kind stand in `fullDr.options` of its entry');
+  return restoreStackCommand(session, wantOf(session, flags), flags);
+}
+
+const gathered = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
 /** Every kind's own options, each with its kind. */
 const kindOptions = (): [string, Option][] =>
   Object.entries(restoreOptions).flatMap(([kind, options]) =>
@@ -223,10 +197,10 @@ const kindOptions = (): [string, Option][] =>
 export const restoreCommand = (run: Run): Command => {
   const command = new Command('restore')
     .description('bring a target back into an empty place; what is there is never destroyed')
-    .argument('<target>', 'kind of target, e.g. postgres')
+    .argument('<target>', 'kind of target, e.g. postgres; full-dr = the whole environment')
     .argument('[name]', 'entry of that kind')
     .option('--latest', 'everything that was archived')
-    .option('--from-backup <id>', 'this backup, or `latest`; without a target below: its own end')
+    .option('--from-backup <id>', 'this backup (full-dr: this set), or `latest`; without a target below: its own end')
     .option('--target-time <time>', 'the last state at or before this time, e.g. "2026-01-15 14:30:00"')
     .option('--target-lsn <lsn>', 'PostgreSQL: up to this LSN')
     .option('--target-xid <xid>', 'PostgreSQL: up to this transaction')
@@ -237,11 +211,14 @@ export const restoreCommand = (run: Run): Command => {
     .option('--tablespace <old=new>', 'PostgreSQL: where a tablespace goes, by its path or name on the source; once for each', pairs)
     .option('--online', 'into the running server instead of a directory; what it holds now is backed up first')
     .option('--serve', 'PostgreSQL: leave the copy running on a private socket')
+    .option('--skip <part>', 'full-dr: leave this kind or kind/name out; once for each', gathered)
+    .option('--journal <file>', 'full-dr: where it writes how far it has come; default: below $XDG_STATE_HOME/bkp')
+    .option('--restart', 'full-dr: do not go on with what was cut short, begin anew')
     .option('--dry-run', 'show the plan and change nothing')
     .option('--yes', 'do not ask')
     .addOption(new Option('--confirm-env <name>', 'name of a protected environment, with --yes'))
     .option('--force', 'move what is there aside under a dated name')
-    .action((kind: string, name: string | undefined, flags: Flags) => run(session => restore(session, kind, name, flags)));
+    .action((kind: string, name: string | undefined, flags: Flags) => run(session => stackOrTarget(session, kind, name, flags)));
   for (const [, option] of kindOptions()) command.addOption(option);
   return command;
 };

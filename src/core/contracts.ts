@@ -401,6 +401,12 @@ export interface TargetContext<C = unknown> {
   scratch(): Promise<string>;
 }
 
+/** What an operation on a whole environment has to hand. */
+export interface StackContext extends Pick<TargetContext, 'env' | 'stores' | 'keys' | 'clock' | 'report' | 'signal' | 'redact'> {
+  /** `<prefix>/<env>`: every key of this environment starts with it and a `/`. */
+  base: string;
+}
+
 /** What the person asked `restore` for; at most one of the targets is set. */
 export interface Want {
   /** Everything that was archived, on top of `backup` or the newest one. */

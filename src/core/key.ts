@@ -20,12 +20,14 @@ export const joinKey = (...parts: readonly string[]): string =>
       .join('/'),
   );
 
+/** `<prefix>/<env>` out of `<prefix>/<env>/<kind>/<name>`. */
+export const environmentBase = (base: string): string => joinKey(...base.split('/').slice(0, -2));
+
 /**
  * Key prefix of what an environment keeps about the whole stack: `<prefix>/<env>/<section>`.
  * @param base `<prefix>/<env>/<kind>/<name>` of any of its targets
  */
-export const environmentSection = (base: string, section: 'sets' | 'drills' | 'journals'): string =>
-  joinKey(...base.split('/').slice(0, -2), section);
+export const environmentSection = (base: string, section: 'sets' | 'drills'): string => joinKey(environmentBase(base), section);
 
 /**
  * Key prefix of what an environment keeps about a target beside its backups: `<prefix>/<env>/<section>/<kind>/<name>`.

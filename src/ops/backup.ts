@@ -2,6 +2,7 @@ import { anomalyOf, plainBytes } from '../core/anomaly.ts';
 import type { Facts, Known, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
+import { environmentBase } from '../core/key.ts';
 import { decodeManifest, encodeManifest } from '../core/manifest.ts';
 import { putBytes } from '../flow/bytes.ts';
 import { sealPiece } from '../flow/seal.ts';
@@ -9,6 +10,7 @@ import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
 import { pinning } from './records/pin.ts';
+import { refuseRestoring } from './records/restoring.ts';
 import { recordRun } from './records/run.ts';
 import { assertTrusted } from './signer.ts';
 
@@ -24,6 +26,8 @@ export interface BackupOptions {
   random: Uint8Array;
   /** Name and version of this program, for the manifest. */
   tool: string;
+  /** It is a part of the restore itself: what is there now, before it is written over. */
+  evenWhileRestoring?: boolean;
   /** When the data was taken, where another tool did that earlier; else it is now. */
   startedAt?: Date;
 }
@@ -141,6 +145,7 @@ async function discard(ctx: TargetContext, pieces: Pieces): Promise<void> {
  * @throws BkpError when it could not be taken, or fewer than `need` stores hold it; then no store shows a backup of this run that counts
  */
 export async function backupTarget(target: Target, ctx: TargetContext, options: BackupOptions): Promise<BackupResult> {
+  if (!options.evenWhileRestoring) await refuseRestoring(ctx.stores, environmentBase(ctx.base));
   const startedAt = ctx.clock.now();
   const record = async (exit: ExitName, message: string): Promise<void> => {
     const [started, finished] = [startedAt, ctx.clock.now()].map(at => at.toISOString()) as [string, string];

@@ -1,8 +1,10 @@
 import type { TargetEntry } from '../../core/config/index.ts';
 import type { Store, Target, TargetContext } from '../../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
+import { environmentBase } from '../../core/key.ts';
 import { withLease } from '../records/lease.ts';
 import { sweepPins } from '../records/pin.ts';
+import { refuseRestoring } from '../records/restoring.ts';
 import { recordRun } from '../records/run.ts';
 import { logOf, planStore, type StorePlan } from './plan.ts';
 import { nothing, type Removal, removeBackups, removeKeys } from './remove.ts';
@@ -57,7 +59,10 @@ async function sweep(ctx: TargetContext, store: Store, storeNow: Date): Promise<
 
 async function pruneStore(target: Target, ctx: TargetContext, entry: TargetEntry, store: Store, options: PruneOptions): Promise<Pruned> {
   try {
-    if (options.confirm) return await carryOut(target, ctx, entry, store, options);
+    if (options.confirm) {
+      await refuseRestoring(ctx.stores, environmentBase(ctx.base));
+      return await carryOut(target, ctx, entry, store, options);
+    }
     const now = ctx.clock.now();
     return {
       store: store.name,

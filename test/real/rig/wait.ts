@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
 /**
- * Asks again every 50 ms until the answer is neither false, null nor undefined, and returns it.
+ * Asks again every `every` ms until the answer is neither false, null nor undefined, and returns it.
  * @param ask throwing counts as "not yet"
  * @throws after `ms` milliseconds, naming `what` and the last error
  */
@@ -12,6 +12,7 @@ export async function waitFor<T>(
   ask: () => T | Promise<T>,
   ms = 10_000,
   what = 'the condition',
+  every = 50,
 ): Promise<Exclude<T, false | null | undefined>> {
   const end = Date.now() + ms;
   let last: unknown;
@@ -23,7 +24,7 @@ export async function waitFor<T>(
       last = error;
     }
     if (Date.now() >= end) throw new Error(`${what} did not come true in ${ms} ms`, { cause: last });
-    await pause(50);
+    await pause(every);
   }
 }
 

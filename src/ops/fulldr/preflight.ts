@@ -1,0 +1,162 @@
+import { stat } from 'node:fs/promises';
+import type { Event, Manifest, Reporter, RestoreRequest } from '../../core/contracts.ts';
+import { BkpError } from '../../core/errors.ts';
+import type { Journal, JournalStep } from '../../core/journal.ts';
+import { formatBytes } from '../../core/size.ts';
+import { freeBytes, nearest } from '../../flow/place.ts';
+import { catalog, missingObjects } from '../catalog.ts';
+import { restoreTarget } from '../restore.ts';
+import { type Asked, type Chosen, choosePart, refusalOf } from './choose.ts';
+import { type Part, partName, placeOf } from './part.ts';
+
+/** A part that passed: what it will do, and where. */
+export interface Ready extends Chosen {
+  part: Part;
+  to: string;
+  online: boolean;
+  /** What the target itself says that it will do. */
+  lines: string[];
+  manifest?: Manifest;
+  /** Directories of its own that a killed run may leave half filled. */
+  places: string[];
+}
+
+/** What is asked of every part alike. */
+export interface Way {
+  asked: Asked;
+  /** Everything goes below it; absent = where the entries say. */
+  root?: string;
+  force: boolean;
+  random: (bytes: number) => Uint8Array;
+}
+
+/** The request by which a part is restored; `confirm` of the whole was given before. */
+export const requestOf = (
+  ready: Pick<Ready, 'part' | 'want' | 'to' | 'online'>,
+  way: Pick<Way, 'force'>,
+  dryRun: boolean,
+): RestoreRequest => ({
+  want: ready.want,
+  to: ready.to,
+  force: way.force,
+  serve: false,
+  dryRun,
+  ...(ready.online ? { online: true } : {}),
+  options: ready.part.fullDr.options,
+  confirm: async () => {},
+});
+
+/** Tells what it hears, and keeps the notes: those are the plan of a dry run. */
+function listening(report: Reporter): { report: Reporter; lines: string[] } {
+  const lines: string[] = [];
+  const emit = (event: Event): void => {
+    if (event.type === 'note') lines.push(event.text);
+    else if (event.type === 'warning') report.emit(event);
+  };
+  return { report: { emit }, lines };
+}
+
+/** Every object of the chosen backup has to lie in a store that is asked. */
+async function refuseLost(part: Part, want: Chosen['want']): Promise<Manifest | undefined> {
+  if ('error' in part.opened) return undefined;
+  const { ctx } = part.opened;
+  const { known } = await catalog(ctx.stores, ctx.base, ctx.keys);
+  const chosen =
+    typeof want.backup === 'string' && want.backup !== 'latest' ? known.find(({ manifest }) => manifest.id === want.backup) : known.at(-1);
+  if (!chosen)
+    throw new BkpError('notFound', `no store that is asked has backup ${want.backup}`, { next: `bkp list ${part.kind} ${part.name}` });
+  const missing: string[] = [];
+  for (const store of ctx.stores.filter(({ name }) => chosen.stores.includes(name))) {
+    const [first] = await missingObjects(chosen.manifest, store);
+    if (first === undefined) return chosen.manifest;
+    missing.push(`${store.name} lacks ${first}`);
+  }
+  if (want.backup === undefined) return chosen.manifest;
+  throw new BkpError('refused', `backup ${chosen.manifest.id} is whole in no store: ${missing.join('; ')}`, {
+    next: `bkp verify ${part.kind} ${part.name}`,
+  });
+}
+
+const stepOf = (part: Part, journal: Journal | undefined): JournalStep | undefined =>
+  journal?.steps.find(({ kind, name }) => kind === part.kind && name === part.name);
+
+/** What a run that was cut short had chosen stays chosen. */
+const chosenBefore = (part: Part, journal: Journal | undefined): Chosen | undefined => {
+  const step = stepOf(part, journal);
+  if (!step) return undefined;
+  const { time, ...rest } = step.want;
+  const want = { ...rest, ...(time ? { time: new Date(time) } : {}) } as Chosen['want'];
+  return { want };
+};
+
+async function check(part: Part, way: Way, before: Journal | undefined): Promise<Ready> {
+  const chosen = chosenBefore(part, before) ?? (await choosePart(part, way.asked));
+  if ('error' in part.opened) throw part.opened.error;
+  const { target, ctx } = part.opened;
+  const manifest = await refuseLost(part, chosen.want);
+  const { to, online } = placeOf(part, part.opened, way.root);
+  const { report, lines } = listening(ctx.report);
+  const ready = { part, ...chosen, to, online };
+  // What an earlier run left half filled is its own, and is cleared before this one begins.
+  const half = /^(begun|failed)$/.test(stepOf(part, before)?.state ?? '');
+  await restoreTarget(target, { ...ctx, report }, requestOf(ready, { force: way.force || half }, true), way.random(16));
+  return { ...ready, lines, places: online ? [] : [to], ...(manifest ? { manifest } : {}) };
+}
+
+/** Each alone has room; together on one disk they need the sum. */
+async function refuseFullTogether(ready: readonly Ready[]): Promise<string[]> {
+  const disks = new Map<number, { place: string; bytes: number; names: string[] }>();
+  for (const { part, to, online, manifest } of ready) {
+    if (online || !manifest) continue;
+    const { dev } = await stat(await nearest(to));
+    const disk = disks.get(dev) ?? { place: to, bytes: 0, names: [] };
+    const plain = manifest.pieces.reduce((sum, piece) => sum + ('objects' in piece ? piece.bytes : 0), 0);
+    disks.set(dev, { ...disk, bytes: disk.bytes + plain, names: [...disk.names, partName(part)] });
+  }
+  const full: string[] = [];
+  for (const { place, bytes, names } of disks.values()) {
+    const free = await freeBytes(place);
+    if (free < bytes)
+      full.push(`${names.join(', ')} need ${formatBytes(bytes)} together, and the disk of ${place} has ${formatBytes(free)} free`);
+  }
+  return full;
+}
+
+/** Two parts in one place, or one inside another, would restore over each other. */
+function overlaps(ready: readonly Ready[]): string[] {
+  const placed = ready.filter(({ online }) => !online);
+  return placed.flatMap((one, n) =>
+    placed
+      .slice(n + 1)
+      .filter(other => `${one.to}/`.startsWith(`${other.to}/`) || `${other.to}/`.startsWith(`${one.to}/`))
+      .filter(other => one.part.kind !== 'volumes' && other.part.kind !== 'volumes')
+      .map(other => `${partName(one.part)} and ${partName(other.part)} lie in one another: ${one.to} and ${other.to}`),
+  );
+}
+
+/**
+ * Looks at everything before anything changes: what each part is brought back to, tools, versions, room, credentials, places, objects.
+ * @param before the journal of a run that is gone on with
+ * @throws BkpError('refused') with the whole list
+ */
+export async function preflight(parts: readonly Part[], way: Way, before?: Journal): Promise<Ready[]> {
+  const ready: Ready[] = [];
+  const refusals: string[] = [];
+  for (const part of parts) {
+    try {
+      ready.push(await check(part, way, before));
+    } catch (error) {
+      if (!('error' in part.opened)) part.opened.ctx.signal.throwIfAborted();
+      refusals.push(refusalOf(part, error));
+    }
+  }
+  refusals.push(...overlaps(ready), ...(await refuseFullTogether(ready)));
+  if (refusals.length === 0) return ready;
+  throw new BkpError(
+    'refused',
+    `full-dr cannot begin, and nothing was changed: ${refusals.length} of ${parts.length} part(s) stand in its way`,
+    {
+      next: refusals,
+    },
+  );
+}
