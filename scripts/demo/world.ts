@@ -23,7 +23,7 @@ export async function makeWorld(): Promise<World> {
 }
 
 /** True when some object of a directory store is named after this WAL segment. */
-const holds = (store: string, segment: string): boolean =>
+export const holds = (store: string, segment: string): boolean =>
   readdirSync(store, { recursive: true, encoding: 'utf8' }).some(path => path.split('/').pop()?.startsWith(segment));
 
 /** Waits until both stores hold the WAL segment in which `lsn` lies. */

@@ -156,15 +156,22 @@ async function restore(session: Session, kind: string, name: string | undefined,
     return 'done' as const;
   }
   const seconds = Math.round((Date.now() - began) / 100) / 10;
-  const { at, lsn, next, facts } = reached;
+  const { at, lsn, next, facts, differs = [] } = reached;
   const where = [at ? `${lsn ? 'last commit' : 'state of'} ${at.toISOString()}` : undefined, lsn ? `LSN ${lsn}` : undefined]
     .filter(Boolean)
     .join(', ');
-  session.result({ ...(at ? { reachedAt: at.toISOString() } : {}), ...(lsn ? { lsn } : {}), seconds, facts, next }, [
-    `${kind}/${opened.ctx.name} is back in ${request.to}: ${where}${where ? '; ' : ''}${seconds} s`,
-    ...next.map(line => `  → ${line}`),
-  ]);
-  return 'done' as const;
+  session.result(
+    {
+      ...(at ? { reachedAt: at.toISOString() } : {}),
+      ...(lsn ? { lsn } : {}),
+      seconds,
+      facts,
+      next,
+      ...(differs.length > 0 ? { differs } : {}),
+    },
+    [`${kind}/${opened.ctx.name} is back in ${request.to}: ${where}${where ? '; ' : ''}${seconds} s`, ...next.map(line => `  → ${line}`)],
+  );
+  return differs.length > 0 ? ('partial' as const) : ('done' as const);
 }
 
 const STACK_ONLY = ['skip', 'journal', 'restart'] as const;

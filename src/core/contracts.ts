@@ -426,6 +426,8 @@ export interface Reached {
   lsn?: Lsn;
   /** Lines for the person: where it is, how to start it. */
   next: readonly string[];
+  /** What came back otherwise than it was recorded, where the end of the backup itself was restored; told as warnings before. */
+  differs?: readonly string[];
   facts: Readonly<Record<string, unknown>>;
 }
 

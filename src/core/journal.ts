@@ -24,6 +24,8 @@ const step = z.object({
   /** What the restore said of itself: the state that was reached, and what to do next. */
   reachedAt: instant.optional(),
   next: z.array(z.string()).optional(),
+  /** What came back otherwise than it was recorded. */
+  differs: z.array(z.string()).optional(),
 });
 
 const shape = z.object({

@@ -18,7 +18,7 @@ import {
   tempDir,
   waitFor,
 } from './rig/index.ts';
-import { aBackup, type Setup, setUp } from './setup.ts';
+import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
 import { filesIn, pathWith, stub } from './stub.ts';
 
 afterAll(cleanUp);
@@ -115,6 +115,12 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, with pag
     expect(findings[0]).toMatchObject({ state: 'damaged', breaks: [`backup ${made}`] });
     expect(code).toBe(9);
     expect(records(at, 'local').filter(each => each.includes(made!))).toEqual([]);
+    // A restore keeps what came back, and says what did not.
+    const restored = await runBkp(['restore', 'postgres', 'app', '--from-backup', made, '--to', aPlace(), '--yes', '--json'], at.run);
+    expect({ code: restored.code, differs: lastJson(restored.stdout)['differs'] }).toEqual({
+      code: 3,
+      differs: ['database "empty" has 0 tables, and 2 were recorded', 'database "gone" is missing'],
+    });
   });
 
   it('a byte that differs from what PostgreSQL recorded is found before anything runs, and the table is named', async () => {

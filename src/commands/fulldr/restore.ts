@@ -73,7 +73,7 @@ const table = (parts: readonly PartResult[]): string[] =>
     parts.map(part => [
       String(part.wave + 1),
       `${part.kind}/${part.name}`,
-      part.before ? 'back before' : STATE[part.state],
+      part.before ? 'back before' : part.differs ? 'back, DIFFERS' : STATE[part.state],
       part.reachedAt ?? '-',
       part.seconds === undefined ? '-' : String(part.seconds),
       part.to,
@@ -125,7 +125,7 @@ export async function restoreStackCommand(session: Session, want: Want, flags: S
   session.result({ exit, env: env.name, journal: result.journal, parts: result.parts }, [
     ...told(result.parts),
     ...table(result.parts),
-    exit === 'done'
+    exit === 'done' || exit === 'partial'
       ? `full-dr of ${env.name} is back: ${back} part(s); the record of it is ${result.journal}`
       : `full-dr of ${env.name}: ${back} of ${result.parts.length} part(s) are back; mend what failed, and the same command goes on (${result.journal})`,
   ]);

@@ -43,6 +43,7 @@ export interface PartResult {
   reachedAt?: string;
   seconds?: number;
   error?: string;
+  differs?: readonly string[];
   next: readonly string[];
 }
 
@@ -140,7 +141,13 @@ async function restorePart(ready: Ready, request: StackRequest, recorder: Record
     const reached = await restoreTarget(target, ctx, asked, request.random(16));
     const seconds = Math.round((ctx.clock.now().getTime() - began) / 100) / 10;
     const at = reached?.at?.toISOString();
-    await recorder.write(part, { state: 'back', seconds, next: [...(reached?.next ?? [])], ...(at ? { reachedAt: at } : {}) });
+    await recorder.write(part, {
+      state: 'back',
+      seconds,
+      next: [...(reached?.next ?? [])],
+      ...(at ? { reachedAt: at } : {}),
+      ...(reached?.differs ? { differs: [...reached.differs] } : {}),
+    });
     return reached;
   } catch (error) {
     // Ended by a signal it is as if killed: the journal says that it had begun.
@@ -191,7 +198,14 @@ function resultsOf(
     if (waits)
       return { ...known, state: 'blocked', exit: 'failed', error: `it waits for ${[...failed.keys()].map(partName).join(', ')}`, next: [] };
     const was = before?.steps.find(each => isSame(each, step))?.state === 'back';
-    return { ...known, state: 'back', exit: 'done', next, ...(was ? { before: true } : {}) };
+    return {
+      ...known,
+      state: 'back',
+      exit: step.differs ? 'partial' : 'done',
+      next,
+      ...(step.differs ? { differs: step.differs } : {}),
+      ...(was ? { before: true } : {}),
+    };
   });
 }
 

@@ -17,6 +17,13 @@ const KEEPER = `ip link set lo up && mount -t tmpfs none /run && mkdir -p /run/s
 exec 3<&-
 wait "$tool"`;
 
+const onFiles = (conf: string, args: readonly string[]): string =>
+  execFileSync('samba-tool', [...args, '-s', conf], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** samba-tool on the files of a restored DC. */
+export const toolOn = (dir: string, ...args: string[]): string =>
+  onFiles(join(dir, 'etc/smb.conf'), [...args, '-H', join(dir, 'private/sam.ldb')]);
+
 /** A domain in a directory, on a network of its own once it is started: its ports are fixed, and nobody else's. */
 export class Domain {
   readonly dir: string;
@@ -98,8 +105,7 @@ export class Domain {
   runBkp = (args: readonly string[], options: BkpOptions & { temp?: string } = {}): Promise<Ended> => this.startBkp(args, options).ended;
 
   /** samba-tool on the files of this domain. */
-  tool = (...args: string[]): string =>
-    execFileSync('samba-tool', [...args, '-s', this.conf], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  tool = (...args: string[]): string => onFiles(this.conf, args);
 }
 
 /** Makes a domain with one DC, `DC1`; it is not started. About five seconds. */

@@ -36,6 +36,16 @@ async function likeSource(ctx: Context, place: Private, manifest: Manifest, copy
   return [{ name, state: 'ok', text: summary(recorded, rows) }];
 }
 
+/**
+ * What a promoted copy lacks of the databases, schemas, tables, extensions and roles that were recorded; rows are not counted, since that
+ * takes as long as reading them. A record that is none says nothing.
+ */
+export async function unlikeSource(ctx: Context, place: Private, manifest: Manifest): Promise<string[]> {
+  const recorded = readBaseline(manifest.baseline);
+  const copy = recorded && readBaseline(await copyBaseline(ctx, place));
+  return recorded && copy ? compareBaseline(recorded, copy, new Map()).faults : [];
+}
+
 /** A copy that can be read but not written is no restore. */
 async function write(ctx: Context, place: Private, id: string): Promise<Trial[]> {
   const schema = `"bkp proof of ${id}"`;

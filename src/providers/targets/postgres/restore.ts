@@ -16,6 +16,7 @@ import { formatMarker } from './lineage.ts';
 import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { controlData, type Private, prepare, serve } from './private.ts';
+import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import {
   completeTablespaces,
@@ -183,8 +184,15 @@ async function bringBack(
   await prepare(place);
   ctx.report.emit({ type: 'started', what: 'replay' });
   const recovery = recoveryOf(ctx, plan, place);
-  const recovered = await recover(ctx, place, recovery);
+  let faults: string[] = [];
+  const recovered = await recover(ctx, place, recovery, async () => {
+    faults = await unlikeSource(ctx, place, plan.known.manifest);
+  });
   checkReached(recovery, recovered);
+  // What was replayed on top of the backup may have dropped it since.
+  const differs = plan.target['recovery_target'] === 'immediate' ? faults : [];
+  for (const text of differs)
+    ctx.report.emit({ type: 'warning', text: `not as it was when backup ${plan.known.manifest.id} was taken: ${text}` });
   const { log, fork, timeline } = recovered;
   const { randomBytes } = await import('node:crypto');
   await settle(ctx, place, plan, fork, randomBytes(16).toString('hex'));
@@ -195,6 +203,7 @@ async function bringBack(
   return {
     ...(at ? { at } : {}),
     lsn: formatLsn(fork),
+    ...(differs.length > 0 ? { differs } : {}),
     facts: {
       backup: plan.known.manifest.id,
       lineage: plan.lineage,
