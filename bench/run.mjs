@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const names = ['cold-start', 'base-backup', 'upload', 'download', 'prune', 'list', 'postgres-peers', 'redis', 'etcd', 'samba'];
+const names = ['cold-start', 'base-backup', 'upload', 'download', 'prune', 'list', 'postgres-peers', 'redis', 'etcd', 'samba', 'full-dr'];
 const name = process.argv[2];
 
 if (!names.includes(name)) {

@@ -11,30 +11,21 @@ import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import { confirm } from './confirm.ts';
 import { FULL_DR } from './fulldr/parts.ts';
-import { restoreStackCommand } from './fulldr/restore.ts';
+import { restoreStackCommand, type StackFlags } from './fulldr/restore.ts';
 import { secure } from './secure.ts';
 import type { Run, Session } from './session.ts';
 
-interface Flags {
+interface Flags extends StackFlags {
   latest?: boolean;
   fromBackup?: string;
   targetTime?: string;
   targetLsn?: string;
   targetXid?: string;
   targetName?: string;
-  to?: string;
-  from?: string;
   owner?: string;
   tablespace?: ReadonlyMap<string, string>;
   serve?: boolean;
   online?: boolean;
-  skip?: readonly string[];
-  journal?: string;
-  restart?: boolean;
-  dryRun?: boolean;
-  yes?: boolean;
-  confirmEnv?: string;
-  force?: boolean;
 }
 
 /** `OLD=NEW`, gathered. A `=` inside OLD is written as `\\=`, as pg_basebackup has it. */
