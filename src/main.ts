@@ -6,6 +6,7 @@ import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand } from './commands/hold.ts';
+import { type InitDeps, initCommand } from './commands/init.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
 import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
@@ -115,6 +116,12 @@ const keygenDeps = (program: Command): KeygenDeps => ({
   },
 });
 
+async function initDeps(program: Command): Promise<InitDeps> {
+  const { registry } = await import('./app.ts');
+  const { systemRunner } = await import('./system/runner.ts');
+  return { ...keygenDeps(program), registry, run: systemRunner };
+}
+
 async function configDeps(program: Command): Promise<ConfigDeps> {
   const { redact, registry, source } = await import('./app.ts');
   const { readConfig } = await import('./system/secrets.ts');
@@ -164,6 +171,7 @@ export function build(): Command {
     coverageCommand(run),
     configCommand(() => configDeps(program), run),
     keygenCommand(run, keygenDeps(program)),
+    initCommand(() => initDeps(program)),
   ];
   for (const command of commands) program.addCommand(command);
   for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])

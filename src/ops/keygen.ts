@@ -25,6 +25,19 @@ async function write(path: string, text: string): Promise<string> {
 }
 
 /**
+ * The `keys:` block of a config, YAML.
+ * @param files paths of identity, recipient, signing key and verify key
+ */
+export const keysBlock = (files: readonly string[], recipient: string, trusted: string): string =>
+  [
+    'keys:',
+    `  recipients: [${recipient}]`,
+    `  identity: ${JSON.stringify(`\${file:${files[0]}}`)}   # only where restores and drills run`,
+    `  signing: ${JSON.stringify(`\${file:${files[2]}}`)}    # only where backups run`,
+    `  trusted: [${trusted}]`,
+  ].join('\n');
+
+/**
  * Makes the age pair and the signing pair in `dir`, each file mode 0600.
  * @throws BkpError('refused') when one of the files exists; nothing is overwritten
  */
@@ -42,14 +55,7 @@ export async function keygen(dir: string): Promise<MadeKeys> {
     await write(join(at, 'signing.key'), signing),
     await write(join(at, 'trusted.pub'), trusted),
   ];
-  const block = [
-    'keys:',
-    `  recipients: [${recipient}]`,
-    `  identity: ${JSON.stringify(`\${file:${files[0]}}`)}   # only where restores and drills run`,
-    `  signing: ${JSON.stringify(`\${file:${files[2]}}`)}    # only where backups run`,
-    `  trusted: [${trusted}]`,
-  ].join('\n');
-  return { files, block };
+  return { files, block: keysBlock(files, recipient, trusted) };
 }
 
 /** The derived key of one target for each identity of a file, in its order, with the recipient by which each is known. Throws BkpError('usage'). */
