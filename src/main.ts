@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
+import { completionCommands } from './commands/completion/index.ts';
 import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -155,6 +156,7 @@ export function build(): Command {
     if (error) fail(error, program.opts<GlobalOptions>());
     forced = code;
   };
+  const [completion, complete] = completionCommands({ ...keygenDeps(program), program });
   const commands = [
     backupCommand(run),
     restoreCommand(run),
@@ -172,8 +174,10 @@ export function build(): Command {
     configCommand(() => configDeps(program), run),
     keygenCommand(run, keygenDeps(program)),
     initCommand(() => initDeps(program)),
+    completion!,
   ];
   for (const command of commands) program.addCommand(command);
+  program.addCommand(complete!, { hidden: true });
   for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])
     command.addHelpText('after', EXIT_HELP).exitOverride().showHelpAfterError();
   return program;
