@@ -13,6 +13,7 @@ import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
 import { pointsCommand } from './commands/points.ts';
 import { pruneCommand } from './commands/prune.ts';
+import { reportCommand } from './commands/report.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
 import { statusCommand } from './commands/status.ts';
@@ -169,6 +170,7 @@ export function build(): Command {
     holdCommand(run),
     locksCommand(run),
     verifyCommand(run),
+    reportCommand(run),
     doctorCommand(run),
     coverageCommand(run),
     configCommand(() => configDeps(program), run),

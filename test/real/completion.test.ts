@@ -81,6 +81,6 @@ describe('a Tab in the real shells', () => {
         env,
       });
     expect((await zsh('bkp resto', 're ')).stdout).toContain('restore');
-    expect((await zsh('bkp restore redis ap', 'app ')).stdout).toMatch(/redis app /);
+    expect((await zsh('bkp restore redis ap', 'app ')).stdout).toMatch(/redis app/);
   }, 60_000);
 });
