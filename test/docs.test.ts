@@ -77,6 +77,16 @@ const commandLines = (): { at: string; args: string[] }[] =>
     return found === undefined ? [] : [{ at, args: words(found) }];
   });
 
+it('the man page is one without a complaint, and has every command', () => {
+  const page = join(root, 'docs/bkp.1');
+  const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', page], { encoding: 'utf8' });
+  // It has none, so that it is the same page whenever it is made.
+  expect(stdout.split('
+').filter(line => line && !/missing date/.test(line))).toEqual([]);
+  const shown = spawnSync('mandoc', ['-T', 'utf8', page], { encoding: 'utf8' }).stdout.replaceAll(/.[\b]/g, '');
+  for (const words of ['bkp restore [options] <target> [name]', 'bkp wal push', '--target-time']) expect(shown).toContain(words);
+});
+
 it('docs/reference.md is what the program says', () => {
   const { status, stderr } = spawnSync(node24(), [join(root, 'scripts/reference.mjs'), '--check'], { encoding: 'utf8' });
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

@@ -12,7 +12,7 @@ PG15 = Path("/usr/lib/postgresql/15/bin")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 TRIPLET = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 POLICY = Path("/usr/sbin/policy-rc.d")
-SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish")
+SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish", "mandoc")
 # Package, and a file that only it brings.
 BY_FILE = {
     "etcd-server": "/usr/bin/etcd",
