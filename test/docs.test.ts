@@ -81,8 +81,7 @@ it('the man page is one without a complaint, and has every command', () => {
   const page = join(root, 'docs/bkp.1');
   const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', page], { encoding: 'utf8' });
   // It has none, so that it is the same page whenever it is made.
-  expect(stdout.split('
-').filter(line => line && !/missing date/.test(line))).toEqual([]);
+  expect(stdout.split('\n').filter(line => line && !/missing date/.test(line))).toEqual([]);
   const shown = spawnSync('mandoc', ['-T', 'utf8', page], { encoding: 'utf8' }).stdout.replaceAll(/.[\b]/g, '');
   for (const words of ['bkp restore [options] <target> [name]', 'bkp wal push', '--target-time']) expect(shown).toContain(words);
 });
