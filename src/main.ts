@@ -4,6 +4,7 @@ import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
 import { completionCommands } from './commands/completion/index.ts';
 import { type ConfigDeps, configCommand } from './commands/config.ts';
+import { costCommand } from './commands/cost.ts';
 import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand } from './commands/hold.ts';
@@ -173,6 +174,7 @@ export function build(): Command {
     reportCommand(run),
     doctorCommand(run),
     coverageCommand(run),
+    costCommand(run),
     configCommand(() => configDeps(program), run),
     keygenCommand(run, keygenDeps(program)),
     initCommand(() => initDeps(program)),

@@ -4,4 +4,4 @@ export { entry, environment } from './pick.ts';
 export { redactor } from './redactor.ts';
 export { configJsonSchema, type KindSchema, type Registry } from './schema.ts';
 export { lazySecrets, missingSecrets, resolveSecrets, type SecretRef, type SecretSource, secretsIn, withoutSecrets } from './secrets.ts';
-export type { Config, Environment, FullDr, Retention, StoreEntry, TargetEntry } from './types.ts';
+export type { Config, Environment, FullDr, Price, Retention, StoreEntry, TargetEntry } from './types.ts';

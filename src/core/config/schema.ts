@@ -75,9 +75,22 @@ function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodTy
   throw new TypeError('the schema of a kind or store must be an object or a discriminated union of objects');
 }
 
+const price = z
+  .strictObject({
+    gbMonth: z.number().min(0).describe('a GB (10^9 bytes) stored for a month'),
+    gbEgress: z.number().min(0).default(0).describe('a GB read out of it'),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/)
+      .default('EUR'),
+    asOf: z.iso.date().describe('the day of the price list, for whoever reads the result'),
+  })
+  .optional()
+  .describe('what the service charges, for `bkp cost`');
+
 function stores(types: Registry['stores']): z.ZodType {
   const options = Object.entries(types).map(([type, schema]) =>
-    extended('config' in schema ? schema.config : schema, { type: z.literal(type) }),
+    extended('config' in schema ? schema.config : schema, { type: z.literal(type), price }),
   );
   return z.record(name, z.discriminatedUnion('type', options as [any, ...any[]]));
 }

@@ -38,9 +38,18 @@ export interface TargetEntry {
   [field: string]: unknown;
 }
 
+/** What a service charges, by its price list of a day (`2026-01-15`). A GB is 10^9 bytes. */
+export interface Price {
+  gbMonth: number;
+  gbEgress: number;
+  currency: string;
+  asOf: string;
+}
+
 /** One named store; `type` chooses its other fields. */
 export interface StoreEntry {
   type: string;
+  price?: Price;
   [field: string]: unknown;
 }
 
