@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { parse, stringify } from 'yaml';
 import { cleanUp, startBkp, startEtcd, startPostgres, startRedis, stopBkp, tempDir, waitFor } from './rig/index.ts';
 import { journalOf, objectsIn, resultOf, type Stack, startStack } from './stackSetup.ts';
 
@@ -183,6 +184,24 @@ describe('restore full-dr', () => {
     const { code, stderr } = await at.bkp(['restore', 'full-dr', '--latest', '--to', root]);
     expect({ code, stderr, there: existsSync(root) }).toEqual({ code: 4, stderr: expect.stringContaining('--yes'), there: false });
   }, 30_000);
+
+  it("into an environment that restores from another one: its backups, and the mark in the stores of one's own", async () => {
+    const staging = tempDir();
+    const config = parse(readFileSync(at.run.config, 'utf8'));
+    const { stores: _stores, ...entries } = structuredClone(config.environments.production);
+    const own = { local: { type: 'directory', path: staging } };
+    config.environments.staging = { restoresFrom: 'production', stores: own, ...entries };
+    const path = join(tempDir(), 'bkp.yaml');
+    writeFileSync(path, stringify(config));
+    const root = aRoot();
+    const child = startBkp(['--env', 'staging', ...restoring('--from-backup', set, '--to', root)], { ...at.run, config: path });
+    await waitFor(() => child.process.exitCode !== null || existsSync(join(staging, 'bkp/staging/restoring')), 30_000, 'the mark', 2);
+    expect(existsSync(join(at.stores['local']!, 'bkp/production/restoring'))).toBe(false);
+    const { code, stderr } = await child.ended;
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    expect(objectsIn(staging)).toEqual([]);
+    await isBack(root);
+  }, 90_000);
 
   it.each([
     [['--target-lsn', '0/1'], 2],
