@@ -99,7 +99,7 @@ function page(schema) {
     ...exits(),
     '## Config',
     'A whole file: [example.yaml](example.yaml). JSON Schema: [config.schema.json](config.schema.json), or `bkp config schema`.',
-    'A duration is a whole number and a unit: `ms`, `s`, `m`, `h`, `d`, `w`. A name is small letters, digits and `-`, 1 to 63. Text may hold `${NAME}` and `${file:/path}`.',
+    'A duration is a whole number and a unit: `ms`, `s`, `m`, `h`, `d`, `w`. A name is small letters, digits and `-`, 1 to 63. Text may hold `${NAME}`, `${file:/path}` and `${file:./path}`.',
     ...sections('The file', schema),
   ];
   return `${parts.join('\n\n')}\n`;

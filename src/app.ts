@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import {
   type Environment,
   entry,
   environment,
+  findConfig,
   lazySecrets,
   parseConfig,
   type Registry,
@@ -15,9 +17,10 @@ import {
   type SecretSource,
   type TargetEntry,
 } from './core/config/index.ts';
-import type { Reporter, StackContext, Store, Target, TargetContext } from './core/contracts.ts';
+import type { ManifestCache, Reporter, StackContext, Store, Target, TargetContext } from './core/contracts.ts';
 import { BkpError, sentence } from './core/errors.ts';
 import { joinKey } from './core/key.ts';
+import { CONFIG } from './core/kit/types.ts';
 import { makeKeys } from './flow/keys.ts';
 import { stores as storeKinds } from './providers/stores/index.ts';
 import { targets } from './providers/targets/index.ts';
@@ -50,6 +53,19 @@ const referring = { ...open, keep: true };
 const cached = cacheDir(process.env);
 const cache = cached ? manifestCache(cached) : undefined;
 
+/** Where the texts of a config come from. */
+interface Sources {
+  secret: SecretSource;
+  /** For what may be read by everybody. */
+  open: SecretSource;
+  cache?: ManifestCache | undefined;
+}
+
+const host: Sources = { secret: source, open, cache };
+
+/** What stays of this host's environment where nothing of it may be used: where programs are, and where temporary files go. */
+const STAYS = ['PATH', 'TMPDIR'];
+
 export const registry: Registry = { kinds: targets, stores: storeKinds };
 
 /** One target of one environment, ready to work with. */
@@ -63,13 +79,18 @@ export interface Opened {
 /** The composition root: config, stores, keys and scratch space of one run. */
 export class App {
   readonly config: Config;
+  /** The config as it is written. */
+  readonly text: string;
+  readonly #from: Sources;
   readonly #report: Reporter;
   readonly #signal: AbortSignal;
   readonly #stores = new Map<string, Store>();
   readonly #scratch: string[] = [];
 
-  constructor(config: Config, report: Reporter, signal: AbortSignal) {
+  constructor(config: Config, text: string, report: Reporter, signal: AbortSignal, from = host) {
     this.config = config;
+    this.text = text;
+    this.#from = from;
     this.#report = report;
     this.#signal = signal;
   }
@@ -80,7 +101,37 @@ export class App {
     const config = parseConfig(text, file, registry);
     if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', open);
     await tryTemp(tmpdir());
-    return new App(config, report, signal);
+    return new App(config, text, report, signal);
+  }
+
+  /** As `open`; undefined where no config was named and none is in the usual places. */
+  static async ifAny(options: GlobalOptions, report: Reporter, signal: AbortSignal): Promise<App | undefined> {
+    try {
+      findConfig({ flag: options.config, env: process.env, exists: existsSync });
+    } catch (error) {
+      if (options.config ?? process.env['BKP_CONFIG']) throw error;
+      return undefined;
+    }
+    return App.open(options, report, signal);
+  }
+
+  /**
+   * A config with nothing but the files that come with it: no variable, no file and no home of this host. For the rest of the process.
+   * @param files by their paths from the config on
+   */
+  static async alone(text: string, files: ReadonlyMap<string, Buffer>, report: Reporter, signal: AbortSignal): Promise<App> {
+    await tryTemp(tmpdir());
+    const readFile = (path: string): string => {
+      const bytes = files.get(path.replace(/^\.\//, ''));
+      if (!bytes) throw new Error('it is not in the kit');
+      return bytes.toString('utf8');
+    };
+    const only = { env: {}, readFile };
+    const from = { secret: { ...only, onSecret: (value: string) => void seen.add(value) }, open: only };
+    const app = new App(parseConfig(text, CONFIG, registry), text, report, signal, from);
+    for (const name of Object.keys(process.env)) if (!STAYS.includes(name)) delete process.env[name];
+    process.env['HOME'] = await app.scratch();
+    return app;
   }
 
   env = (name?: string): Environment => environment(this.config, name);
@@ -114,7 +165,8 @@ export class App {
     const chosen = entry(env, kind, name);
     const origin = options.backupsOf ? this.env(options.backupsOf) : env;
     const stores = entry(origin, kind, chosen.name).entry.stores;
-    const from = options.shown ? referring : source;
+    const { secret, cache } = this.#from;
+    const from = options.shown ? referring : secret;
     const ctx: TargetContext = {
       env: origin.name,
       kind,
@@ -145,7 +197,7 @@ export class App {
     return {
       env: env.name,
       base: joinKey(env.prefix, env.name),
-      stores: names.filter(name => isAsked(name, names, options.from)).map(name => this.#store(env, name, source)),
+      stores: names.filter(name => isAsked(name, names, options.from)).map(name => this.#store(env, name, this.#from.secret)),
       keys: this.#keys(),
       clock: systemClock,
       report: this.#report,
@@ -156,11 +208,12 @@ export class App {
 
   #keys() {
     const { keys } = this.config;
+    const { secret, open } = this.#from;
     return makeKeys({
       recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
       trusted: resolveSecrets(keys.trusted, 'keys.trusted', open),
-      ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', source) } : {}),
-      ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', source) } : {}),
+      ...(keys.identity ? { identity: () => resolveSecrets(keys.identity!, 'keys.identity', secret) } : {}),
+      ...(keys.signing ? { signing: () => resolveSecrets(keys.signing!, 'keys.signing', secret) } : {}),
     });
   }
 

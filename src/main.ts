@@ -10,13 +10,14 @@ import { doctorCommand } from './commands/doctor.ts';
 import { holdCommand } from './commands/hold.ts';
 import { type InitDeps, initCommand } from './commands/init.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
+import { kitCommand } from './commands/kit/index.ts';
 import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
 import { pointsCommand } from './commands/points.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { reportCommand } from './commands/report.ts';
 import { restoreCommand } from './commands/restore.ts';
-import { EXIT_HELP, type Run, type Session } from './commands/session.ts';
+import { type BareRun, type BareSession, EXIT_HELP, type Run } from './commands/session.ts';
 import { statusCommand } from './commands/status.ts';
 import { streamCommand } from './commands/stream.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -82,19 +83,18 @@ function misused(error: CommanderError, options: GlobalOptions): void {
     out(JSON.stringify({ type: 'error', code: 'usage', exit, message: error.message.replace(/^error: /, ''), next: [] }));
 }
 
-const runnerFor =
-  (program: Command): Run =>
+/** Runs an action that may need no config. */
+const bareRunnerFor =
+  (program: Command): BareRun =>
   async action => {
     const options = program.opts<GlobalOptions>();
     const report = await reporterFor(options);
-    const { App, redact } = await import('./app.ts');
+    const { redact } = await import('./app.ts');
     redactText = redact;
-    const app = await App.open(options, report, abort.signal);
-    const session: Session = {
+    const session: BareSession = {
       options,
       report,
       signal: abort.signal,
-      app,
       version: version(),
       result(json, text) {
         report.close?.();
@@ -106,9 +106,21 @@ const runnerFor =
       exit = EXIT[await action(session)];
     } finally {
       report.close?.();
-      await app.close();
     }
   };
+
+const runnerFor =
+  (program: Command): Run =>
+  action =>
+    bareRunnerFor(program)(async session => {
+      const { App } = await import('./app.ts');
+      const app = await App.open(session.options, session.report, session.signal);
+      try {
+        return await action({ ...session, app });
+      } finally {
+        await app.close();
+      }
+    });
 
 const keygenDeps = (program: Command): KeygenDeps => ({
   json: () => program.opts<GlobalOptions>().json ?? false,
@@ -178,6 +190,7 @@ export function build(): Command {
     configCommand(() => configDeps(program), run),
     keygenCommand(run, keygenDeps(program)),
     initCommand(() => initDeps(program)),
+    kitCommand(run, bareRunnerFor(program)),
     completion!,
   ];
   for (const command of commands) program.addCommand(command);

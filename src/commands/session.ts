@@ -2,19 +2,26 @@ import type { App, GlobalOptions } from '../app.ts';
 import type { Reporter } from '../core/contracts.ts';
 import type { ExitName } from '../core/errors.ts';
 
-/** What a command's action has to hand, beside its own flags. */
-export interface Session {
+/** What a command's action has to hand before any config is read. */
+export interface BareSession {
   options: GlobalOptions;
   report: Reporter;
   signal: AbortSignal;
-  app: App;
   version: string;
   /** The result of the command: text for a person, or one JSON object as the last line. */
   result(json: Record<string, unknown>, text: readonly string[]): void;
 }
 
+/** What a command's action has to hand, beside its own flags. */
+export interface Session extends BareSession {
+  app: App;
+}
+
 /** Runs an action within a session; what it returns is how the process ends. */
 export type Run = (action: (session: Session) => Promise<ExitName>) => Promise<void>;
+
+/** As `Run`, for what works without a config. */
+export type BareRun = (action: (session: BareSession) => Promise<ExitName>) => Promise<void>;
 
 /** From harmless to worst: what a person has to look at first decides how a run over several targets ends. */
 const BY_WEIGHT: readonly ExitName[] = [

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
+import type { KitTool } from './kit/types.ts';
 
 /** Bytes on the move. Every part of the line speaks this one type. */
 export type Bytes = AsyncIterable<Uint8Array>;
@@ -601,6 +602,24 @@ export interface LogState {
   end: Lsn;
 }
 
+/** What a kind has to say to a clean machine. */
+export interface KitHelp<C = any> {
+  /** Programs that a restore needs, as the newest backup wants them. Pure. */
+  tools(ctx: TargetContext<C>, newest: Manifest | undefined): readonly KitTool[];
+  /** Words of `bkp restore` that say where to, where the config says nothing. Pure. */
+  place?: readonly string[];
+  /** Sentences for the runbook, after the command. Pure. */
+  steps?(ctx: TargetContext<C>, newest: Manifest | undefined): readonly string[];
+  /** Secrets that only the source or a backup has, by short names; `read` opens a piece of `newest`. Throws where one has to be and is not. */
+  secrets?(
+    ctx: TargetContext<C>,
+    newest: Manifest | undefined,
+    read: (piece: PieceRef) => Bytes,
+  ): AsyncIterable<{ name: string; bytes: Buffer; fingerprint: string }>;
+  /** Whether a backup holds the datastore, Secrets and all, of the Kubernetes whose namespace kube-system has this uid. Pure. */
+  holdsCluster?(manifest: Manifest, kubeSystem: string): boolean;
+}
+
 /** What a running source says of itself. `position` is how far its log has got; `checks` are its archiver, slot and the like. */
 export interface LiveState {
   lineage?: LineageId;
@@ -701,6 +720,8 @@ export interface Target<C = any> {
   };
   /** Asks the source how it is. Throws BkpError when it does not answer. */
   live?(ctx: TargetContext<C>): Promise<LiveState>;
+  /** What `bkp kit` needs of this kind. */
+  kit?: KitHelp<C>;
   /** Ships a log until `signal` fires. */
   stream?(ctx: TargetContext<C>, options: { newLineage: boolean }): Promise<void>;
 }

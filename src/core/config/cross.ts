@@ -90,12 +90,22 @@ function* ofOrder(env: Data, registry: Registry, path: Path): Generator<Fault> {
     };
 }
 
+/** Stores of the kit that point nowhere. Another type would be another store. */
+function* ofKit(kit: unknown, known: readonly string[], path: Path): Generator<Fault> {
+  for (const [store, settings] of items(isData(kit) ? kit['stores'] : undefined)) {
+    const at = [...path, 'kit', 'stores', store];
+    if (!known.includes(store)) yield { path: at, key: true, text: `store "${store}" is not defined${hint(store, known)}` };
+    if ('type' in settings) yield { path: [...at, 'type'], key: true, text: 'cannot be another one in the kit' };
+  }
+}
+
 function* ofEnvironment(env: Data, registry: Registry, names: readonly string[], path: Path): Generator<Fault> {
   const from = env['restoresFrom'];
   if (typeof from === 'string' && !names.includes(from))
     yield { path: [...path, 'restoresFrom'], text: `environment "${from}" is not defined${hint(from, names)}` };
   const stores = isData(env['stores']) ? Object.keys(env['stores']) : [];
   if (isData(env['stores']) && !stores.length) yield { path: [...path, 'stores'], text: 'is empty; at least one store is needed' };
+  yield* ofKit(env['kit'], stores, path);
   yield* ofOrder(env, registry, path);
   for (const [kind, { defaults }] of Object.entries(registry.kinds))
     for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);

@@ -3,5 +3,14 @@ export { parseConfig } from './parse.ts';
 export { entry, environment } from './pick.ts';
 export { redactor } from './redactor.ts';
 export { configJsonSchema, type KindSchema, type Registry } from './schema.ts';
-export { lazySecrets, missingSecrets, resolveSecrets, type SecretRef, type SecretSource, secretsIn, withoutSecrets } from './secrets.ts';
-export type { Config, Environment, FullDr, Price, Retention, StoreEntry, TargetEntry } from './types.ts';
+export {
+  besideConfig,
+  lazySecrets,
+  missingSecrets,
+  resolveSecrets,
+  type SecretRef,
+  type SecretSource,
+  secretsIn,
+  withoutSecrets,
+} from './secrets.ts';
+export type { Config, Environment, FullDr, KitSettings, Price, Retention, StoreEntry, TargetEntry } from './types.ts';

@@ -5,6 +5,7 @@ import { crossFaults } from './cross.ts';
 import { faultsOf, guessed, words } from './faults.ts';
 import { dotted, type Fault, type Path, positionOf } from './position.ts';
 import { configSchema, type Registry } from './schema.ts';
+import { besideConfig } from './secrets.ts';
 import type { Config, Environment, TargetEntry } from './types.ts';
 
 interface Line {
@@ -79,6 +80,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
     protected: raw.protected,
     ...(raw.restoresFrom === undefined ? {} : { restoresFrom: raw.restoresFrom }),
     ...(raw.cluster === undefined ? {} : { cluster: raw.cluster }),
+    kit: raw.kit,
     prefix: raw.prefix,
     stores: raw.stores,
     targets: Object.fromEntries(kinds.map(kind => [kind, withStores(raw[kind] ?? {})])),
@@ -104,5 +106,5 @@ export function parseConfig(text: string, file: string, registry: Registry): Con
   if (all.length) return refuse(file, all);
   const kinds = Object.keys(registry.kinds);
   const environments = Object.entries(parsed.environments).map(([name, raw]) => [name, toEnvironment(name, raw, kinds)]);
-  return { file, ...parsed, environments: Object.fromEntries(environments) };
+  return { file, ...besideConfig({ ...parsed, environments: Object.fromEntries(environments) }, file) };
 }

@@ -110,6 +110,22 @@ function environmentSchema(registry: Registry) {
       })
       .optional()
       .describe('the Kubernetes cluster of this environment, for `bkp coverage`; an empty map is the one that kubectl takes by itself'),
+    kit: z
+      .strictObject({
+        stores: z
+          .record(name, z.record(z.string(), z.string().min(1)))
+          .default({})
+          .describe(
+            "settings of stores in the kit in place of the stores' own: `b2: { accessKey, secretKey }` of a key that can only read",
+          ),
+        include: z
+          .array(z.string().startsWith('/', { error: 'is no absolute path' }))
+          .default([])
+          .describe('files of this host that a clean machine needs too, by their absolute paths'),
+        maxAge: duration.default('90d').describe('a kit that is older counts as stale'),
+      })
+      .prefault({})
+      .describe('what `bkp kit export` takes from this environment'),
     prefix: prefix.default('bkp').describe('what every key in the stores begins with'),
     stores: stores(registry.stores),
     ...(Object.fromEntries(kinds) as Record<string, z.ZodType>),

@@ -72,13 +72,14 @@ function mapTexts(value: unknown, path: Path, change: (text: string, path: Path)
 
 function refOf(token: string, inside: string | undefined, path: string): SecretRef | undefined {
   if (token === '$${' || !token.endsWith('}') || inside === undefined) return undefined;
-  if (inside.startsWith('file:/')) return { path, from: 'file', name: inside.slice('file:'.length) };
+  if (/^file:\.?\//.test(inside)) return { path, from: 'file', name: inside.slice('file:'.length) };
   return VARIABLE.test(inside) ? { path, from: 'env', name: inside } : undefined;
 }
 
-const BAD = 'holds a "${" that is no reference; allowed: ${NAME}, ${file:/absolute/path}, and $${ for a literal ${';
+const BAD =
+  'holds a "${" that is no reference; allowed: ${NAME}, ${file:/absolute/path}, ${file:./path beside the config}, and $${ for a literal ${';
 
-/** Faults of every `${` that is neither `${NAME}` nor `${file:/path}`. */
+/** Faults of every `${` that is neither `${NAME}` nor `${file:/path}` nor `${file:./path}`. */
 export function badReferences(data: unknown): Fault[] {
   const faults: Fault[] = [];
   mapTexts(data, [], (text, path) => {
@@ -87,6 +88,18 @@ export function badReferences(data: unknown): Fault[] {
   });
   return faults;
 }
+
+/**
+ * The tree with every `${file:./path}` leading from the directory of the config, not from where the program was started.
+ * @param file path of the config
+ */
+export const besideConfig = <T>(tree: T, file: string): T => {
+  const dir = file.slice(0, file.lastIndexOf('/') + 1);
+  const base = dir.startsWith('/') ? dir : `./${dir.replace(/^\.\//, '')}`;
+  return mapTexts(tree, [], text =>
+    text.replace(TOKEN, token => (token.startsWith('${file:./') ? token.replace('${file:./', () => `\${file:${base}`) : token)),
+  ) as T;
+};
 
 /** Every reference in a tree, in its order. `path` is what the names begin with. */
 export function secretsIn(tree: unknown, path = ''): SecretRef[] {

@@ -53,12 +53,23 @@ export interface StoreEntry {
   [field: string]: unknown;
 }
 
+/** What `bkp kit export` puts in beside the rest. */
+export interface KitSettings {
+  /** Store → settings that stand in the kit in place of the store's own: keys that can only read. */
+  stores: Record<string, Record<string, string>>;
+  /** Absolute paths of files of this host. */
+  include: string[];
+  /** Duration after which a kit is stale. */
+  maxAge: string;
+}
+
 export interface Environment {
   /** The key under `environments`. */
   name: string;
   protected: boolean;
   restoresFrom?: string;
   cluster?: { kubeconfig?: string | undefined; context?: string | undefined };
+  kit: KitSettings;
   /** Normalised: no slash at either end, none doubled; may be empty. */
   prefix: string;
   stores: Record<string, StoreEntry>;

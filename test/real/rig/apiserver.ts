@@ -19,6 +19,8 @@ async function program(): Promise<string> {
 
 /** A kube-apiserver on loopback over one etcd: a control plane without nodes. */
 export interface ApiServer {
+  /** Path of a kubeconfig of its admin. */
+  kubeconfig: string;
   /** Runs kubectl against it. @returns its stdout. @throws when it fails */
   kubectl(...args: string[]): Promise<string>;
   /** Makes what a manifest says. */
@@ -71,6 +73,7 @@ export async function startApiServer(endpoint: string): Promise<ApiServer> {
   );
   if (child.process.exitCode !== null) throw new Error(`kube-apiserver ended: ${child.output().stderr.slice(-2000)}`);
   return {
+    kubeconfig: config,
     kubectl,
     apply: async manifest =>
       (await runProgram('kubectl', ['--kubeconfig', config, 'apply', '-f', '-'], { env, input: JSON.stringify(manifest) })).stdout,

@@ -3,6 +3,7 @@ import { capture } from './capture.ts';
 import { type EtcdConfig, etcdConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { pending } from './k3s/pending.ts';
+import { kit } from './kit.ts';
 import { prove } from './prove.ts';
 import { restore } from './restore.ts';
 
@@ -17,4 +18,5 @@ export const etcd: Target<EtcdConfig> = {
   online: ({ config }) => `the K3s in ${config.k3s.dataDir}`,
   restore,
   prove,
+  kit,
 };

@@ -4,6 +4,7 @@ import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
 import { engineOf } from './engine.ts';
 import { healWal } from './healWal.ts';
+import { kit } from './kit.ts';
 import { live } from './liveChecks.ts';
 import { fetch } from './log.ts';
 import { expired } from './logKeep.ts';
@@ -47,4 +48,5 @@ export const postgres: Target<PostgresConfig> = {
   live,
   stream: async (ctx, options) => (await engineOf(ctx)).stream(ctx, options),
   program: walgProgram,
+  kit,
 };

@@ -2,6 +2,7 @@ import type { Target } from '../../../core/contracts.ts';
 import { capture } from './capture.ts';
 import { type RedisConfig, redisConfig } from './config.ts';
 import { doctor, live } from './doctor.ts';
+import { kit } from './kit.ts';
 import { online, restoreOnline } from './online.ts';
 import { prove } from './prove.ts';
 import { restoreFiles } from './restore.ts';
@@ -18,4 +19,5 @@ export const redis: Target<RedisConfig> = {
     (request.online ? restoreOnline : restoreFiles)(ctx, request, known, read, begin),
   prove,
   live,
+  kit,
 };

@@ -2,6 +2,7 @@ import type { Target } from '../../../core/contracts.ts';
 import { capture } from './capture.ts';
 import { type SambaConfig, sambaConfig } from './config.ts';
 import { doctor } from './doctor.ts';
+import { kit } from './kit.ts';
 import { prove } from './prove.ts';
 import { restore } from './restore.ts';
 
@@ -15,4 +16,5 @@ export const samba: Target<SambaConfig> = {
   capture,
   restore,
   prove,
+  kit,
 };

@@ -4,6 +4,7 @@ import { type VolumesConfig, volumesConfig } from './config.ts';
 import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
 import { holder, verify } from './holder.ts';
+import { kit } from './kit.ts';
 import { restore } from './restore.ts';
 
 /** Servers at Hetzner: snapshots of their own disks, which never leave Hetzner. */
@@ -18,4 +19,5 @@ export const volumes: Target<VolumesConfig> = {
   coverage,
   holder,
   verify,
+  kit,
 };
