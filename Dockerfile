@@ -19,7 +19,7 @@ FROM ${BASE}
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-common \
  && echo 'create_main_cluster = false' >> /etc/postgresql-common/createcluster.conf \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends age ca-certificates postgresql-15 tini zstd \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends age ca-certificates postgresql-15 restic tini zstd \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 10001 bkp \
  && useradd --uid 10001 --gid bkp --home-dir /var/lib/bkp --create-home --shell /usr/sbin/nologin bkp

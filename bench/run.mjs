@@ -5,7 +5,20 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const names = ['cold-start', 'base-backup', 'upload', 'download', 'prune', 'list', 'postgres-peers', 'redis', 'etcd', 'samba', 'full-dr'];
+const names = [
+  'cold-start',
+  'base-backup',
+  'upload',
+  'download',
+  'prune',
+  'list',
+  'postgres-peers',
+  'redis',
+  'etcd',
+  'samba',
+  'files',
+  'full-dr',
+];
 const name = process.argv[2];
 
 if (!names.includes(name)) {

@@ -186,7 +186,7 @@ export class App {
       scratch: () => this.scratch(),
       ...(cache ? { cache } : {}),
     };
-    return { target, ctx, entry: chosen.entry, env };
+    return { target: target.variant?.(ctx.config) ?? target, ctx, entry: chosen.entry, env };
   }
 
   /** An environment as a whole, with every store that one of its targets uses; `from` leaves one store only. */

@@ -1,4 +1,4 @@
-"""Debian packages, by apt-get: PostgreSQL 15, Redis, etcd 3.4, Samba, sshd, age, zstd, the daemons of Ceph's S3 server, Prometheus' tools."""
+"""Debian packages, by apt-get: PostgreSQL 15, Redis, etcd 3.4, Samba, sshd, age, zstd, restic, the daemons of Ceph's S3 server, Prometheus' tools."""
 
 import platform
 import shutil
@@ -12,7 +12,7 @@ PG15 = Path("/usr/lib/postgresql/15/bin")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 TRIPLET = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 POLICY = Path("/usr/sbin/policy-rc.d")
-SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish", "mandoc")
+SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish", "mandoc", "restic")
 # Package, and a file that only it brings.
 BY_FILE = {
     "etcd-server": "/usr/bin/etcd",

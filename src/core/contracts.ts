@@ -231,6 +231,8 @@ export interface Store {
   hidden?(prefix: string): Promise<{ objects: number; bytes: number }>;
   /** Absent where only bkp can reach it. */
   access?(): Access;
+  /** Removes for good what `hidden` counts under `prefix`, an item for each version or mark; what no listing shows is nobody's any more. */
+  purge?(prefix: string): Promise<PerItem[]>;
   /** What only this type of store has to be asked: rules that delete, clocks, rights. `base` is the target's prefix. */
   doctor?(base: string): AsyncIterable<Check>;
 }
@@ -536,7 +538,7 @@ export interface ProofRequest {
 
 /** One thing of the platform that holds data, and the backup that has it or why there is none. */
 export interface Holding {
-  /** `server`, `volume`, `persistent volume`, `claim`, `host path`, `tablespace`. */
+  /** `server`, `volume`, `persistent volume`, `claim`, `claim files`, `host path`, `path`, `tablespace`. */
   kind: string;
   name: string;
   id?: string;
@@ -552,6 +554,8 @@ export interface Holding {
 export interface HeldElsewhere {
   id: string;
   backup: Id;
+  /** Name of the store in which it lies, where another tool keeps it there: then only manifests of that store need it. */
+  store?: string;
   at: Date;
   bytes: number;
   text: string;
@@ -563,8 +567,8 @@ export interface Holder {
   name: string;
   /** All of it, or an error: what is not listed counts as not there. */
   list(): Promise<HeldElsewhere[]>;
-  /** `locked` = the service itself protects it. */
-  release(held: HeldElsewhere): Promise<PerItem>;
+  /** Lets go of these, an item for each in their order; `locked` = the service itself protects it. */
+  release(held: readonly HeldElsewhere[]): AsyncIterable<PerItem>;
 }
 
 /** A backup of another tool that has no manifest yet. `stores` are those in which it is whole. */
@@ -640,6 +644,8 @@ export interface Target<C = any> {
   kind: string;
   /** The shape of one named entry of this kind in the config, beyond what every entry has (stores, need, schedule, retention, rpo). */
   config: ZodType<C>;
+  /** The target that does the work for an entry, where its engines can do different things. */
+  variant?(config: C): Target<C>;
   /** Default schedule (cron, in the config's zone) and RPO of this kind, and the kinds that full-dr brings back before it. */
   defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>>; after?: readonly string[] };
   doctor(ctx: TargetContext<C>): AsyncIterable<Check>;
@@ -673,6 +679,11 @@ export interface Target<C = any> {
   guard?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string | undefined>;
   /** What holds data as far as this kind can see, and whether the newest good backup has it. Throws BkpError when it cannot look. */
   coverage?(ctx: TargetContext<C>, newest: Manifest | undefined): AsyncIterable<Holding>;
+  /**
+   * Gives a store what another tool has of a backup in a store, by that tool's own means and without naming its objects in the manifest;
+   * called before the manifest is copied. Throws BkpError when the store does not have it afterwards.
+   */
+  copyHeld?(ctx: TargetContext<C>, manifest: Manifest, from: Store, to: Store): Promise<void>;
   /** The service that keeps what manifests of this entry name and no store of ours holds; undefined where there is none. */
   holder?(ctx: TargetContext<C>): Holder | undefined;
   /** Objects of a listing that are left of runs which did not end, beside `backups/`, each with why. Pure. */

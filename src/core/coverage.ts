@@ -82,12 +82,15 @@ function ofVolume(
   volume: PersistentVolume,
   servers: ReadonlyMap<string, Holding>,
   volumes: ReadonlyMap<string, Holding>,
+  files: ReadonlyMap<string, Holding>,
 ): Holding {
   const { spec, metadata } = volume;
   const pods = mountedBy(cluster, volume);
   const claim = spec.claimRef ? `claim ${spec.claimRef.namespace}/${spec.claimRef.name}` : 'no claim';
   const detail = `${claim}, ${pods.length > 0 ? `mounted by ${pods.join(', ')}` : 'no pod mounts it'}`;
   const base = { kind: 'persistent volume', name: metadata.name, detail };
+  const filed = spec.claimRef && files.get(`${spec.claimRef.namespace}/${spec.claimRef.name}`)?.coveredBy;
+  if (filed) return { ...base, coveredBy: filed };
   const path = spec.local?.path ?? spec.hostPath?.path;
   if (path !== undefined) return { ...base, detail: `${detail}; ${path}`, ...onDisk(nodesOf(volume)[0], servers) };
   if (spec.csi) {
@@ -125,12 +128,18 @@ const unbound = ({ claims }: Cluster): Holding[] =>
 
 /**
  * What of a cluster holds data, and which backup has it.
- * @param known what the targets told: servers (by their names, which are the nodes' names) and volumes (by their ids)
+ * @param known what the targets told: servers (by their names, which are the nodes' names), volumes (by their ids), and claims whose files are
+ *   backed up (by namespace/name)
  */
 export function clusterHoldings(cluster: Cluster, known: readonly Holding[]): Holding[] {
   const servers = new Map(known.filter(({ kind }) => kind === 'server').map(each => [each.name, each]));
   const volumes = new Map(known.filter(({ kind }) => kind === 'volume').map(each => [each.id ?? '', each]));
-  return [...cluster.volumes.map(each => ofVolume(cluster, each, servers, volumes)), ...hostPaths(cluster, servers), ...unbound(cluster)];
+  const files = new Map(known.filter(({ kind }) => kind === 'claim files').map(each => [each.name, each]));
+  return [
+    ...cluster.volumes.map(each => ofVolume(cluster, each, servers, volumes, files)),
+    ...hostPaths(cluster, servers),
+    ...unbound(cluster),
+  ];
 }
 
 /** Of several entries that tell of the same thing, one that covers it is believed. */

@@ -21,5 +21,7 @@ export const restoreOptions: Readonly<Record<string, readonly { flags: string; t
     { flags: '--server-type <type>', text: 'type of the new server; default: as it was' },
     { flags: '--location <location>', text: 'where the new server is made' },
     { flags: '--rebuild <id>', text: 'destroy the disk of this server and write the snapshot over it' },
+    { flags: '--path <path>', text: 'of the backed-up paths only this one; its contents lie in the directory itself' },
+    { flags: '--include <pattern>', text: 'only files like this, e.g. docs/*.txt below the path, or a whole path' },
   ],
 };

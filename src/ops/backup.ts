@@ -196,7 +196,7 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
     ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
   for (const text of manifest.warnings) ctx.report.emit({ type: 'warning', text });
   await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
-  const healed = await heal({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
+  const healed = await heal(target, { ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
   if (facts.lineage) {
     const { window } = options;
     const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(startedAt.getTime() - window) }) };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Known, Manifest, Store, TargetContext } from '../core/contracts.ts';
+import type { Known, Manifest, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { putBytes, readAll } from '../flow/bytes.ts';
 import { copyStored } from '../flow/copyStored.ts';
@@ -33,12 +33,14 @@ async function copyHeld(key: string, from: Store, to: Store): Promise<void> {
   await copyStored(from, to, seen);
 }
 
-async function copyBackup(manifest: Manifest, base: string, from: Store, to: Store): Promise<void> {
+async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest, from: Store, to: Store): Promise<void> {
+  const { base } = ctx;
   const missing = new Set(await missingObjects(manifest, to));
   for (const piece of streamed(manifest)) {
     for (const object of piece.objects) if (missing.has(object.key)) await copyObject(object, piece.blockBytes, from, to);
   }
   for (const { key } of heldObjects(manifest)) if (missing.has(key)) await copyHeld(key, from, to);
+  await target.copyHeld?.(ctx, manifest, from, to);
   await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), { ifAbsent: true });
 }
 
@@ -47,14 +49,14 @@ async function copyBackup(manifest: Manifest, base: string, from: Store, to: Sto
  * manifest last. What cannot be healed now is a warning, and the next run tries again.
  * @returns ids with the store that now holds them
  */
-export async function heal(ctx: TargetContext, known: readonly Known[]): Promise<{ id: string; store: string }[]> {
+export async function heal(target: Target, ctx: TargetContext, known: readonly Known[]): Promise<{ id: string; store: string }[]> {
   const healed: { id: string; store: string }[] = [];
   for (const { manifest, stores } of known.slice(-NEWEST)) {
     const from = ctx.stores.find(store => stores.includes(store.name));
     for (const to of ctx.stores.filter(store => !stores.includes(store.name))) {
       try {
         if (!from) throw new BkpError('storeUnreachable', `the store that holds it (${stores.join(', ')}) cannot be read now`);
-        await copyBackup(manifest, ctx.base, from, to);
+        await copyBackup(target, ctx, manifest, from, to);
         healed.push({ id: manifest.id, store: to.name });
         ctx.report.emit({ type: 'note', text: `backup ${manifest.id} was missing in store ${to.name} and is there now` });
       } catch (error) {

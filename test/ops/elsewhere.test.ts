@@ -24,9 +24,11 @@ function serviceTarget(listed: () => HeldElsewhere[]) {
     holder: () => ({
       name: 'the service',
       list: async () => listed(),
-      release: async held => {
-        released.push(held.id);
-        return { key: held.id, ok: true };
+      release: async function* (held) {
+        for (const { id: key } of held) {
+          released.push(key);
+          yield { key, ok: true };
+        }
       },
     }),
   };
@@ -75,6 +77,18 @@ describe('what a service keeps', () => {
     const at = await world(r);
     await at.run(pruned([at.young]));
     expect(at.released.sort()).toEqual(['old', 'young']);
+  });
+
+  it('in a store is needed by the manifests of that store alone', async () => {
+    using r = rig();
+    const listed: HeldElsewhere[] = [];
+    const { target, released } = serviceTarget(() => listed);
+    const { manifest } = await r.backup(target);
+    const young = new Date();
+    for (const store of ['one', 'two']) listed.push({ ...item(`in-${store}`, manifest.id, young), store });
+    await r.stores[0]!.remove([manifestKey(BASE, manifest.id)]);
+    await pruneElsewhere(target, r.ctx, entry, pruned([manifest.id]), true);
+    expect(released).toEqual(['in-one']);
   });
 
   it('is only told of without --confirm', async () => {

@@ -21,25 +21,34 @@ const YOUNG_MS = 7 * 86_400_000;
 
 /**
  * What no manifest of any store names any more. A store that cannot be read may name all of it.
- * @param gone ids of backups that this run removed from a store
+ * @param gone ids of backups that this run removed from a store, by the store's name
  * @throws BkpError when a store cannot be read whole
  */
-async function unneeded(ctx: TargetContext, holder: Holder, gone: ReadonlySet<string>): Promise<Elsewhere['going']> {
+async function unneeded(ctx: TargetContext, holder: Holder, gone: ReadonlyMap<string, readonly string[]>): Promise<Elsewhere['going']> {
   const listed = await holder.list();
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   const [problem] = problems;
   if (problem) throw new BkpError('storeUnreachable', `store ${problem.store} cannot be read whole: ${problem.error}`);
-  const named = new Set(known.flatMap(({ manifest }) => heldOf(manifest).map(({ id }) => id)));
-  const backups = new Set(known.map(({ manifest }) => manifest.id));
   const now = ctx.clock.now().getTime();
   return listed.flatMap(held => {
-    if (named.has(held.id) || backups.has(held.backup)) return [];
-    if (gone.has(held.backup)) return [{ ...held, reason: `its backup ${held.backup} is in no store any more` }];
-    return now - held.at.getTime() > YOUNG_MS ? [{ ...held, reason: `made for ${held.backup}, of which no store has a manifest` }] : [];
+    const isIts = (store: string): boolean => held.store === undefined || held.store === store;
+    const needing = known.filter(({ stores }) => stores.some(isIts)).map(({ manifest }) => manifest);
+    if (needing.some(manifest => manifest.id === held.backup || heldOf(manifest).some(({ id }) => id === held.id))) return [];
+    const where = held.store === undefined ? 'no store' : 'that store no longer';
+    if ([...gone].some(([store, ids]) => isIts(store) && ids.includes(held.backup)))
+      return [
+        {
+          ...held,
+          reason: held.store === undefined ? `its backup ${held.backup} is in no store any more` : `${where} has its backup ${held.backup}`,
+        },
+      ];
+    const why = held.store === undefined ? 'of which no store has a manifest' : 'of which that store has no manifest';
+    return now - held.at.getTime() > YOUNG_MS ? [{ ...held, reason: `made for ${held.backup}, ${why}` }] : [];
   });
 }
 
-const removedBy = (results: readonly Pruned[]): Set<string> => new Set(results.flatMap(({ removal }) => removal?.gone ?? []));
+const removedBy = (results: readonly Pruned[]): Map<string, readonly string[]> =>
+  new Map(results.map(({ store, removal }) => [store, removal?.gone ?? []]));
 
 /**
  * Releases what a service keeps and no manifest in any store needs. Nothing is released while a store is left out or something halted.
@@ -71,9 +80,10 @@ export async function pruneElsewhere(
 }
 
 async function releaseAll(ctx: TargetContext, holder: Holder, into: Elsewhere): Promise<void> {
-  for (const held of into.going) {
+  let at = 0;
+  for await (const item of holder.release(into.going)) {
     ctx.signal.throwIfAborted();
-    const item = await holder.release(held);
+    const held = into.going[at++]!;
     if (item.ok) into.released.push(held.text);
     else (item.locked ? into.locked : into.failed).push({ text: held.text, reason: item.reason ?? '' });
   }

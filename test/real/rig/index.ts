@@ -37,6 +37,7 @@ export {
   tooSkewed,
 } from './faulty.ts';
 export { K3s, type K3sMode } from './k3s.ts';
+export { kubeletStub } from './kubelet.ts';
 export { binDir, node24, type PostgresVersion, redisServer, root, valkeyServer } from './places.ts';
 export { Postgres, type PostgresOptions, type StopMode, startPostgres } from './postgres.ts';
 export { type Entry, errorXml, type Seen } from './proxy.ts';

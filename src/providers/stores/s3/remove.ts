@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import type { PerItem } from '../../../core/contracts.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { Caller } from './caller.ts';
@@ -80,4 +81,29 @@ export async function removeKey(caller: Caller, key: string): Promise<PerItem> {
     return { key, ok: false, reason: (error as Error).message };
   }
   return caller.settings.versions === 'delete' ? removeAll(caller, key) : tryVersion(caller, key);
+}
+
+/** Versions of one name that a newer one or a mark hides, and the mark once nothing is left below it. */
+async function purgeKey(caller: Caller, key: string, found: readonly Version[]): Promise<PerItem[]> {
+  const current = found.find(({ latest, marker }) => latest && !marker);
+  const items: PerItem[] = [];
+  for (const marker of [false, true]) {
+    if (marker && items.some(({ ok }) => !ok)) break;
+    for (const version of found.filter(each => each !== current && each.marker === marker))
+      items.push(await tryVersion(caller, key, version.id));
+  }
+  return items;
+}
+
+/**
+ * Removes every version and mark of deletion under a prefix that no listing shows; what a listing shows stays.
+ * @throws StoreFault only when the store does not answer, or answers nobody
+ */
+export async function purgeHidden(caller: Caller, prefix: string): Promise<PerItem[]> {
+  const keys = new Map<string, Version[]>();
+  for await (const version of versions(caller, prefix))
+    if (version.key.startsWith(prefix)) keys.set(version.key, [...(keys.get(version.key) ?? []), version]);
+  const hiding = [...keys].filter(([, found]) => found.some(({ latest, marker }) => !latest || marker));
+  const items = await pMap(hiding, ([key, found]) => purgeKey(caller, key, found), { concurrency: caller.settings.connections });
+  return items.flat();
 }

@@ -11,7 +11,7 @@ import { isAbsent, look } from './look.ts';
 import { objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
 import { type Range, readObject } from './read.ts';
-import { removeKey } from './remove.ts';
+import { purgeHidden, removeKey } from './remove.ts';
 import type { Settings } from './settings.ts';
 import { S3Upload } from './upload.ts';
 
@@ -85,6 +85,10 @@ export class S3Store implements Store {
       sum.bytes += bytes;
     }
     return sum;
+  }
+
+  async purge(prefix: string): Promise<PerItem[]> {
+    return purgeHidden(this.#caller, prefix);
   }
 
   async *doctor(base: string): AsyncGenerator<Check> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { filesConfig } from './files/config.ts';
 
 const serverSnapshot = z
   .strictObject({
@@ -15,7 +16,9 @@ const serverSnapshot = z
   })
   .refine(({ servers, selector }) => (servers === undefined) !== (selector === undefined), { error: 'needs either servers or selector' });
 
-/** One named set of servers. */
-export const volumesConfig = z.discriminatedUnion('engine', [serverSnapshot]);
+export type SnapshotConfig = z.infer<typeof serverSnapshot>;
+
+/** One named set of servers, or of files; `engine` says which. */
+export const volumesConfig = z.discriminatedUnion('engine', [serverSnapshot, filesConfig]);
 
 export type VolumesConfig = z.infer<typeof volumesConfig>;

@@ -1,8 +1,9 @@
 import type { TargetContext } from '../../../core/contracts.ts';
 import { type Hetzner, openHetzner } from '../../hetzner/index.ts';
-import type { VolumesConfig } from './config.ts';
+import type { SnapshotConfig } from './config.ts';
 
-export type Context = TargetContext<VolumesConfig>;
+/** An entry of engine `server-snapshot`. */
+export type Context = TargetContext<SnapshotConfig>;
 
 /** The API of the entry's project. */
 export const hetznerOf = ({ config, clock, signal }: Context): Hetzner =>

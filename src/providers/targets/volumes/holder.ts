@@ -27,7 +27,12 @@ export const holder = (ctx: Context): Holder => ({
       return [{ id: String(id), backup: marks.id, at: marks.at, bytes: bytesOf(image_size), text: `snapshot ${id} (${description})` }];
     });
   },
-  release: held => release(ctx, held.id),
+  async *release(going) {
+    for (const { id } of going) {
+      ctx.signal.throwIfAborted();
+      yield await release(ctx, id);
+    }
+  },
 });
 
 /** Whether every snapshot that the backups of a store name is there and available. What cannot be asked is not proven. */

@@ -1,23 +1,18 @@
 import type { Target } from '../../../core/contracts.ts';
-import { capture } from './capture.ts';
 import { type VolumesConfig, volumesConfig } from './config.ts';
-import { coverage } from './coverage.ts';
-import { doctor } from './doctor.ts';
-import { holder, verify } from './holder.ts';
-import { kit } from './kit.ts';
-import { restore } from './restore.ts';
+import { files } from './files/index.ts';
+import { serverSnapshot } from './serverSnapshot.ts';
 
-/** Servers at Hetzner: snapshots of their own disks, which never leave Hetzner. */
-export const volumes: Target<VolumesConfig> = {
+const common = {
   kind: 'volumes',
   config: volumesConfig,
   defaults: { schedule: '0 3 * * *', rpo: '25h', retention: { within: '30d' } },
-  doctor,
-  capture,
-  online: () => 'Hetzner Cloud',
-  restore: (ctx, request, known, _read, begin = async () => {}) => restore(ctx, request, known, begin),
-  coverage,
-  holder,
-  verify,
-  kit,
 };
+
+const engines = { 'server-snapshot': { ...common, ...serverSnapshot }, files: { ...common, ...files } } as Record<
+  VolumesConfig['engine'],
+  Target
+>;
+
+/** Servers at Hetzner by snapshots of their own disks, which never leave Hetzner; or files by restic. */
+export const volumes: Target<VolumesConfig> = { ...engines['server-snapshot'], variant: ({ engine }) => engines[engine] };

@@ -1,8 +1,8 @@
 import type { KitHelp } from '../../../core/contracts.ts';
-import type { VolumesConfig } from './config.ts';
+import type { SnapshotConfig } from './config.ts';
 
 /** Snapshots come back at Hetzner itself: an account that is gone took them along. */
-export const kit: KitHelp<VolumesConfig> = {
+export const kit: KitHelp<SnapshotConfig> = {
   tools: () => [],
   place: ['--online', '--server', 'ID', '--new-server', 'NAME'],
   steps: () => [

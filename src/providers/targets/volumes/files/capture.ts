@@ -1,0 +1,181 @@
+import type { CaptureOptions, Facts, Held, Id, Piece, Store } from '../../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
+import { type Baseline, baselineOf } from './baseline.ts';
+import { census } from './census.ts';
+import { fromClaims } from './claims.ts';
+import { type Context, passwordOf, prefixOf, who } from './context.ts';
+import { copyFresh } from './copy.ts';
+import { withHooks } from './hooks.ts';
+import { checkedPlaces, type Place } from './paths.ts';
+import { refuseOld } from './program.ts';
+import { forget, ready, snapshotsIn } from './repository.ts';
+import { few, type Taken, take, Unfit } from './take.ts';
+
+type Failed = { store: Store; error: unknown }[];
+
+/** What one kind of source gives: a snapshot for each part. */
+export interface Source {
+  parts: readonly { name: string; paths: readonly string[]; take(store: Store, id: Id): Promise<Taken> }[];
+  places: readonly Place[];
+  /** Looks at the files again, where they can be reached from here. */
+  census?(store: Store, snapshot: string): ReturnType<typeof census>;
+  notCovered: readonly string[];
+  /** What should be in it and is not. */
+  lacks: readonly string[];
+  warnings: readonly string[];
+  close?(): Promise<void>;
+}
+
+async function fromPaths(ctx: Context, paths: readonly string[], before: readonly Place[]): Promise<Source> {
+  return {
+    parts: [{ name: 'files', paths, take: (store, id) => take(ctx, store, id, paths) }],
+    places: await checkedPlaces(ctx, paths, before),
+    census: (store, snapshot) => census(ctx, store, snapshot),
+    notCovered: ctx.config.oneFileSystem ? ['what is mounted below the paths'] : [],
+    lacks: [],
+    warnings: [],
+  };
+}
+
+/** What the first store that takes it has now. */
+interface Stored {
+  store: Store;
+  taken: readonly Taken[];
+  failed: Failed;
+}
+
+/** The first store that takes all parts; one that does not is passed over. Throws Unfit, or what the first store said when none takes it. */
+async function store(ctx: Context, id: Id, { parts }: Source, touched: Set<Store>): Promise<Stored> {
+  const failed: Failed = [];
+  for (const store of ctx.stores) {
+    try {
+      await ready(ctx, store);
+      touched.add(store);
+      const taken: Taken[] = [];
+      for (const part of parts) taken.push(await part.take(store, id));
+      return { store, taken, failed };
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (error instanceof Unfit) throw error;
+      failed.push({ store, error });
+    }
+  }
+  const [first] = failed;
+  const known = first?.error instanceof BkpError ? first.error : undefined;
+  throw new BkpError(
+    known?.exit ?? 'failed',
+    `${who(ctx)}: no store takes it: ${failed.map(each => `${each.store.name}: ${sentence(each.error)}`).join('; ')}`,
+    {
+      next: known?.next ?? [],
+      cause: first?.error,
+    },
+  );
+}
+
+async function copyToOthers(ctx: Context, id: Id, { parts }: Source, stored: Stored, touched: Set<Store>): Promise<Failed> {
+  const snapshots = parts.map(({ paths }, n) => ({ id: stored.taken[n]!.summary.snapshot, paths }));
+  const failed = [...stored.failed];
+  for (const to of ctx.stores) {
+    if (to === stored.store || failed.some(each => each.store === to)) continue;
+    try {
+      touched.add(to);
+      await copyFresh(ctx, id, stored.store, to, snapshots);
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      failed.push({ store: to, error });
+    }
+  }
+  return failed;
+}
+
+/** Snapshots of a run that failed are no backup; where they cannot be taken away, prune does it. */
+async function discard(ctx: Context, id: Id, touched: ReadonlySet<Store>): Promise<void> {
+  const alive = { ...ctx, signal: new AbortController().signal };
+  for (const store of touched) {
+    try {
+      await forget(
+        alive,
+        store,
+        (await snapshotsIn(alive, store, id)).map(snapshot => snapshot.id),
+      );
+    } catch (error) {
+      ctx.report.emit({
+        type: 'note',
+        text: `store ${store.name} may keep a snapshot of the failed run, for prune to remove: ${sentence(error)}`,
+      });
+    }
+  }
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0);
+
+const heldOf = (ctx: Context, id: Id, paths: readonly string[]): Held => ({
+  by: 'restic',
+  id,
+  detail: { prefix: prefixOf(ctx), paths: JSON.stringify(paths) },
+});
+
+async function looked(source: Source, { store, taken }: Stored): Promise<{ warnings: string[] } & Pick<Baseline, 'allocated' | 'sparse'>> {
+  if (!source.census) return { warnings: [], sparse: [] };
+  const { changed, allocated, sparse } = await source.census(store, taken[0]!.summary.snapshot);
+  const warnings = changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [];
+  return { warnings, allocated, sparse };
+}
+
+/** Whatever the source is: read within the hooks, stored, looked at. Then it may change again. */
+async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
+  const at = ctx.clock.now();
+  const stored = await store(ctx, id, source, touched);
+  return { at, stored, look: await looked(source, stored) };
+}
+
+async function open(ctx: Context, { known }: CaptureOptions): Promise<Source> {
+  const { paths, claims } = ctx.config;
+  const last = known.findLast(({ manifest }) => manifest.engine === 'files')?.manifest;
+  if (claims) return fromClaims(ctx, claims);
+  return fromPaths(ctx, paths ?? [], last ? (baselineOf(last).places ?? []) : []);
+}
+
+/**
+ * Takes a backup by restic into the first store that takes it, proves by the store that it is there, and copies it to the others by restic.
+ * @throws BkpError('refused') before anything is read, where a path is not the volume that it should be; 'failed' for what cannot be read and
+ *   for nothing at all; what the stores say when none takes it
+ */
+export async function* capture(ctx: Context, options: CaptureOptions): AsyncGenerator<Piece, Facts> {
+  const version = await refuseOld(ctx);
+  passwordOf(ctx);
+  const source = await open(ctx, options);
+  const touched = new Set<Store>();
+  try {
+    const { done, lacks } = await withHooks(ctx, () => read(ctx, options.id, source, touched));
+    const { at, stored, look } = done;
+    const failed = await copyToOthers(ctx, options.id, source, stored, touched);
+    for (const { name, paths } of source.parts) yield { name, held: heldOf(ctx, options.id, paths), failed };
+    const { taken } = stored;
+    const bytes = sum(taken.map(({ summary }) => summary.bytes));
+    const { warnings, ...seen } = look;
+    const baseline: Baseline = {
+      files: sum(taken.map(({ summary }) => summary.files)),
+      bytes,
+      added: sum(taken.map(({ summary }) => summary.added)),
+      places: source.places,
+      ...seen,
+    };
+    return {
+      identity: { tool: 'restic' },
+      at,
+      needs: [],
+      contentBytes: bytes,
+      baseline: { ...baseline },
+      versions: { restic: version },
+      notCovered: source.notCovered,
+      warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings],
+      ...(lacks.length + source.lacks.length > 0 ? { lacks: [...source.lacks, ...lacks] } : {}),
+    };
+  } catch (error) {
+    await discard(ctx, options.id, touched);
+    throw error;
+  } finally {
+    await source.close?.();
+  }
+}

@@ -1,0 +1,214 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatAge } from '../../../../core/age.ts';
+import { chooseBackup } from '../../../../core/choose.ts';
+import type { Id, Known, Manifest, Reached, RestoreRequest, Store } from '../../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
+import { formatBytes } from '../../../../core/size.ts';
+import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
+import { baselineOf, type Part, partsOf } from './baseline.ts';
+import { compare, type Difference } from './compare.ts';
+import { type Context, passwordOf, who } from './context.ts';
+import { refuseOld } from './program.ts';
+import { snapshotsIn } from './repository.ts';
+import { clear, contentsAside, holdsMount, settle, settleAll } from './settle.ts';
+import { unpack } from './unpack.ts';
+
+/** Directories and what restic keeps for each file take some room beside the files. */
+const BESIDE = 1.02;
+
+type Options = NonNullable<RestoreRequest['options']>;
+
+const text = (options: Options, name: string): string | undefined =>
+  typeof options[name] === 'string' ? (options[name] as string) : undefined;
+
+/** What is to be restored, and out of which store. */
+interface Plan {
+  manifest: Manifest;
+  store: Store;
+  /** Snapshots of the store. */
+  snapshots: readonly string[];
+  /** Paths whose files are wanted; of a single one the contents lie in the directory itself. */
+  paths: readonly string[];
+  include: readonly string[];
+  mount: boolean;
+  aside: boolean;
+}
+
+/** @throws BkpError('usage' | 'refused') for what files do not have */
+function refuseUnmeant(request: RestoreRequest): void {
+  if (request.owner !== undefined)
+    throw new BkpError('usage', '--owner says nothing to files: each gets the owner back that it had', {
+      next: 'run it as root, and `chown -R` afterwards where they are to belong to somebody else',
+    });
+  if (request.serve || request.tablespaces) throw new BkpError('usage', 'files are neither served nor in tablespaces');
+}
+
+/** @throws BkpError('notFound') naming the paths that there are */
+function pathsOf(manifest: Manifest, parts: readonly Part[], one: string | undefined): string[] {
+  const all = parts.flatMap(({ paths }) => paths);
+  if (one === undefined) return all;
+  const found = all.find(path => path === one || path.endsWith(`/${one}`));
+  if (found !== undefined) return [found];
+  throw new BkpError('notFound', `backup ${manifest.id} has no path ${one}`, { next: `--path with one of: ${all.join(', ')}` });
+}
+
+/** A pattern that does not begin with a slash is of each path. */
+function includeOf(paths: readonly string[], all: boolean, pattern: string | undefined): string[] {
+  if (pattern === undefined) return all ? [] : [...paths];
+  if (pattern.startsWith('/')) return [pattern];
+  return paths.map(path => join(path, pattern));
+}
+
+/** The first store that has every part. Throws BkpError, what the last one said. */
+async function chooseStore(ctx: Context, { manifest, stores }: Known, wanted: readonly Part[]): Promise<Pick<Plan, 'store' | 'snapshots'>> {
+  let last: unknown;
+  for (const store of ctx.stores.filter(({ name }) => stores.includes(name))) {
+    try {
+      const there = await snapshotsIn(ctx, store, manifest.id);
+      const snapshots = wanted.map(
+        ({ paths }) => there.find(each => [...each.paths].sort().join('\n') === [...paths].sort().join('\n'))?.id,
+      );
+      if (snapshots.every(id => id !== undefined)) return { store, snapshots: snapshots as string[] };
+      throw new BkpError(
+        'verifyFailed',
+        `store ${store.name} has the manifest of ${manifest.id}, and its repository not all of its snapshots`,
+      );
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      if (last) ctx.report.emit({ type: 'warning', text: sentence(last) });
+      last = error;
+    }
+  }
+  throw last;
+}
+
+async function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<Plan> {
+  refuseUnmeant(request);
+  const options = request.options ?? {};
+  const chosen = chooseBackup(known, request.want, who(ctx), ctx.clock.now());
+  const { manifest } = chosen;
+  const parts = partsOf(manifest);
+  if (parts.length === 0) throw new BkpError('refused', `backup ${manifest.id} is of engine ${manifest.engine}: restic has nothing of it`);
+  passwordOf(ctx);
+  await refuseOld(ctx);
+  const paths = pathsOf(manifest, parts, text(options, 'path'));
+  const wanted = parts.filter(part => part.paths.some(path => paths.includes(path)));
+  const whole = text(options, 'path') === undefined || (wanted.length === 1 && wanted[0]!.paths.length === 1);
+  await refuseOurs(ctx.stores, request.to);
+  const aside = await inspect(request.to, request.force, async () => undefined);
+  const include = includeOf(paths, whole, text(options, 'include'));
+  if (include.length === 0) {
+    const { allocated, bytes } = baselineOf(manifest);
+    await refuseFull(request.to, Math.ceil((allocated ?? bytes) * BESIDE), '--to');
+  }
+  return { manifest, ...(await chooseStore(ctx, chosen, wanted)), paths, include, mount: await holdsMount(request.to), aside };
+}
+
+function told(ctx: Context, request: RestoreRequest, { manifest, store, paths, include, mount, aside }: Plan): string[] {
+  const now = ctx.clock.now();
+  const { files, bytes } = baselineOf(manifest);
+  const what = include.length > 0 ? include.join(', ') : `${paths.join(', ')}: ${files} file(s), ${formatBytes(bytes)}`;
+  const moved = mount ? 'what it holds is moved into a dated directory in it' : `what is there is moved to ${asidePath(request.to, now)}`;
+  return [
+    `${who(ctx)} of ${ctx.env}: backup ${manifest.id} of ${manifest.recoveryPointAt} (${formatAge(new Date(manifest.recoveryPointAt), now)}), out of store ${store.name}`,
+    `${what} → ${request.to}${paths.length > 1 ? ', each under its whole path' : ''}`,
+    ...(mount ? [`${request.to} is a mount point: its contents are restored`] : []),
+    ...(aside ? [moved] : []),
+  ];
+}
+
+const added = (one: Difference, other: Difference): Difference => ({
+  files: one.files + other.files,
+  bytes: one.bytes + other.bytes,
+  owners: one.owners + other.owners,
+  wrong: one.wrong + other.wrong,
+  examples: [...one.examples, ...other.examples].slice(0, 5),
+});
+
+/**
+ * Restores snapshots into a directory, each file under its whole path, and compares all of them with what the snapshots say.
+ * @throws BkpError('verifyFailed') for what is not what was backed up; 'notFound' when nothing of it was wanted
+ */
+export async function bringBack(
+  ctx: Context,
+  plan: Pick<Plan, 'manifest' | 'store' | 'snapshots' | 'include'>,
+  stage: string,
+): Promise<{ found: Difference; notes: string[] }> {
+  const { manifest, store, snapshots, include } = plan;
+  const { sparse } = baselineOf(manifest);
+  let found: Difference = { files: 0, bytes: 0, owners: 0, wrong: 0, examples: [] };
+  const notes: string[] = [];
+  for (const snapshot of snapshots) {
+    notes.push(...(await unpack(ctx, { store, snapshot, include, sparse }, stage)));
+    found = added(found, await compare(ctx, store, snapshot, path => join(stage, path), include.length > 0));
+  }
+  if (found.files === 0) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
+  if (found.wrong > 0)
+    throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {
+      next: 'bkp verify volumes --deep',
+    });
+  return { found, notes };
+}
+
+async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promise<Reached> {
+  const { to } = request;
+  const { manifest } = plan;
+  const inPlace = plan.mount && plan.aside;
+  const wasThere = (await exists(to)) && (plan.mount || !plan.aside);
+  const moved = inPlace ? await contentsAside(ctx, to) : await occupy(ctx, to, plan.aside, undefined);
+  if (inPlace) await occupy(ctx, to, false, undefined);
+  const before = moved ? [`what was there before is in ${moved}`] : [];
+  const stage = join(to, `.bkp-restore-${randomBytes(4).toString('hex')}`);
+  let back: Awaited<ReturnType<typeof bringBack>>;
+  try {
+    await mkdir(stage, { mode: 0o700 });
+    ctx.report.emit({ type: 'started', what: `restic restore out of ${plan.store.name}` });
+    back = await bringBack(ctx, plan, stage);
+    if (plan.paths.length === 1) await settle(ctx, stage, plan.paths[0]!, to);
+    else await settleAll(stage, to);
+  } catch (error) {
+    await clear(to, moved, wasThere).catch(reason =>
+      ctx.report.emit({ type: 'warning', text: `${to} stays half filled: ${sentence(reason)}` }),
+    );
+    for (const line of before) ctx.report.emit({ type: 'warning', text: line });
+    throw error;
+  }
+  const { found, notes } = back;
+  for (const note of notes) ctx.report.emit({ type: 'warning', text: note });
+  if (found.owners > 0)
+    throw new BkpError(
+      'partial',
+      `the files are in ${to}, and ${found.owners} of them have another owner or mode than in the backup: ${found.examples.join('; ')}`,
+      { next: ['only root gives files to others: run it as root, onto a file system that lets it', ...before] },
+    );
+  return {
+    at: new Date(manifest.recoveryPointAt),
+    facts: { backup: manifest.id, store: plan.store.name, files: found.files, bytes: found.bytes, ...(moved ? { movedAside: moved } : {}) },
+    next: [...before, ...manifest.notCovered.map(each => `not in it: ${each}`)],
+  };
+}
+
+/**
+ * Brings files back into a directory.
+ * @returns undefined after a dry run
+ * @throws BkpError('refused' | 'usage' | 'notFound') before anything changes; 'partial' when owners or modes are not what they were: the files
+ *   stay; otherwise nothing of the restore stays behind
+ */
+export async function restore(
+  ctx: Context,
+  request: RestoreRequest,
+  known: readonly Known[],
+  begin: (id: Id) => Promise<void>,
+): Promise<Reached | undefined> {
+  const plan = await planned(ctx, request, known);
+  const lines = told(ctx, request, plan);
+  if (request.dryRun) {
+    for (const line of lines) ctx.report.emit({ type: 'note', text: line });
+    return undefined;
+  }
+  await request.confirm(lines);
+  await begin(plan.manifest.id);
+  return perform(ctx, request, plan);
+}

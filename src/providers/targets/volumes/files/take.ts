@@ -1,0 +1,99 @@
+import type { Id, Store } from '../../../../core/contracts.ts';
+import { BkpError } from '../../../../core/errors.ts';
+import { type Context, hostOf, prefixOf, who } from './context.ts';
+import { refuseFailed } from './faults.ts';
+import { type Ended, runRestic, words } from './program.ts';
+import { onRepository } from './repository.ts';
+import { type Said, type Summary, saidOf } from './said.ts';
+
+type Fault = Extract<Said, { is: 'error' }>;
+
+/** What was read and stored, and what could not be. */
+export interface Taken {
+  summary: Summary;
+  warnings: string[];
+}
+
+export const few = (paths: readonly string[]): string =>
+  `${paths.slice(0, 3).join(', ')}${paths.length > 3 ? `, and ${paths.length - 3} more` : ''}`;
+
+/** restic ended, and what it read is not good enough: no other store would make it better. */
+export class Unfit extends BkpError {}
+
+/** Gathers what `restic backup --json` says, line by line. */
+function hearing(ctx: Context): { onLine(line: string): void; faults: Fault[]; summary(): Summary | undefined } {
+  const faults: Fault[] = [];
+  let summary: Summary | undefined;
+  return {
+    faults,
+    summary: () => summary,
+    onLine(line) {
+      const said = saidOf(line);
+      if (said?.is === 'status') ctx.report.emit({ type: 'progress', what: 'restic', bytes: said.bytes, total: said.total });
+      else if (said?.is === 'error') faults.push(said);
+      else if (said?.is === 'summary') summary = said.summary;
+      // Half a line of JSON tells of something that did not come through whole.
+      else if (said?.is === 'text' && said.text.includes('"message_type":"error"'))
+        faults.push({ is: 'error', path: '', text: said.text, gone: false });
+    },
+  };
+}
+
+/** @throws Unfit for what could not be read, and for nothing at all: an empty backup looks like a good one */
+function judged(ctx: Context, { code, lines }: Ended, faults: readonly Fault[], summary: Summary, paths: readonly string[]): string[] {
+  const unread = faults.filter(({ gone }) => !gone);
+  if (unread.length > 0)
+    throw new Unfit(
+      'failed',
+      `${who(ctx)}: ${unread.length} file(s) could not be read: ${few(unread.map(({ path, text }) => (text.includes(path) ? text : `${path}: ${text}`)))}`,
+      {
+        next: 'run bkp as a user that may read them, or leave them out by `exclude:`',
+      },
+    );
+  const gone = faults.map(({ path }) => path);
+  if (code === 3 && gone.length === 0) throw new Unfit('failed', `${who(ctx)}: restic could not read all files: ${words(lines)}`);
+  if (summary.files === 0)
+    throw new Unfit('failed', `${who(ctx)}: there is no file in ${paths.join(', ')}: that is no backup`, {
+      next: 'is the volume mounted? `paths:` and `exclude:` in the entry say what is backed up',
+    });
+  return gone.length > 0 ? [`${gone.length} file(s) vanished while they were backed up: ${few(gone)}`] : [];
+}
+
+/**
+ * Takes one snapshot into the repository of a store.
+ * @param start what runs restic: here unless given
+ * @throws Unfit when what was read is no good backup: a snapshot of it may be there all the same; BkpError when the store does not take it
+ */
+export async function take(
+  ctx: Context,
+  store: Store,
+  id: Id,
+  paths: readonly string[],
+  start: typeof runRestic = runRestic,
+): Promise<Taken> {
+  const { exclude, oneFileSystem } = ctx.config;
+  const args = [
+    'backup',
+    '--json',
+    ...['--host', hostOf(ctx), '--tag', id],
+    ...(oneFileSystem ? ['--one-file-system'] : []),
+    ...exclude.flatMap(pattern => ['--exclude', pattern]),
+    '--',
+    ...paths,
+  ];
+  const heard = hearing(ctx);
+  const ended = await onRepository(ctx, store, args, { onLine: heard.onLine }, start);
+  if (ended.code !== 3) refuseFailed(ctx, store, 'backup', ended);
+  const summary = heard.summary();
+  if (!summary) throw new BkpError('failed', `${who(ctx)}: restic backup ended with exit code ${ended.code} and told of no snapshot`);
+  const warnings = judged(ctx, ended, heard.faults, summary, paths);
+  await refuseUnshown(ctx, store, summary.snapshot);
+  return { summary, warnings };
+}
+
+/** An exit code proves nothing: the store has to show the snapshot. */
+async function refuseUnshown(ctx: Context, store: Store, snapshot: string): Promise<void> {
+  const start = `${prefixOf(ctx)}/snapshots/${snapshot}`;
+  if (snapshot !== '') for await (const { key } of store.list(start)) if (key.startsWith(start)) return;
+  throw new BkpError('failed', `${who(ctx)}: restic says that it saved snapshot ${snapshot}, and store ${store.name} does not show it`);
+}

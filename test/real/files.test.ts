@@ -1,0 +1,352 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { openDirectory } from '../../src/providers/stores/directory.ts';
+import { agedCopy, signerOf } from './aged.ts';
+import { BASE, filesWorld, fill, picture, resticWith, type World } from './filesWorld.ts';
+import { childrenOf, cleanUp, isAlive, run, waitFor } from './rig/index.ts';
+
+const DAY = 86_400_000;
+
+const sizeOf = (dir: string): number => Number(execFileSync('du', ['-sb', dir], { encoding: 'utf8' }).split('\t')[0]);
+
+const mounted: string[] = [];
+const tmpfs = (dir: string, size: string): void => {
+  mkdirSync(dir, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'none', dir]);
+  mounted.push(dir);
+};
+const unmount = (): void => {
+  for (const dir of mounted.splice(0)) execFileSync('umount', [dir]);
+};
+afterEach(unmount);
+afterAll(cleanUp);
+
+const snapshots = (at: World, store: string): any[] => JSON.parse(at.restic(store, 'snapshots', '--json'));
+const place = (at: World, name: string): string => join(at.dir, name);
+
+describe('files of a directory', () => {
+  let at: World;
+  let id: string;
+
+  beforeAll(async () => {
+    at = await filesWorld({ one: 'directory', two: 'directory' });
+    fill(at.source);
+    id = (await at.result(0, 'backup', 'volumes')).backups[0].id;
+  }, 60_000);
+
+  it('are a snapshot in each store, which restic alone opens with the derived key, cut alike', async () => {
+    const [one, two] = [snapshots(at, 'one'), snapshots(at, 'two')];
+    expect([one, two].map(all => all.map(({ tags, hostname, paths }) => ({ tags, hostname, paths })))).toEqual(
+      Array(2).fill([{ tags: [id], hostname: BASE, paths: [at.source] }]),
+    );
+    const polynomial = (store: string) => JSON.parse(at.restic(store, 'cat', 'config')).chunker_polynomial;
+    expect(polynomial('two')).toBe(polynomial('one'));
+    expect((await at.result(0, 'list', 'volumes')).backups).toMatchObject([{ id, copies: { one: 'whole', two: 'whole' } }]);
+  });
+
+  it('come back as they were: owners, modes, times, links, extended attributes and ACLs, those of the root too', async () => {
+    const to = place(at, 'back');
+    const { facts } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
+    expect(facts).toMatchObject({ backup: id, store: 'one', files: 4 });
+    expect(picture(to)).toBe(picture(at.source));
+  });
+
+  it('come back out of another store when the first one is gone, and one of many by --include', async () => {
+    const to = place(at, 'some');
+    await run('mv', [join(at.dir, 'one'), join(at.dir, 'away')]);
+    try {
+      const { facts } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', to, '--yes', '--include', 'docs/*.txt');
+      expect(facts).toMatchObject({ store: 'two', files: 1 });
+    } finally {
+      await run('mv', [join(at.dir, 'away'), join(at.dir, 'one')]);
+    }
+    expect(execFileSync('find', ['.', '-type', 'f'], { cwd: to, encoding: 'utf8' })).toBe('./docs/a.txt\n');
+    const none = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'none'), '--yes', '--include', 'nothing');
+    expect(none.code).toBe(6);
+    expect(existsSync(place(at, 'none'))).toBe(false);
+  });
+
+  it('never come back over something: it is refused, or moved aside, out of a mount point into a directory of its own', async () => {
+    const to = place(at, 'full');
+    mkdirSync(to);
+    writeFileSync(join(to, 'mine'), 'mine');
+    const restore = ['restore', 'volumes', 'data', '--latest', '--to', to, '--yes'];
+    expect((await at.bkp(...restore)).code).toBe(4);
+    const { facts } = await at.result(0, ...restore, '--force');
+    expect(readFileSync(join(facts.movedAside, 'mine'), 'utf8')).toBe('mine');
+    const mount = place(at, 'mount');
+    tmpfs(mount, '64m');
+    writeFileSync(join(mount, 'mine'), 'mine');
+    const { facts: inPlace } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', mount, '--yes', '--force');
+    expect(inPlace.movedAside).toMatch(/\/mount\/mount\.before-\d{8}T\d{6}Z$/);
+    expect(readFileSync(join(inPlace.movedAside, 'mine'), 'utf8')).toBe('mine');
+    rmSync(inPlace.movedAside, { recursive: true });
+    execFileSync('touch', ['-d', '2020-02-03T04:05:06.789Z', mount]);
+    expect(picture(mount)).toBe(picture(at.source));
+  });
+
+  it('VH14: with holes keep them, and a place that is too small for the rest is refused before anything changes', async () => {
+    truncateSync(join(at.source, 'big'), 0);
+    truncateSync(join(at.source, 'big'), 200_000_000);
+    writeFileSync(join(at.source, 'solid'), randomBytes(6_000_000));
+    await at.result(0, 'backup', 'volumes', '--accept-size');
+    const small = place(at, 'small');
+    tmpfs(small, '4m');
+    const restore = (to: string) => ['restore', 'volumes', 'data', '--latest', '--to', to, '--yes'];
+    expect(await at.bkp(...restore(small))).toMatchObject({
+      code: 4,
+      stderr: expect.stringMatching(/bytes free, and the restore needs about 6/),
+    });
+    expect(readdirSync(small)).toEqual([]);
+    unmount();
+    tmpfs(small, '16m');
+    await at.result(0, ...restore(small));
+    expect(statSync(join(small, 'big'))).toMatchObject({ size: 200_000_000, mode: 0o104711 });
+    expect(statSync(join(small, 'big')).blocks).toBeLessThan(200);
+  }, 60_000);
+
+  it('VH10: that come back with other owners are told, and the restore ends as partial', async () => {
+    // As a root-squashing server of NFS does: every file belongs to nobody, and nothing fails.
+    at.write({
+      program: resticWith(
+        'restic "$@" || exit; for word; do [ "$last" = --target ] && chown -R 65534:65534 "$word"; last=$word; done; exit 0',
+      ),
+    });
+    const to = place(at, 'squashed');
+    const { code, stderr } = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
+    at.write({});
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/of them have another owner or mode.*belongs to 65534:65534 instead of/);
+    expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
+  });
+
+  it('VH10: that come back with another mode are told too', async () => {
+    at.write({
+      program: resticWith(
+        'restic "$@" || exit; for word; do [ "$last" = --target ] && find "$word" -name solid -exec chmod 755 {} +; last=$word; done; exit 0',
+      ),
+    });
+    const { code, stderr } = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'moded'), '--yes');
+    at.write({});
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/solid has mode 0755 instead of 0644/)]);
+  });
+
+  it('are verified by restic, a missing snapshot and a damaged pack told; proven by a trial restore', async () => {
+    const good = await at.bkp('verify', 'volumes', '--deep');
+    expect([good.code, good.stdout]).toEqual([
+      0,
+      expect.stringMatching(/PROVEN[\s\S]*count: 5 file\(s\).*as in the manifest[\s\S]*owners: owners and modes are those/),
+    ]);
+    const data = join(at.dir, 'two', BASE, 'restic/data');
+    const pack = join(data, readdirSync(data, { recursive: true, encoding: 'utf8' }).find(name => name.length > 60)!);
+    chmodSync(pack, 0o600);
+    const before = readFileSync(pack);
+    truncateSync(pack, before.length - 1);
+    const { code, stdout } = await at.bkp('verify', 'volumes');
+    expect([code, stdout]).toEqual([9, expect.stringMatching(/two[\s\S]*restic check ended with exit code 1/)]);
+    writeFileSync(pack, before);
+    at.restic('two', 'forget', snapshots(at, 'two')[0].id);
+    expect(await at.bkp('verify', 'volumes')).toMatchObject({
+      code: 9,
+      stdout: expect.stringMatching(/snapshot of files .* is not in the repository/),
+    });
+  }, 60_000);
+});
+
+describe('what is no good backup', () => {
+  let at: World;
+  beforeAll(async () => {
+    at = await filesWorld({ one: 'directory' });
+    for (let n = 0; n < 20; n += 1) writeFileSync(join(at.source, `f${n}`), Buffer.alloc(20_000, String(n)));
+  }, 60_000);
+  const refused = async (code: number, text: RegExp) => {
+    const run = await at.bkp('backup', 'volumes');
+    expect([run.code, run.stderr]).toEqual([code, expect.stringMatching(text)]);
+  };
+
+  it('VH08: a path that is no mount point, lacks its marker, or is not there is refused before anything is read', async () => {
+    at.write({ mountPoint: true });
+    await refused(4, /source is no mount point: its volume is not mounted/);
+    at.write({ marker: '.volume' });
+    await refused(4, /has no \.volume, so it is not the volume/);
+    at.write({ paths: [join(at.dir, 'nowhere')] });
+    await refused(4, /nowhere cannot be looked at/);
+    expect(existsSync(join(at.dir, 'one', BASE, 'restic'))).toBe(false);
+  });
+
+  it('VH08: a path that was a mount point in the backup before has to be one still; a sharp drop fails and blocks prune', async () => {
+    at.write({});
+    tmpfs(at.source, '8m');
+    writeFileSync(join(at.source, 'data'), Buffer.alloc(100_000, 'x'));
+    await at.result(0, 'backup', 'volumes');
+    unmount();
+    await refused(4, /is no mount point, and in the backup before it was one/);
+    tmpfs(at.source, '8m');
+    writeFileSync(join(at.source, 'little'), 'x');
+    const { stdout, code } = await at.bkp('backup', 'volumes', '--json');
+    expect([code, stdout]).toEqual([1, expect.stringMatching(/less than 50 %/)]);
+    const prune = await at.bkp('prune', 'volumes', '--confirm');
+    expect([prune.code, prune.stdout + prune.stderr]).toEqual([4, expect.stringMatching(/is an anomaly/)]);
+    rmSync(join(at.source, 'little'));
+    await refused(1, /there is no file in .*: that is no backup/);
+    expect(snapshots(at, 'one').map(({ tags }) => tags)).toHaveLength(2);
+  }, 60_000);
+
+  it('VH09: a file that grows while it is read is a warning in the manifest; one that cannot be read is a failure', async () => {
+    at.write({ mountPoint: false });
+    const log = join(at.source, 'grows.log');
+    const writing = setInterval(() => appendFileSync(log, 'one more line\n'), 5);
+    const { backups } = await at.result(0, 'backup', 'volumes').finally(() => clearInterval(writing));
+    expect(backups[0].warnings).toEqual([expect.stringMatching(/^1 file\(s\) changed while read: .*grows\.log$/)]);
+    chmodSync(log, 0);
+    const count = snapshots(at, 'one').length;
+    // Root reads everything, unless it is not let.
+    at.write({ mountPoint: false, program: resticWith('exec setpriv --bounding-set -dac_override,-dac_read_search restic "$@"') });
+    await refused(1, /1 file\(s\) could not be read: .*grows\.log/);
+    expect(snapshots(at, 'one')).toHaveLength(count);
+    rmSync(log);
+  }, 60_000);
+
+  it('hooks run around it; one that fails or hangs is told, and what was stopped is started again', async () => {
+    const log = join(at.dir, 'hooks');
+    const say = (text: string, then = '') => ['sh', '-c', `echo ${text} >> ${log}; ${then}`];
+    at.write({ mountPoint: false, hooks: { before: say('stop', 'exit 3'), after: say('start') } });
+    await refused(1, /the hook `before` failed/);
+    expect(readFileSync(log, 'utf8')).toBe('stop\nstart\n');
+    at.write({ mountPoint: false, hooks: { before: say('stop'), after: say('start', 'exec sleep 60'), timeout: '500ms' } });
+    const { stdout, code } = await at.bkp('backup', 'volumes', '--json');
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/the hook `after` failed: .*gave no answer in 500 ms/)]);
+  }, 60_000);
+});
+
+describe('stores that fail', () => {
+  let at: World;
+  beforeAll(async () => {
+    at = await filesWorld({ one: 'directory', two: 'directory' });
+    fill(at.source);
+    await at.result(0, 'backup', 'volumes');
+  }, 60_000);
+
+  it('the first one gone: the next takes the backup, and the next run heals the first with its snapshot', async () => {
+    await run('mv', [join(at.dir, 'one'), join(at.dir, 'away')]);
+    const { backups } = await at.result(3, 'backup', 'volumes').finally(() => run('mv', [join(at.dir, 'away'), join(at.dir, 'one')]));
+    expect(backups[0].stores).toMatchObject([
+      { name: 'one', ok: false },
+      { name: 'two', ok: true },
+    ]);
+    const next = await at.result(0, 'backup', 'volumes');
+    expect(next.backups[0].healed).toEqual([{ id: backups[0].id, store: 'one' }]);
+    expect(snapshots(at, 'one').flatMap(({ tags }) => tags)).toContain(backups[0].id);
+    expect((await at.bkp('verify', 'volumes')).code).toBe(0);
+  }, 60_000);
+
+  it('prune forgets snapshots whose manifest went, gives their room back, and leaves those of others', async () => {
+    writeFileSync(join(at.source, 'more'), randomBytes(4_000_000));
+    const { backups } = await at.result(0, 'backup', 'volumes');
+    rmSync(join(at.source, 'more'));
+    await at.result(0, 'backup', 'volumes');
+    const then = new Date(Date.now() - 40 * DAY).toISOString().slice(0, 19).replace('T', ' ');
+    const as: string[] = [];
+    for (const store of ['one', 'two']) {
+      const old = await agedCopy(
+        openDirectory(store, { type: 'directory', path: join(at.dir, store) }),
+        BASE,
+        backups[0].id,
+        40,
+        signerOf(at.config.keysDir),
+        as[0] ? { as: as[0] } : {},
+      );
+      as[0] = old;
+      at.restic(store, 'tag', '--set', old, snapshots(at, store).find(({ tags }) => tags.includes(backups[0].id)).id);
+      for (const words of [
+        ['--host', 'somebody', '--tag', old],
+        ['--host', BASE, '--tag', 'theirs'],
+      ])
+        at.restic(store, 'backup', ...words, '--time', then, join(at.source, 'docs'));
+      rmSync(join(at.dir, store, BASE, 'backups', backups[0].id), { recursive: true });
+    }
+    at.write({ pruneShare: 100 });
+    const before = sizeOf(join(at.dir, 'two'));
+    const { code, stdout } = await at.bkp('prune', 'volumes', '--confirm');
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/restic/)]);
+    for (const store of ['one', 'two']) {
+      const left = snapshots(at, store);
+      expect(left.filter(({ tags, hostname }) => tags.includes(as[0]) && hostname === BASE)).toEqual([]);
+      expect(left.filter(({ tags, hostname }) => hostname === 'somebody' || tags.includes('theirs'))).toHaveLength(2);
+    }
+    expect(before - sizeOf(join(at.dir, 'two'))).toBeGreaterThan(3_900_000);
+    expect((await at.bkp('verify', 'volumes')).code).toBe(0);
+    at.write({});
+  }, 60_000);
+
+  it('a full disk is told, and the other store takes the backup; alone it is a failure that leaves no backup', async () => {
+    tmpfs(join(at.dir, 'small'), '4m');
+    writeFileSync(join(at.source, 'more'), randomBytes(12_000_000));
+    const whole = readFileSync(at.config.path, 'utf8');
+    writeFileSync(at.config.path, whole.replace(/path: .*\/one$/m, `path: ${join(at.dir, 'small')}`));
+    const { code, stderr } = await at.bkp('backup', 'volumes');
+    expect([code, stderr]).toEqual([3, expect.stringMatching(/store one does not hold it: .*no space left/)]);
+    at.write({ stores: ['one'] });
+    expect(await at.bkp('backup', 'volumes')).toMatchObject({
+      code: 8,
+      stderr: expect.stringMatching(/no space left[\s\S]*bkp prune volumes data/),
+    });
+    expect(readdirSync(join(at.dir, 'small', BASE, 'restic/locks'))).toEqual([]);
+    expect(existsSync(join(at.dir, 'small', BASE, 'backups'))).toBe(false);
+    writeFileSync(at.config.path, whole);
+    rmSync(join(at.source, 'more'));
+  }, 60_000);
+
+  it('SIGTERM in the middle leaves no lock, snapshot or temporary file; SIGKILL a lock that the next run takes away', async () => {
+    writeFileSync(join(at.source, 'more'), randomBytes(150_000_000));
+    at.env['TMPDIR'] = join(at.dir, 'tmp');
+    mkdirSync(at.env['TMPDIR']);
+    const repository = join(at.dir, 'one', BASE, 'restic');
+    const locks = () => readdirSync(join(repository, 'locks'));
+    const before = snapshots(at, 'one').length;
+    const begun = async () => {
+      const size = sizeOf(repository);
+      const child = at.start('backup', 'volumes');
+      await waitFor(() => sizeOf(repository) > size + 8_000_000, 30_000, 'restic to store something');
+      return { child, restic: childrenOf(child.pid) };
+    };
+    const term = await begun();
+    term.child.kill('SIGTERM');
+    expect((await term.child.ended).code).toBe(143);
+    expect([locks(), snapshots(at, 'one').length, readdirSync(at.env['TMPDIR']!)]).toEqual([[], before, []]);
+    const kill = await begun();
+    kill.child.kill('SIGKILL');
+    await waitFor(() => !kill.restic.some(isAlive), 30_000, 'restic to end');
+    expect([locks().length, snapshots(at, 'one').length]).toEqual([1, before]);
+    const { code, stderr } = await at.bkp('backup', 'volumes');
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/1 lock\(s\) of runs of restic that died were taken away/)]);
+    expect(locks()).toEqual([]);
+  }, 90_000);
+
+  it('a wrong password is told with what to do, and nothing is left', async () => {
+    at.write({ password: 'another one' });
+    const { code, stderr } = await at.bkp('backup', 'volumes');
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/the password does not open the repository[\s\S]*bkp keygen --derive volumes\/data/),
+    ]);
+    expect(stderr).not.toContain('another one');
+    expect((await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'wrong'), '--yes')).code).toBe(2);
+    expect(existsSync(place(at, 'wrong'))).toBe(false);
+    at.write({});
+  }, 60_000);
+});

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BASE, filesWorld, fill, picture, type World } from './filesWorld.ts';
+import { cleanUp, type S3Server, s3Client, startRgw, startVersity } from './rig/index.ts';
+
+afterAll(cleanUp);
+
+/** A backup of which no store has a manifest. */
+const OLD = '20260115T020000Z-4f2a1c';
+
+describe('files into two services of S3, of which restic knows one at a time', () => {
+  let rgw: S3Server;
+  /** Keeps versions, so that a deletion only hides. restic signs by chunks over plain HTTP, which the stand-in of B2 refuses as B2 does. */
+  let b2: S3Server;
+  let at: World;
+  let bucket: string;
+  let id: string;
+
+  beforeAll(async () => {
+    [rgw, b2] = await Promise.all([startRgw(), startVersity()]);
+    bucket = await b2.bucket({ versions: true });
+    const account = { idleTimeout: '5s', retries: 3, accessKey: rgw.accessKey, secretKey: rgw.secretKey };
+    at = await filesWorld({
+      hetzner: { type: 'hetzner', region: 'fsn1', endpoint: rgw.endpoint, bucket: await rgw.bucket(), ...account },
+      b2: { type: 'b2', region: b2.region, endpoint: b2.endpoint, bucket, ...account },
+    });
+    fill(at.source);
+    id = (await at.result(0, 'backup', 'volumes')).backups[0].id;
+  }, 120_000);
+
+  const hidden = async (): Promise<number> => {
+    const client = s3Client(b2);
+    const { Versions = [], DeleteMarkers = [] } = await client.send(
+      new ListObjectVersionsCommand({ Bucket: bucket, Prefix: `${BASE}/restic/` }),
+    );
+    client.destroy();
+    return Versions.filter(({ IsLatest }) => !IsLatest).length + DeleteMarkers.length;
+  };
+
+  it('are in both, copied by restic, and come back out of the second alone', async () => {
+    expect((await at.result(0, 'list', 'volumes')).backups).toMatchObject([{ id, copies: { hetzner: 'whole', b2: 'whole' } }]);
+    const to = join(at.dir, 'back');
+    const { facts } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--from', 'b2', '--to', to, '--yes');
+    expect(facts.store).toBe('b2');
+    expect(picture(to)).toBe(picture(at.source));
+    expect((await at.bkp('verify', 'volumes')).code).toBe(0);
+    expect(readdirSync(join(at.env['HOME']!, '.cache'))).toEqual(['restic']);
+  }, 60_000);
+
+  it('what restic deleted and a store only hid is removed by prune when it forgets a snapshot, and nothing else', async () => {
+    rmSync(join(at.source, 'big'));
+    writeFileSync(join(at.source, 'other'), 'x'.repeat(2_900_000));
+    await at.result(0, 'backup', 'volumes');
+    expect(await hidden()).toBeGreaterThan(0);
+    execFileSync(
+      'restic',
+      [
+        '-r',
+        `s3:${b2.endpoint}/${bucket}/${BASE}/restic`,
+        '--no-cache',
+        'backup',
+        '--host',
+        BASE,
+        '--tag',
+        OLD,
+        '--time',
+        '2026-01-15 02:00:00',
+        at.source,
+      ],
+      {
+        env: { ...process.env, RESTIC_PASSWORD: at.password(), AWS_ACCESS_KEY_ID: b2.accessKey, AWS_SECRET_ACCESS_KEY: b2.secretKey },
+        stdio: 'ignore',
+      },
+    );
+    const { code, stderr } = await at.bkp('prune', 'volumes', '--confirm');
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    expect(await hidden()).toBe(0);
+    expect((await at.bkp('verify', 'volumes')).code).toBe(0);
+  }, 60_000);
+});
