@@ -175,7 +175,7 @@ export class App {
       base: joinKey(origin.prefix, origin.name, kind, chosen.name),
       stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store, from)),
       need: chosen.entry.need,
-      keys: this.#keys(),
+      keys: this.#keys(options.shown),
       timezone: this.config.timezone,
       weekStart: this.config.weekStart,
       run: systemRunner,
@@ -206,9 +206,10 @@ export class App {
     };
   }
 
-  #keys() {
+  #keys(shown = false) {
     const { keys } = this.config;
-    const { secret, open } = this.#from;
+    const { secret } = this.#from;
+    const open = shown ? referring : this.#from.open;
     return makeKeys({
       recipients: resolveSecrets(keys.recipients, 'keys.recipients', open),
       trusted: resolveSecrets(keys.trusted, 'keys.trusted', open),

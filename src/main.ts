@@ -15,6 +15,8 @@ import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
 import { pointsCommand } from './commands/points.ts';
 import { pruneCommand } from './commands/prune.ts';
+import type { RenderDeps } from './commands/render/deps.ts';
+import { renderCommand } from './commands/render.ts';
 import { reportCommand } from './commands/report.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { type BareRun, type BareSession, EXIT_HELP, type Run } from './commands/session.ts';
@@ -154,6 +156,27 @@ async function configDeps(program: Command): Promise<ConfigDeps> {
   };
 }
 
+async function renderDeps(program: Command): Promise<RenderDeps> {
+  const { App, redact, registry } = await import('./app.ts');
+  const { readConfig } = await import('./system/secrets.ts');
+  redactText = redact;
+  const options = program.opts<GlobalOptions>();
+  const report = await reporterFor(options);
+  return {
+    load: () => readConfig(options.config),
+    registry,
+    version: version(),
+    env: options.env,
+    json: () => options.json ?? false,
+    out: line => {
+      out(line);
+      exit = EXIT.done;
+    },
+    warn: text => report.emit({ type: 'warning', text }),
+    shown: (config, env, kind, name) => new App(config, '', report, abort.signal).target(env, kind, name, { shown: true }),
+  };
+}
+
 /** The whole program, every command with its help. Nothing of it has run yet. */
 export function build(): Command {
   const program = new Command('bkp')
@@ -188,6 +211,7 @@ export function build(): Command {
     coverageCommand(run),
     costCommand(run),
     configCommand(() => configDeps(program), run),
+    renderCommand(() => renderDeps(program)),
     keygenCommand(run, keygenDeps(program)),
     initCommand(() => initDeps(program)),
     kitCommand(run, bareRunnerFor(program)),

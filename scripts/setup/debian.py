@@ -1,4 +1,4 @@
-"""Debian packages, by apt-get: PostgreSQL 15, Redis, etcd 3.4, Samba, sshd, age, zstd, restic, the daemons of Ceph's S3 server, Prometheus' tools."""
+"""Debian packages, by apt-get: PostgreSQL 15, Redis, etcd 3.4, Samba, sshd, age, zstd, restic, shells, systemd's own checks, the daemons of Ceph's S3 server, Prometheus' tools."""
 
 import platform
 import shutil
@@ -27,6 +27,7 @@ BY_FILE = {
     "krb5-user": "/usr/bin/kinit",
     "attr": "/usr/bin/setfattr",
     "acl": "/usr/bin/setfacl",
+    "systemd": "/usr/bin/systemd-analyze",
 }
 # What Debian starts at each boot once a package is there.
 SERVICES = {

@@ -22,8 +22,8 @@ async function check({ load, registry, source, json, out }: ConfigDeps): Promise
 }
 
 async function show({ load, registry, json, out }: ConfigDeps): Promise<void> {
-  const { parseConfig } = await import('../core/config/index.ts');
-  const { asYaml, shownConfig } = await import('../ops/config.ts');
+  const { parseConfig, shownConfig } = await import('../core/config/index.ts');
+  const { asYaml } = await import('../ops/config.ts');
   const { file, text } = await load();
   const config = shownConfig(parseConfig(text, file, registry));
   out(json() ? JSON.stringify({ type: 'result', file, config }) : asYaml(config));

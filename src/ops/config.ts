@@ -1,13 +1,6 @@
 import { stringify } from 'yaml';
-import { type Config, missingSecrets, parseConfig, type Registry, type SecretSource, withoutSecrets } from '../core/config/index.ts';
+import { type Config, missingSecrets, parseConfig, type Registry, type SecretSource } from '../core/config/index.ts';
 import { BkpError } from '../core/errors.ts';
-
-/** The config as it may be shown: defaults filled, `${…}` kept, written-out secrets hidden, kinds beside `stores` as in the file. */
-export function shownConfig(config: Config): Record<string, unknown> {
-  const { file: _file, environments, ...rest } = withoutSecrets(config);
-  const envs = Object.entries(environments).map(([name, { name: _name, targets, ...env }]) => [name, { ...env, ...targets }]);
-  return { ...rest, environments: Object.fromEntries(envs) };
-}
 
 /** As text of a bkp.yaml, without its last newline. */
 export const asYaml = (value: unknown): string => stringify(value, { lineWidth: 0 }).trimEnd();

@@ -1,13 +1,10 @@
 import { stringify } from 'yaml';
+import { references, walgMap, walgNotes } from '../core/render/kubernetes/walg.ts';
 import { shellWord } from '../core/shell.ts';
 
 export type SettingsFormat = 'env' | 'yaml' | 'configmap';
 
 type Values = Readonly<Record<string, string>>;
-
-/** A secret is only ever shown as a reference: the config's own, or one by its name in place of what is written out there. */
-const references = (secret: Values): Record<string, string> =>
-  Object.fromEntries(Object.entries(secret).map(([name, value]) => [name, /^\$\{[^}]+\}$/.test(value) ? value : `\${${name}}`]));
 
 const yaml = (value: unknown): string => stringify(value, { lineWidth: 0 }).trimEnd();
 
@@ -20,16 +17,8 @@ const env = (plain: Values, secret: Values): string =>
     ...Object.entries(references(secret)).map(([name, value]) => `${name}="${value}"`),
   ].join('\n');
 
-/** A ConfigMap can be read by many: secrets are named in it, and come by a Secret of the same name. */
 const configMap = (plain: Values, secret: Values, name: string): string =>
-  [
-    yaml({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: plain }),
-    '# Not in here: a Secret with these names, read beside this map by',
-    '#   envFrom:',
-    `#     - configMapRef: { name: ${name} }`,
-    `#     - secretRef: { name: ${name} }`,
-    ...Object.entries(references(secret)).map(([key, value]) => `#   ${key}: ${value}`),
-  ].join('\n');
+  [yaml(walgMap(plain, name)), ...walgNotes(secret, name).map(line => `# ${line}`)].join('\n');
 
 /**
  * Settings of another program as text.

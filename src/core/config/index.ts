@@ -13,4 +13,5 @@ export {
   secretsIn,
   withoutSecrets,
 } from './secrets.ts';
+export { shownConfig } from './shown.ts';
 export type { Config, Environment, FullDr, KitSettings, Price, Retention, StoreEntry, TargetEntry } from './types.ts';

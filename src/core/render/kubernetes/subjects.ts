@@ -1,0 +1,59 @@
+import { BkpError } from '../../errors.ts';
+import { jobsOf } from '../jobs.ts';
+import { hostOf, kubectlOf, sshOf } from '../place.ts';
+import { nodeNamespace, type Subject, type World } from './types.ts';
+
+/** An entry by kind and name. */
+export interface Chosen {
+  kind: string;
+  name: string;
+}
+
+/** Why an entry gets no jobs in a cluster, and what backs it up instead; undefined = it gets them. */
+function leftOut({ env, options }: World, { kind, name }: Chosen): string | undefined {
+  const host = hostOf(kind, env.targets[kind]![name]!);
+  if (host === 'server' && !options.nodeJobs)
+    return `${kind}/${name} is backed up on a server node: bkp render systemd ${kind} ${name} there, or --node-jobs`;
+  if (host === 'dc') return `${kind}/${name} is backed up on the DC: bkp render systemd ${kind} ${name} there, or \`where: {kubectl: …}\``;
+  return undefined;
+}
+
+function refuseContext({ env }: World, { kind, name }: Chosen): void {
+  const kubectl = kubectlOf(env.targets[kind]![name]!);
+  if (kubectl?.context === undefined || kubectl.kubeconfig !== undefined) return;
+  throw new BkpError('usage', `${kind}/${name}: a pod has no kubeconfig, so \`context: ${kubectl.context}\` names nothing in it`, {
+    next: 'leave `context` out for the cluster of the pod itself, or name a `kubeconfig` for another one',
+  });
+}
+
+/** Addresses that are the pod's own wherever it runs. */
+const isLoopback = (host: unknown): boolean => /^(127\.|localhost$|::1$|\/)/.test(String(host));
+
+function doubts({ env }: World, { kind, name }: Chosen): string[] {
+  const entry = env.targets[kind]![name]!;
+  const host = entry['host'];
+  if (host === undefined || kubectlOf(entry) || sshOf(entry) || !isLoopback(host)) return [];
+  return [`${kind}/${name}: host ${host} is the pod of bkp itself, in which no server runs; name its Service`];
+}
+
+/**
+ * The entries that get jobs in the cluster, each with its namespace, and what has to be told of them and of the others.
+ * @throws BkpError('usage') for what cannot be rendered
+ */
+export function subjectsOf(world: World, chosen: readonly Chosen[]): { subjects: Subject[]; notes: string[] } {
+  const subjects: Subject[] = [];
+  const notes: string[] = [];
+  for (const { kind, name } of chosen) {
+    const why = leftOut(world, { kind, name });
+    if (why !== undefined) {
+      notes.push(why);
+      continue;
+    }
+    refuseContext(world, { kind, name });
+    notes.push(...doubts(world, { kind, name }));
+    const node = hostOf(kind, world.env.targets[kind]![name]!) === 'server';
+    const namespace = node ? nodeNamespace(world.options) : world.options.namespace;
+    subjects.push({ kind, name, node, namespace, jobs: jobsOf(world.env, kind, name, world.traits[kind]!, world.options.schedules) });
+  }
+  return { subjects, notes };
+}

@@ -1,0 +1,130 @@
+import { stringify } from 'yaml';
+import type { Config, Environment } from '../../config/types.ts';
+import { BkpError } from '../../errors.ts';
+import { type Job, zoneOf } from '../jobs.ts';
+import type { MadeFile } from '../kubernetes/text.ts';
+import { plainPath } from '../names.ts';
+import { needsOf, type Secret } from '../needs.ts';
+import { onCalendar } from './calendar.ts';
+import { hardening, needsRoot, toolPaths } from './hardening.ts';
+import { unitSettings } from './settings.ts';
+
+/** What an operator says of the host. */
+export interface SystemdOptions {
+  /** Path of bkp. */
+  program: string;
+  /** Who runs what does not need root. */
+  user: string;
+  /** Directory in which each variable of the config is a file of its name, for root to read. */
+  credentials: string;
+}
+
+const UNITS = 'etc/systemd/system';
+const CONFIGS = 'etc/bkp/units';
+
+/** `bkp-backup-postgres-app`, the same for unit, timer and config. */
+export const unitName = ({ verb, kind, name }: Pick<Job, 'verb' | 'kind' | 'name'>): string => `bkp-${verb}-${kind}-${name}`;
+
+const section = (name: string, lines: readonly string[]): string => `[${name}]\n${lines.join('\n')}\n`;
+
+/** In a unit `%` is the beginning of a specifier, and white space ends a word: paths with such are refused before. */
+const words = (args: readonly string[]): string =>
+  args.map(arg => (/[\s"'\\]/.test(arg) ? JSON.stringify(arg) : arg).replaceAll('%', '%%')).join(' ');
+
+const credential = ({ credentials }: SystemdOptions, { from, name, key }: Secret): string =>
+  `LoadCredential=${key}:${from === 'file' ? plainPath(name, 'a file') : `${plainPath(credentials, '--credentials')}/${name}`}`;
+
+/** Keys of credentials share one directory, wherever they come from. */
+function refuseSameKeys(secrets: readonly Secret[]): void {
+  const twice = secrets.find((each, n) => secrets.findIndex(({ key }) => key === each.key) !== n);
+  if (!twice) return;
+  const [first, second] = secrets.filter(({ key }) => key === twice.key);
+  throw new BkpError('usage', `${first!.name} and ${second!.name} would both be the credential "${twice.key}"`, {
+    next: 'give one of the two files another name',
+  });
+}
+
+/** Directories under /var/lib are systemd's to make, for the user that needs them; others have to be there. */
+function directories(env: Environment, job: Job, temp: string | undefined): string[] {
+  const stores = job.entry.stores.flatMap(store => {
+    const { type, path } = env.stores[store]!;
+    return type === 'directory' ? [plainPath(String(path), `path of store ${store}`)] : [];
+  });
+  const spool = job.verb === 'stream' && job.entry['spool'] !== undefined ? plainPath(String(job.entry['spool']), 'spool') : undefined;
+  const state = spool?.startsWith('/var/lib/') ? spool.slice('/var/lib/'.length) : undefined;
+  const scratch = temp === undefined || /^\/(var\/)?tmp(\/|$)/.test(temp) ? [] : [plainPath(temp, 'temp')];
+  const written = [...stores, ...(spool && !state ? [spool] : []), ...scratch, ...toolPaths(job)];
+  return [
+    ...(state ? [`StateDirectory=${state}`, 'StateDirectoryMode=0700'] : []),
+    ...(written.length > 0 ? [`ReadWritePaths=${written.map(path => `-${path}`).join(' ')}`] : []),
+  ];
+}
+
+const mounts = (env: Environment, job: Job): string[] => {
+  const paths = job.entry.stores.map(store => env.stores[store]!).flatMap(({ type, path }) => (type === 'directory' ? [String(path)] : []));
+  return paths.length > 0 ? [`RequiresMountsFor=${paths.join(' ')}`] : [];
+};
+
+/** A stream begins again whatever ended it, but for what waiting does not mend: usage, refused. */
+const lasting = ['Type=exec', 'Restart=always', 'RestartSec=10', 'RestartPreventExitStatus=2 4', 'TimeoutStopSec=60'];
+
+const once = ({ limitS }: Job): string[] => ['Type=oneshot', `TimeoutStartSec=${limitS}`, 'TimeoutStopSec=60'];
+
+function service(env: Environment, config: Config, job: Job, secrets: readonly Secret[], options: SystemdOptions): string {
+  const unit = unitName(job);
+  const user = needsRoot(job) ? 'root' : options.user;
+  const args = ['--config', `/${CONFIGS}/${unit}.yaml`, ...job.args];
+  return [
+    section('Unit', [
+      `Description=bkp ${job.verb} of ${job.kind}/${job.name} (${env.name})`,
+      'Wants=network-online.target',
+      'After=network-online.target',
+      ...mounts(env, job),
+      // A server that is down for an hour is no reason to give up.
+      ...(job.schedule === undefined ? ['StartLimitIntervalSec=0'] : []),
+    ]),
+    section('Service', [
+      ...(job.schedule === undefined ? lasting : once(job)),
+      `ExecStart=${plainPath(options.program, '--program')} ${words(args)}`,
+      `User=${user}`,
+      `Group=${user}`,
+      'CacheDirectory=bkp',
+      'CacheDirectoryMode=0700',
+      'Environment=XDG_CACHE_HOME=%C',
+      ...secrets.map(secret => credential(options, secret)),
+      ...directories(env, job, config.temp),
+      ...hardening(job),
+    ]),
+    ...(job.schedule === undefined ? [section('Install', ['WantedBy=multi-user.target'])] : []),
+  ].join('\n');
+}
+
+const timer = (config: Config, job: Job): string =>
+  [
+    section('Unit', [`Description=schedule of bkp ${job.verb} of ${job.kind}/${job.name}`]),
+    section('Timer', [
+      ...onCalendar(job.schedule!, zoneOf(config), `schedule of ${job.verb} ${job.kind}/${job.name}`).map(each => `OnCalendar=${each}`),
+      // A run that was missed while the host was down is made up for once it is up.
+      'Persistent=true',
+      'AccuracySec=1s',
+    ]),
+    section('Install', ['WantedBy=timers.target']),
+  ].join('\n');
+
+/**
+ * Service, timer and config of one job.
+ * @throws BkpError('usage') for schedules and paths that no unit can hold
+ */
+export function unitsOf(config: Config, env: Environment, job: Job, options: SystemdOptions): { files: MadeFile[]; secrets: Secret[] } {
+  if (config.temp?.includes('${')) plainPath(config.temp, 'temp');
+  const secrets = needsOf(config, env, job);
+  refuseSameKeys(secrets);
+  const unit = unitName(job);
+  const settings = stringify(unitSettings(config, env, job, secrets, `${unit}.service`), { lineWidth: 0 });
+  const files = [
+    { path: `${CONFIGS}/${unit}.yaml`, text: settings },
+    { path: `${UNITS}/${unit}.service`, text: service(env, config, job, secrets, options) },
+    ...(job.schedule === undefined ? [] : [{ path: `${UNITS}/${unit}.timer`, text: timer(config, job) }]),
+  ];
+  return { files, secrets };
+}
