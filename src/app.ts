@@ -18,10 +18,15 @@ import {
   type TargetEntry,
 } from './core/config/index.ts';
 import type { ManifestCache, Reporter, StackContext, Store, Target, TargetContext } from './core/contracts.ts';
+import { parseDuration } from './core/duration.ts';
 import { BkpError, sentence } from './core/errors.ts';
 import { joinKey } from './core/key.ts';
 import { CONFIG } from './core/kit/types.ts';
+import type { NotifierKind } from './core/notify/types.ts';
 import { makeKeys } from './flow/keys.ts';
+import type { Hooks } from './ops/hooks.ts';
+import type { Notifier } from './ops/notify/deliver.ts';
+import { notifiers as notifierKinds } from './providers/notifiers/index.ts';
 import { stores as storeKinds } from './providers/stores/index.ts';
 import { targets } from './providers/targets/index.ts';
 import { systemClock } from './system/clock.ts';
@@ -66,7 +71,7 @@ const host: Sources = { secret: source, open, cache };
 /** What stays of this host's environment where nothing of it may be used: where programs are, and where temporary files go. */
 const STAYS = ['PATH', 'TMPDIR'];
 
-export const registry: Registry = { kinds: targets, stores: storeKinds };
+export const registry: Registry = { kinds: targets, stores: storeKinds, notifiers: notifierKinds };
 
 /** One target of one environment, ready to work with. */
 export interface Opened {
@@ -82,6 +87,7 @@ export class App {
   /** The config as it is written. */
   readonly text: string;
   readonly #from: Sources;
+  readonly clock = systemClock;
   readonly #report: Reporter;
   readonly #signal: AbortSignal;
   readonly #stores = new Map<string, Store>();
@@ -206,6 +212,35 @@ export class App {
     };
   }
 
+  /** The notifiers of an environment. Their secrets are read when each is opened, so that one whose secret is missing stops no other. */
+  notifiers(envName?: string): Notifier[] {
+    const env = this.env(envName);
+    return Object.entries(env.notify ?? {}).map(([name, entry]): Notifier => {
+      const { type, on, verbs, targets: wanted, timeout, repeat, ...own } = entry;
+      const kind = notifierKinds[type]!;
+      const path = `environments.${env.name}.notify.${name}`;
+      return {
+        name,
+        type,
+        on,
+        verbs,
+        targets: wanted,
+        timeoutMs: parseDuration(timeout),
+        repeatMs: kind.counts ? 0 : parseDuration(repeat),
+        open: () => opened(kind, resolveSecrets(own, path, this.#from.secret)),
+      };
+    });
+  }
+
+  /** The hooks around the backup of an entry. Throws BkpError('usage') when a variable for them is missing. */
+  backupHooks(envName: string | undefined, kind: string, name: string): Hooks {
+    const env = this.env(envName);
+    const { timeout, env: variables, ...programs } = entry(env, kind, name).entry.backupHooks!;
+    const path = `environments.${env.name}.${kind}.${name}.backupHooks`;
+    const resolved = resolveSecrets({ ...programs, env: variables }, path, this.#from.secret);
+    return { ...resolved, timeoutMs: parseDuration(timeout) };
+  }
+
   #keys(shown = false) {
     const { keys } = this.config;
     const { secret } = this.#from;
@@ -248,6 +283,7 @@ export class App {
       alarmBelow: _alarm,
       pruneShare: _share,
       fullDr: _fullDr,
+      backupHooks: _hooks,
       ...own
     } = chosen;
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);
@@ -266,6 +302,12 @@ export class App {
     const resolved = resolveSecrets(settings, `environments.${env.name}.stores.${name}`, from);
     return storeKinds[settings.type]!.open(name, resolved, { prefix: env.prefix, clock: systemClock, random: randomBytes });
   }
+}
+
+/** Ready to send; what in the settings is secret is taken out of every text from now on. */
+function opened(kind: NotifierKind, config: unknown): ReturnType<Notifier['open']> {
+  for (const secret of kind.secrets(config)) seen.add(secret);
+  return { send: (message, signal) => kind.send(config, message, signal) };
 }
 
 /** Identities, sockets and spools of an operation live there: a file is really written, since permissions say nothing on a read-only mount. */

@@ -13,13 +13,14 @@ import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
 import { kitCommand } from './commands/kit/index.ts';
 import { listCommand } from './commands/list.ts';
 import { locksCommand } from './commands/locks.ts';
+import { notifyCommand } from './commands/notify.ts';
 import { pointsCommand } from './commands/points.ts';
 import { pruneCommand } from './commands/prune.ts';
 import type { RenderDeps } from './commands/render/deps.ts';
 import { renderCommand } from './commands/render.ts';
 import { reportCommand } from './commands/report.ts';
 import { restoreCommand } from './commands/restore.ts';
-import { type BareRun, type BareSession, EXIT_HELP, type Run } from './commands/session.ts';
+import { type BareRun, type BareSession, EXIT_HELP, type Run, type Session } from './commands/session.ts';
 import { statusCommand } from './commands/status.ts';
 import { streamCommand } from './commands/stream.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -113,12 +114,13 @@ const bareRunnerFor =
 
 const runnerFor =
   (program: Command): Run =>
-  action =>
-    bareRunnerFor(program)(async session => {
+  (action, task) =>
+    bareRunnerFor(program)(async bare => {
       const { App } = await import('./app.ts');
-      const app = await App.open(session.options, session.report, session.signal);
+      const app = await App.open(bare.options, bare.report, bare.signal);
+      const session: Session = { ...bare, app, outcome() {} };
       try {
-        return await action({ ...session, app });
+        return task ? await (await import('./commands/telling.ts')).telling(session, task, action) : await action(session);
       } finally {
         await app.close();
       }
@@ -210,6 +212,7 @@ export function build(): Command {
     doctorCommand(run),
     coverageCommand(run),
     costCommand(run),
+    notifyCommand(run),
     configCommand(() => configDeps(program), run),
     renderCommand(() => renderDeps(program)),
     keygenCommand(run, keygenDeps(program)),

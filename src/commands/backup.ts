@@ -9,7 +9,7 @@ import { backupStack } from './fulldr/backup.ts';
 import { showSets } from './fulldr/list.ts';
 import { FULL_DR } from './fulldr/parts.ts';
 import { showList } from './list.ts';
-import { type Run, type Session, worst } from './session.ts';
+import { noticed, type Run, type Session, worst } from './session.ts';
 
 interface Flags {
   list?: boolean;
@@ -29,7 +29,25 @@ interface Outcome {
   next?: readonly string[];
 }
 
+/** What the notifiers hear of it. */
+function heardOf({ kind, name, exit, result, error }: Outcome): Parameters<Session['outcome']>[0] {
+  const target = `${kind}/${name}`;
+  if (!result) return { target, exit, message: error ?? exit };
+  const { id, anomaly, recoveryPointAt } = result.manifest;
+  const without = result.stores.flatMap(store => (store.ok ? [] : [`store ${store.name} does not hold it: ${store.error}`]));
+  const faults = [...(anomaly ? [anomaly] : []), ...without, ...result.lacks, ...(result.hookError ? [result.hookError] : [])];
+  const whole = `${id}, ${formatBytes(result.bytes)} stored, recovery point ${recoveryPointAt}`;
+  return { target, exit, id, message: [whole, ...faults].join('; ') };
+}
+
+/** One target, which the notifiers hear of. */
 async function one(session: Session, kind: string, name: string, flags: Flags): Promise<Outcome> {
+  const outcome = await attempt(session, kind, name, flags);
+  session.outcome(heardOf(outcome));
+  return outcome;
+}
+
+async function attempt(session: Session, kind: string, name: string, flags: Flags): Promise<Outcome> {
   const { backupTarget } = await import('../ops/backup.ts');
   try {
     const { target, ctx, entry } = session.app.target(session.options.env, kind, name);
@@ -38,6 +56,7 @@ async function one(session: Session, kind: string, name: string, flags: Flags): 
       newLineage: flags.newLineage ?? false,
       alarmBelow: entry.alarmBelow,
       acceptSize: flags.acceptSize ?? false,
+      hooks: session.app.backupHooks(session.options.env, kind, name),
       ...(window === undefined ? {} : { window }),
       random: randomBytes(8),
       tool: `bkp ${session.version}`,
@@ -75,6 +94,7 @@ const told = ({ kind, name, result, adopted, error, next }: Outcome): string[] =
   return [
     `${kind}/${name}: ${result.manifest.id}, ${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
     ...anomalous(kind, name, result.manifest.anomaly),
+    ...(result.hookError ? [`${kind}/${name}: PARTIAL: ${result.hookError}`] : []),
     ...(adopted ?? []).map(each => adoptionLine(kind, name, each)),
   ];
 };
@@ -94,6 +114,7 @@ const asJson = ({ kind, name, exit, result, adopted, error, next }: Outcome): Re
         healed: result.healed,
         warnings: result.manifest.warnings,
         ...(adopted?.length ? { adopted } : {}),
+        ...(result.hookError ? { hookError: result.hookError } : {}),
         ...(result.manifest.anomaly ? { anomaly: result.manifest.anomaly } : {}),
       }
     : {}),
@@ -130,7 +151,10 @@ export const backupCommand = (run: Run): Command =>
     .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
     .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
-      run(async session => {
+      noticed(
+        run,
+        flags.list || flags.adopt ? undefined : { verb: 'backup', kind, name },
+      )(async session => {
         if (flags.list) return kind === FULL_DR ? showSets(session) : showList(session, kind, name);
         if (flags.adopt) return adopt(session, kind, name);
         if (kind === FULL_DR) return wholeStack(session, name, flags);

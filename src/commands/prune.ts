@@ -5,7 +5,7 @@ import type { Elsewhere } from '../ops/prune/elsewhere.ts';
 import type { Pruned } from '../ops/prune/index.ts';
 import type { Leaving, Line } from '../ops/prune/plan.ts';
 import { formatAge, formatBytes, formatTable } from '../report/format.ts';
-import { type Run, type Session, worst } from './session.ts';
+import { noticed, type Run, type Session, worst } from './session.ts';
 
 interface Flags {
   confirm?: boolean;
@@ -78,6 +78,23 @@ const toldElsewhere = (target: string, { holder, going, released, locked, failed
   ...failed.map(({ text, reason }) => `  NOT RELEASED: ${text}: ${reason}`),
 ];
 
+const faultsOf = ({ store, error, plan, removal }: Pruned): string[] =>
+  [error, ...(plan?.halts ?? []), ...(removal?.failed.map(({ key, reason }) => `${key}: ${reason}`) ?? [])].flatMap(text =>
+    text === undefined ? [] : [`store ${store}: ${text}`],
+  );
+
+/** What the notifiers hear of one target. */
+function heardOf(target: string, results: readonly Pruned[], elsewhere: Elsewhere | undefined): Parameters<Session['outcome']>[0] {
+  const faults = [
+    ...results.flatMap(faultsOf),
+    ...(elsewhere?.error ? [elsewhere.error] : []),
+    ...(elsewhere?.failed ?? []).map(({ text, reason }) => `${text}: ${reason}`),
+  ];
+  const gone = results.reduce((sum, { removal }) => sum + (removal?.gone.length ?? 0), 0);
+  const exit = worst([...results, ...(elsewhere ? [elsewhere] : [])].map(each => each.exit));
+  return { target, exit, message: [`${gone} backup(s) removed`, ...faults].join('; ') };
+}
+
 function refuseUnsure(session: Session, flags: Flags): void {
   const env = session.app.env(session.options.env);
   if (!flags.confirm || !flags.force || !env.protected || flags.confirmEnv === env.name) return;
@@ -97,7 +114,10 @@ export const pruneCommand = (run: Run): Command =>
     .option('--confirm-env <name>', 'name of a protected environment, with --force')
     .option('--from <store>', 'in this store only')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
-      run(async session => {
+      noticed(
+        run,
+        flags.confirm ? { verb: 'prune', kind, name } : undefined,
+      )(async session => {
         const { pruneTarget } = await import('../ops/prune/index.ts');
         const { pruneElsewhere } = await import('../ops/prune/elsewhere.ts');
         refuseUnsure(session, flags);
@@ -110,6 +130,7 @@ export const pruneCommand = (run: Run): Command =>
           rows.push(...results.map(result => ({ target: called, ...result })));
           const elsewhere = await pruneElsewhere(target, ctx, entry, results, options.confirm);
           if (elsewhere) others.push({ target: called, ...elsewhere });
+          session.outcome(heardOf(called, results, elsewhere));
         }
         const exit = worst([...rows, ...others].map(row => row.exit));
         const verbose = session.options.verbose ?? false;

@@ -148,6 +148,11 @@ async function restore(session: Session, kind: string, name: string | undefined,
   }
   const seconds = Math.round((Date.now() - began) / 100) / 10;
   const { at, lsn, next, facts, differs = [] } = reached;
+  session.outcome({
+    target: `${kind}/${opened.ctx.name}`,
+    exit: differs.length > 0 ? 'partial' : 'done',
+    message: [`back in ${request.to}`, ...differs].join('; '),
+  });
   const where = [at ? `${lsn ? 'last commit' : 'state of'} ${at.toISOString()}` : undefined, lsn ? `LSN ${lsn}` : undefined]
     .filter(Boolean)
     .join(', ');
@@ -216,7 +221,12 @@ export const restoreCommand = (run: Run): Command => {
     .option('--yes', 'do not ask')
     .addOption(new Option('--confirm-env <name>', 'name of a protected environment, with --yes'))
     .option('--force', 'move what is there aside under a dated name')
-    .action((kind: string, name: string | undefined, flags: Flags) => run(session => stackOrTarget(session, kind, name, flags)));
+    .action((kind: string, name: string | undefined, flags: Flags) =>
+      run(
+        session => stackOrTarget(session, kind, name, flags),
+        flags.dryRun ? undefined : { verb: 'restore', kind, name, asks: !flags.yes },
+      ),
+    );
   for (const [, option] of kindOptions()) command.addOption(option);
   return command;
 };

@@ -1,6 +1,7 @@
 import type { App, GlobalOptions } from '../app.ts';
 import type { Reporter } from '../core/contracts.ts';
 import type { ExitName } from '../core/errors.ts';
+import type { Outcome, Task } from '../core/notify/types.ts';
 
 /** What a command's action has to hand before any config is read. */
 export interface BareSession {
@@ -15,10 +16,18 @@ export interface BareSession {
 /** What a command's action has to hand, beside its own flags. */
 export interface Session extends BareSession {
   app: App;
+  /** What it came to for one target, for those who are told of it. */
+  outcome(outcome: Outcome): void;
 }
 
-/** Runs an action within a session; what it returns is how the process ends. */
-export type Run = (action: (session: Session) => Promise<ExitName>) => Promise<void>;
+/** Runs an action within a session; what it returns is how the process ends. With a task, the notifiers are told of it. */
+export type Run = (action: (session: Session) => Promise<ExitName>, task?: Task) => Promise<void>;
+
+/** `run`, of which the notifiers are told when there is a task. */
+export const noticed =
+  (run: Run, task: Task | undefined): Run =>
+  action =>
+    run(action, task);
 
 /** As `Run`, for what works without a config. */
 export type BareRun = (action: (session: BareSession) => Promise<ExitName>) => Promise<void>;

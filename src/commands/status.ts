@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
-import type { StatusReport } from '../core/status/types.ts';
+import type { NotifierStatus, StatusReport, TargetStatus, Why } from '../core/status/types.ts';
 import type { Run, Session } from './session.ts';
 
 interface Flags {
@@ -23,7 +23,46 @@ async function gather(session: Session, kind: string | undefined, name: string |
     },
     { concurrency: AT_ONCE },
   );
-  return { env: app.env(options.env).name, at: new Date().toISOString(), targets };
+  return { env: app.env(options.env).name, at: new Date().toISOString(), targets, notifiers: await notifiersOf(session) };
+}
+
+/** How those who are told of runs last fared. */
+async function notifiersOf({ app, options, report }: Session): Promise<readonly NotifierStatus[]> {
+  const notifiers = app.notifiers(options.env);
+  if (notifiers.length === 0) return [];
+  const { notifierStatus } = await import('../ops/notify/health.ts');
+  try {
+    return await notifierStatus(app.stack(options.env), notifiers);
+  } catch (error) {
+    report.emit({ type: 'note', text: `how the notifiers fared is not known: ${sentence(error)}` });
+    return [];
+  }
+}
+
+/** What the notifiers hear: what is red, each target and each notifier for itself. */
+function tell(session: Session, { targets, notifiers = [] }: StatusReport, redOf: (target: TargetStatus) => readonly Why[]): void {
+  for (const target of targets) {
+    const red = redOf(target);
+    const state = red.some(why => why.state === 'failing')
+      ? 'failing'
+      : red.length > 0
+        ? 'late'
+        : target.state === 'unknown'
+          ? 'unknown'
+          : undefined;
+    session.outcome({
+      target: `${target.kind}/${target.name}`,
+      exit: red.length > 0 ? 'unhealthy' : 'done',
+      ...(state ? { state } : {}),
+      message: red.map(({ text }) => text).join('; ') || 'nothing is late and nothing fails',
+    });
+  }
+  for (const { name, state, failures, error } of notifiers.filter(({ failureAt }) => failureAt !== undefined))
+    session.outcome({
+      target: `notify/${name}`,
+      exit: state === 'failing' ? 'unhealthy' : 'done',
+      ...(state === 'failing' ? { state, message: `${failures} message(s) in a row did not arrive: ${error}` } : {}),
+    });
 }
 
 const colorful = ({ color }: Session['options']): boolean => color !== false && !process.env['NO_COLOR'] && process.stdout.isTTY === true;
@@ -48,9 +87,13 @@ async function publish(session: Session, report: StatusReport, flags: Flags, par
 }
 
 async function show(session: Session, kind: string | undefined, name: string | undefined, flags: Flags): Promise<ExitName> {
-  const [{ exitOf }, { statusText }] = await Promise.all([import('../core/status/verdict.ts'), import('../report/statusText.ts')]);
+  const [{ exitOf, isRed, partsOf }, { statusText }] = await Promise.all([
+    import('../core/status/verdict.ts'),
+    import('../report/statusText.ts'),
+  ]);
   const report = await gather(session, kind, name, flags.hidden ?? false);
   const exit = exitOf(report);
+  tell(session, report, target => partsOf(target).flatMap(({ why }) => why.filter(({ state }) => isRed(state))));
   session.result({ exit, ...report }, statusText(report, { color: colorful(session.options) }));
   if (flags.textfile || flags.pushgateway) await publish(session, report, flags, { ...(kind ? { kind } : {}), ...(name ? { name } : {}) });
   return exit;
@@ -65,4 +108,6 @@ export const statusCommand = (run: Run): Command =>
     .option('--hidden', 'count old versions too, which no listing shows and which are paid for; a longer listing')
     .option('--textfile <path>', "write the figures for node_exporter's textfile collector; PATH ends in .prom")
     .addOption(new Option('--pushgateway <url>', 'send the figures to a Prometheus pushgateway').env('BKP_PUSHGATEWAY'))
-    .action((kind: string | undefined, name: string | undefined, flags: Flags) => run(session => show(session, kind, name, flags)));
+    .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
+      run(session => show(session, kind, name, flags), { verb: 'status', kind, name }),
+    );

@@ -6,7 +6,7 @@ import { policyOf } from '../core/retention.ts';
 import type { Proof } from '../ops/prove.ts';
 import type { Verified } from '../ops/verify.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
-import { type Run, worst } from './session.ts';
+import { noticed, type Run, type Session, worst } from './session.ts';
 
 interface Flags {
   deep?: boolean;
@@ -51,6 +51,14 @@ const proofOf = ({ target, store, proof }: Row, proven: (proof: Proof) => boolea
   ];
 };
 
+/** What the notifiers hear of one target. */
+function heardOf(target: string, exit: ExitName, seen: readonly Verified[]): Parameters<Session['outcome']>[0] {
+  const faults = seen.flatMap(({ findings }) => findings).filter(({ state }) => state !== 'stray' && state !== 'note');
+  const told = faults.map(({ store, state, text }) => `${WORD[state]} in store ${store}: ${text}`);
+  const whole = seen.map(({ store, whole: good, backups }) => `${good} of ${backups} whole in store ${store}`);
+  return { target, exit, message: [...whole, ...told].join('; ') };
+}
+
 const table = (rows: readonly Row[]): string[] =>
   formatTable(
     ['TARGET', 'STORE', 'BACKUPS', 'WHOLE', 'OBJECTS', 'READ BACK'],
@@ -75,7 +83,7 @@ export const verifyCommand = (run: Run): Command =>
     .option('--sample <percent>', 'read that share of the bytes, another one each day', percent)
     .option('--from <store>', 'this store only')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
-      run(async session => {
+      noticed(run, { verb: 'verify', kind, name })(async session => {
         const { isProven } = await import('../ops/prove.ts');
         const { verdict, verifyTarget } = await import('../ops/verify.ts');
         const rows: Row[] = [];
@@ -91,6 +99,7 @@ export const verifyCommand = (run: Run): Command =>
           });
           rows.push(...seen.map(verified => ({ target: `${ctx.kind}/${ctx.name}`, ...verified })));
           ends.push(verdict(seen));
+          session.outcome(heardOf(`${ctx.kind}/${ctx.name}`, verdict(seen), seen));
         }
         const end = worst(ends);
         session.result({ exit: end, stores: rows }, [

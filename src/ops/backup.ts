@@ -9,6 +9,7 @@ import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
+import { type Hooks, withHooks } from './hooks.ts';
 import { pinning } from './records/pin.ts';
 import { refuseRestoring } from './records/restoring.ts';
 import { recordRun } from './records/run.ts';
@@ -28,6 +29,8 @@ export interface BackupOptions {
   tool: string;
   /** It is a part of the restore itself: what is there now, before it is written over. */
   evenWhileRestoring?: boolean;
+  /** Programs that run around it. */
+  hooks?: Hooks;
   /** When the data was taken, where another tool did that earlier; else it is now. */
   startedAt?: Date;
 }
@@ -40,6 +43,8 @@ export interface BackupResult {
   healed: { id: string; store: string }[];
   /** What should be in it and is not. */
   lacks: readonly string[];
+  /** Why the hook after it failed. */
+  hookError?: string;
   /** 'failed' = it is there and whole, and so much smaller than those before that it counts as failed. */
   exit: 'done' | 'partial' | 'failed';
 }
@@ -153,8 +158,8 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
     await recordRun(ctx, ctx.stores, run, options.random);
   };
   try {
-    const result = await take(target, ctx, options.startedAt ?? startedAt, options);
-    const fault = result.manifest.anomaly ?? result.lacks[0];
+    const result = await taken(target, ctx, options.startedAt ?? startedAt, options);
+    const fault = result.manifest.anomaly ?? result.lacks[0] ?? result.hookError;
     if (fault) await record('failed', fault);
     return result;
   } catch (error) {
@@ -162,6 +167,17 @@ export async function backupTarget(target: Target, ctx: TargetContext, options: 
     if (!ctx.signal.aborted && !options.startedAt) await record(error instanceof BkpError ? error.exit : 'failed', sentence(error));
     throw error;
   }
+}
+
+/** With the hooks around it. What the hook after it could not do is no less of a backup, and more than a word in a log. */
+async function taken(target: Target, ctx: TargetContext, startedAt: Date, options: BackupOptions): Promise<BackupResult> {
+  const { result, hookError } = await withHooks(
+    ctx,
+    options.hooks,
+    () => take(target, ctx, startedAt, options),
+    ({ manifest, exit }) => ({ exit, id: manifest.id, ...(manifest.anomaly ? { message: manifest.anomaly } : {}) }),
+  );
+  return hookError === undefined ? result : { ...result, hookError, exit: result.exit === 'done' ? 'partial' : result.exit };
 }
 
 async function take(target: Target, ctx: TargetContext, startedAt: Date, options: BackupOptions): Promise<BackupResult> {

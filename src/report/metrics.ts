@@ -1,5 +1,5 @@
 import { Gauge, Registry } from 'prom-client';
-import type { State, StatusReport, StoreStatus, TargetStatus, Verb } from '../core/status/types.ts';
+import type { NotifierStatus, State, StatusReport, StoreStatus, TargetStatus, Verb } from '../core/status/types.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -86,6 +86,29 @@ function ofSources(registry: Registry, { env, targets }: StatusReport): void {
   );
 }
 
+function ofNotifiers(registry: Registry, { env, notifiers = [] }: StatusReport): void {
+  const series = (figure: (notifier: NotifierStatus) => number | undefined) =>
+    notifiers.map(each => ({ labels: { env, notifier: each.name }, value: figure(each) }));
+  gauge(
+    registry,
+    'bkp_notifier_up',
+    '0 = the newest message to this notifier did not arrive.',
+    series(({ state }) => Number(state === 'ok')),
+  );
+  gauge(
+    registry,
+    'bkp_notifier_failures',
+    'Messages in a row that did not arrive.',
+    series(({ failures }) => failures),
+  );
+  gauge(
+    registry,
+    'bkp_notifier_last_failure_timestamp_seconds',
+    'When the newest message that did not arrive was given up.',
+    series(({ failureAt }) => seconds(failureAt)),
+  );
+}
+
 /**
  * The figures of a status in Prometheus's text format: gauges with the labels env, kind, name and store, instants in seconds since 1970.
  * The registry is its own, without figures of this process.
@@ -104,6 +127,7 @@ export function metricsText(report: StatusReport): Promise<string> {
       rows.map(({ store, target, labels }) => ({ labels, value: figure(store, target) })),
     );
   ofSources(registry, report);
+  ofNotifiers(registry, report);
   gauge(registry, 'bkp_status_timestamp_seconds', 'When the figures were gathered.', [{ labels: { env }, value: seconds(at) }]);
   return registry.metrics();
 }

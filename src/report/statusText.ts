@@ -68,6 +68,12 @@ function findings(target: TargetStatus): { state: State; text: string }[] {
   });
 }
 
+/** A notifier that fails is found by nobody else. */
+const deaf = ({ notifiers = [] }: StatusReport): { state: State; text: string }[] =>
+  notifiers.flatMap(({ name, state, failures, error }) =>
+    state === 'failing' ? [{ state, text: `notifier ${name}: ${failures} message(s) in a row did not arrive: ${error}` }] : [],
+  );
+
 const painter =
   ({ green, red, yellow }: ChalkInstance) =>
   (state: State): ChalkInstance =>
@@ -77,7 +83,7 @@ const WORD: Readonly<Record<State, string>> = { ok: 'note', unknown: 'unknown', 
 
 /** What stands at the end: how much of what was looked at is red. */
 function summary(report: StatusReport): string {
-  const states = report.targets.flatMap(target => partsOf(target).map(({ state }) => state));
+  const states = [...report.targets.flatMap(partsOf), ...(report.notifiers ?? [])].map(({ state }) => state);
   const red = states.filter(state => RED.has(state)).length;
   const unknown = states.filter(state => state === 'unknown').length;
   const tail = unknown > 0 ? `, ${unknown} unknown` : '';
@@ -94,7 +100,7 @@ export function statusText(report: StatusReport, options: { color: boolean }): s
   const painted = (line: string, state: State): string => line.replace(/^\S+/, word => paint(state)(word));
   const rows = report.targets.flatMap(target => stateRows(target, now));
   const [head, ...lines] = formatTable(['STATE', 'TARGET', 'STORE', 'NEWEST BACKUP', 'RECOVERY POINT', 'LOG BEHIND'], rows);
-  const told = report.targets.flatMap(findings);
+  const told = [...report.targets.flatMap(findings), ...deaf(report)];
   const ordered = [...told.filter(({ state }) => !RED.has(state)), ...told.filter(({ state }) => RED.has(state))];
   return [
     head!,

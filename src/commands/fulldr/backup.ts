@@ -5,7 +5,7 @@ import type { BackupSet } from '../../core/set.ts';
 import type { BackupResult } from '../../ops/backup.ts';
 import { partName } from '../../ops/fulldr/part.ts';
 import { type Session, worst } from '../session.ts';
-import { partsOf } from './parts.ts';
+import { FULL_DR, partsOf } from './parts.ts';
 
 /** What the backup of one entry came to, as `bkp backup` has it. */
 export interface Taken {
@@ -58,6 +58,12 @@ export async function backupStack<T extends Taken>(
   for (const { store, error } of refused)
     session.report.emit({ type: 'warning', text: `store ${store} does not hold set ${set.id}: ${error}` });
   const without = refused.length === 0 ? 'done' : refused.length < stack.stores.length ? 'partial' : 'storeUnreachable';
+  if (without !== 'done')
+    session.outcome({
+      target: FULL_DR,
+      exit: without,
+      message: `set ${set.id} is not in ${refused.map(({ store, error }) => `store ${store}: ${error}`).join('; ')}`,
+    });
   const lacking = set.members.filter(({ backup }) => backup === undefined).map(partName);
   return {
     set,

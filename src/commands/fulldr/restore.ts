@@ -121,6 +121,12 @@ export async function restoreStackCommand(session: Session, want: Want, flags: S
     return 'done';
   }
   const exit = worst(result.parts.map(part => part.exit));
+  for (const part of result.parts)
+    session.outcome({
+      target: `${part.kind}/${part.name}`,
+      exit: part.exit,
+      message: part.state === 'back' ? `back in ${part.to}` : `${STATE[part.state]}: ${part.error}`,
+    });
   const back = result.parts.filter(({ state }) => state === 'back').length;
   session.result({ exit, env: env.name, journal: result.journal, parts: result.parts }, [
     ...told(result.parts),

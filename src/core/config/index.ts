@@ -14,4 +14,15 @@ export {
   withoutSecrets,
 } from './secrets.ts';
 export { shownConfig } from './shown.ts';
-export type { Config, Environment, FullDr, KitSettings, Price, Retention, StoreEntry, TargetEntry } from './types.ts';
+export type {
+  BackupHooks,
+  Config,
+  Environment,
+  FullDr,
+  KitSettings,
+  NotifierEntry,
+  Price,
+  Retention,
+  StoreEntry,
+  TargetEntry,
+} from './types.ts';

@@ -83,6 +83,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
     kit: raw.kit,
     prefix: raw.prefix,
     stores: raw.stores,
+    ...(raw.notify === undefined ? {} : { notify: raw.notify }),
     targets: Object.fromEntries(kinds.map(kind => [kind, withStores(raw[kind] ?? {})])),
   };
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import type { NotifierKind } from '../notify/types.ts';
 import { count, duration, name, prefix, schedule, timezone } from './fields.ts';
+import { backupHooks } from './hooks.ts';
+import { notifierFields } from './notify.ts';
 
 /** What a kind of target brings: the fields of its entries and the built-in policy. */
 export interface KindSchema {
@@ -7,10 +10,12 @@ export interface KindSchema {
   defaults: { schedule: string; rpo: string; retention: Readonly<Record<string, unknown>>; after?: readonly string[] };
 }
 
-/** The kinds of targets (`postgres`, …) and the types of stores (`directory`, …) that a config may name. */
+/** The kinds of targets (`postgres`, …), the types of stores (`directory`, …) and of notifiers that a config may name. */
 export interface Registry {
   kinds: Readonly<Record<string, KindSchema>>;
   stores: Readonly<Record<string, z.ZodType | { config: z.ZodType }>>;
+  /** Types of notifiers (`slack`, …); absent = there are none. */
+  notifiers?: Readonly<Record<string, Pick<NotifierKind, 'config' | 'on'>>>;
 }
 
 const KEEP = { last: count, hourly: count, daily: count, weekly: count, monthly: count, yearly: count, within: duration };
@@ -64,6 +69,7 @@ const common = (defaults: KindSchema['defaults']) => ({
     .default(50)
     .describe('prune halts, unless forced, when more than this percentage of the backups of a store would go'),
   fullDr: fullDr(defaults.after ?? []),
+  backupHooks,
 });
 
 function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodType {
@@ -93,6 +99,14 @@ function stores(types: Registry['stores']): z.ZodType {
     extended('config' in schema ? schema.config : schema, { type: z.literal(type), price }),
   );
   return z.record(name, z.discriminatedUnion('type', options as [any, ...any[]]));
+}
+
+function notifiers(types: NonNullable<Registry['notifiers']>): z.ZodType {
+  const options = Object.entries(types).map(([type, kind]) => extended(kind.config, { type: z.literal(type), ...notifierFields(kind) }));
+  return z
+    .record(name, z.discriminatedUnion('type', options as [any, ...any[]]))
+    .default({})
+    .describe('who is told how the commands end');
 }
 
 function environmentSchema(registry: Registry) {
@@ -128,6 +142,7 @@ function environmentSchema(registry: Registry) {
       .describe('what `bkp kit export` takes from this environment'),
     prefix: prefix.default('bkp').describe('what every key in the stores begins with'),
     stores: stores(registry.stores),
+    ...(registry.notifiers ? { notify: notifiers(registry.notifiers) } : {}),
     ...(Object.fromEntries(kinds) as Record<string, z.ZodType>),
   });
 }

@@ -29,10 +29,15 @@ const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'identity',
   'signing',
   'token',
+  'url',
   'pgpKey',
   'pgpPassphrase',
   'libsodiumKey',
 ]);
+
+/** Maps whose values are secret, whatever they are called; what says only how a body is written is none. */
+const SECRET_MAPS: ReadonlySet<string> = new Set(['headers', 'env']);
+const PLAIN_HEADER = /^(content-type|accept)$/i;
 
 /** Settings of another program by their own names, such as WALG_LIBSODIUM_KEY: they may be put where they do not belong. */
 const SECRET_NAME = /^[A-Z0-9]+_.*(KEY|PASS|SECRET|TOKEN)/;
@@ -58,8 +63,8 @@ const isPlain = (path: Path): boolean =>
 
 /** Whether the value at a path is a secret by its field's name. */
 export const isSecretField = (path: Path): boolean => {
-  const field = dotted(path).split('.').at(-1) ?? '';
-  return SECRET_FIELDS.has(field) || SECRET_NAME.test(field);
+  const [map = '', field = ''] = ['', ...dotted(path).split('.')].slice(-2);
+  return SECRET_FIELDS.has(field) || SECRET_NAME.test(field) || (SECRET_MAPS.has(map) && !PLAIN_HEADER.test(field));
 };
 
 /** Calls `change` for every text in a tree of plain data, and gives the tree back with its answers. */

@@ -1,3 +1,5 @@
+import type { NotifyEvent, NotifyVerb } from '../notify/types.ts';
+
 /** What prune keeps. Durations are text such as `30d`; kinds may add their own windows (`wal`). */
 export interface Retention {
   hourly?: number;
@@ -21,6 +23,26 @@ export interface FullDr {
   skip: boolean;
 }
 
+/** Programs with their arguments that run around the backup of an entry. */
+export interface BackupHooks {
+  before?: string[];
+  after?: string[];
+  onError?: string[];
+  timeout: string;
+  env: Record<string, string>;
+}
+
+/** One named notifier; `type` chooses its other fields. */
+export interface NotifierEntry {
+  type: string;
+  on: NotifyEvent[];
+  verbs?: NotifyVerb[];
+  targets?: string[];
+  timeout: string;
+  repeat: string;
+  [field: string]: unknown;
+}
+
 /** One named entry of a kind: what every entry has, then the kind's own fields. */
 export interface TargetEntry {
   engine: string;
@@ -35,6 +57,8 @@ export interface TargetEntry {
   /** Percent of a store's backups that prune removes at most without being forced. */
   pruneShare: number;
   fullDr: FullDr;
+  /** Always there in a config that was read. */
+  backupHooks?: BackupHooks;
   [field: string]: unknown;
 }
 
@@ -73,6 +97,8 @@ export interface Environment {
   /** Normalised: no slash at either end, none doubled; may be empty. */
   prefix: string;
   stores: Record<string, StoreEntry>;
+  /** Absent where the program knows no notifiers. */
+  notify?: Record<string, NotifierEntry>;
   /** Kind → name → entry. Kinds that the file does not name are empty. */
   targets: Record<string, Record<string, TargetEntry>>;
 }

@@ -133,8 +133,23 @@ export interface TargetStatus {
   stores: readonly StoreStatus[];
 }
 
+/** How a notifier last fared, by the stores. */
+export interface NotifierStatus {
+  name: string;
+  type: string;
+  state: 'ok' | 'failing';
+  /** Messages in a row that were not taken. */
+  failures: number;
+  /** When the newest one failed. */
+  failureAt?: string;
+  /** Why, while it fails. */
+  error?: string;
+}
+
 export interface StatusReport {
   env: string;
   at: string;
   targets: readonly TargetStatus[];
+  /** Absent = nobody is told. */
+  notifiers?: readonly NotifierStatus[];
 }

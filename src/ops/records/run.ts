@@ -4,7 +4,7 @@ import { joinKey } from '../../core/key.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
 import { assertTrusted } from '../signer.ts';
 import { listed } from './entry.ts';
-import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, runsAmong, runsUnder, VERBS } from './runRecord.ts';
+import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, runsAmong, runsUnder } from './runRecord.ts';
 
 export type { RunRecord } from './runRecord.ts';
 
@@ -13,6 +13,9 @@ export interface LastRuns {
   success?: RunRecord;
   failure?: RunRecord;
 }
+
+/** What `bkp status` shows of what ran. */
+const SHOWN = ['backup', 'prune', 'verify', 'drill'] as const satisfies readonly RunRecord['verb'][];
 
 /** Records of each verb that stay in a store, beside its newest success and failure. */
 const KEPT = 10;
@@ -91,13 +94,31 @@ async function newest(ctx: TargetContext, store: Store, runs: readonly ListedRun
 }
 
 /**
- * The last runs of each verb, as one store tells them: one listing, and one object for each that is answered.
+ * The newest record of a verb from before an instant, however that run ended; undefined where there is none that can be believed.
  * @throws BkpError('storeUnreachable') when the store does not answer
  */
-export async function lastRuns(ctx: TargetContext, store: Store): Promise<Partial<Record<RunRecord['verb'], LastRuns>>> {
+export async function lastBefore(ctx: TargetContext, store: Store, verb: RunRecord['verb'], before: Date): Promise<RunRecord | undefined> {
+  const bound = runId(before.toISOString(), new Uint8Array(3));
+  const runs = runsAmong(ctx, await listed(store, `${joinKey(runsUnder(ctx), verb)}/`));
+  return newest(
+    ctx,
+    store,
+    runs.filter(({ id }) => id < bound),
+  );
+}
+
+/**
+ * The last runs of each verb that is asked for, as one store tells them: one listing, and one object for each that is answered.
+ * @throws BkpError('storeUnreachable') when the store does not answer
+ */
+export async function lastRuns<V extends RunRecord['verb'] = (typeof SHOWN)[number]>(
+  ctx: TargetContext,
+  store: Store,
+  verbs: readonly V[] = SHOWN as unknown as readonly V[],
+): Promise<Partial<Record<V, LastRuns>>> {
   const all = runsAmong(ctx, await listed(store, `${runsUnder(ctx)}/`));
-  const last: Partial<Record<RunRecord['verb'], LastRuns>> = {};
-  for (const verb of VERBS) {
+  const last: Partial<Record<V, LastRuns>> = {};
+  for (const verb of verbs) {
     const runs = all.filter(run => run.verb === verb);
     const [success, failure] = await Promise.all([newest(ctx, store, of(runs, 'done')), newest(ctx, store, of(runs, 'failed'))]);
     if (success || failure) last[verb] = { ...(success ? { success } : {}), ...(failure ? { failure } : {}) };

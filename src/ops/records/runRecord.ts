@@ -4,7 +4,8 @@ import { EXIT, type ExitName } from '../../core/errors.ts';
 import { joinKey, sectionOf } from '../../core/key.ts';
 import { decodeSigned, encodeSigned } from '../../core/signed.ts';
 
-export const VERBS = ['backup', 'prune', 'verify', 'drill'] as const;
+/** `status` = what it told of a target and is still so; `notify` = how a notifier last fared. */
+export const VERBS = ['backup', 'prune', 'verify', 'drill', 'status', 'notify'] as const;
 
 /** How one run over one target ended. Instants are ISO 8601, UTC. */
 export interface RunRecord {
