@@ -38,6 +38,7 @@ function sessionOf(r: Rig, ended: Partial<Ended>, closed: readonly string[]): Se
       if (!ctx) throw new BkpError('usage', 'S3_SECRET is not set');
       return { ctx };
     },
+    stack: () => ({ ...r.ctx, base: 'prod' }),
     *targets(env: string, kind?: string, name?: string) {
       for (const each of app.select(env, kind, name)) yield app.target(env, each.kind, each.name);
     },
