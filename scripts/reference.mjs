@@ -53,6 +53,7 @@ function typeOf(field) {
   if (field.enum) return field.enum.map(value => `\`${value}\``).join(', ');
   if (field.type === 'array') return `list: ${typeOf(field.items)}`;
   if (field.type === 'integer') return `whole number${bounds(field)}`;
+  if (field.type === 'number') return 'number';
   if (field.type === 'object') return 'map';
   if (field.type === 'boolean') return '`true`, `false`';
   if (field.pattern === NAME.source) return 'name';
@@ -72,7 +73,8 @@ function rows(schema, path = '') {
     const at = `${path}${key}`;
     if (isNamed(field)) return [];
     if (field.properties) return rows(field, `${at}.`);
-    return [[`\`${at}\``, typeOf(field), defaultOf(field, schema.required?.includes(key)), field.description ?? '']];
+    const own = [`\`${at}\``, typeOf(field), defaultOf(field, schema.required?.includes(key)), field.description ?? ''];
+    return [own, ...(field.items?.properties ? rows(field.items, `${at}[].`) : [])];
   });
 }
 

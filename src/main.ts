@@ -7,6 +7,7 @@ import { type ConfigDeps, configCommand } from './commands/config.ts';
 import { costCommand } from './commands/cost.ts';
 import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { drillCommand } from './commands/drill.ts';
 import { holdCommand } from './commands/hold.ts';
 import { type InitDeps, initCommand } from './commands/init.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
@@ -208,6 +209,7 @@ export function build(): Command {
     holdCommand(run),
     locksCommand(run),
     verifyCommand(run),
+    drillCommand(run),
     reportCommand(run),
     doctorCommand(run),
     coverageCommand(run),

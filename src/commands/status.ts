@@ -1,6 +1,10 @@
 import { Command, Option } from 'commander';
+import type { Environment } from '../core/config/types.ts';
+import type { TargetContext } from '../core/contracts.ts';
+import { parseDuration } from '../core/duration.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
-import type { NotifierStatus, StatusReport, TargetStatus, Why } from '../core/status/types.ts';
+import { environmentSection } from '../core/key.ts';
+import type { DrillStatus, NotifierStatus, StatusReport, TargetStatus, Why } from '../core/status/types.ts';
 import type { Run, Session } from './session.ts';
 
 interface Flags {
@@ -15,15 +19,20 @@ const AT_ONCE = 4;
 async function gather(session: Session, kind: string | undefined, name: string | undefined, hidden: boolean): Promise<StatusReport> {
   const [{ default: pMap }, { statusTarget }] = await Promise.all([import('p-map'), import('../ops/status/index.ts')]);
   const { app, options } = session;
+  const env = app.env(options.env);
+  const contexts: TargetContext[] = [];
   const targets = await pMap(
     app.select(options.env, kind, name),
     async each => {
       const { target, ctx, entry } = app.target(options.env, each.kind, each.name);
+      contexts.push(ctx);
       return statusTarget(target, ctx, entry, { hidden });
     },
     { concurrency: AT_ONCE },
   );
-  return { env: app.env(options.env).name, at: new Date().toISOString(), targets, notifiers: await notifiersOf(session) };
+  const at = new Date();
+  const drills = await drillsOf(env, contexts, targets, at);
+  return { env: env.name, at: at.toISOString(), targets, drills, notifiers: await notifiersOf(session) };
 }
 
 /** How those who are told of runs last fared. */
@@ -63,6 +72,23 @@ function tell(session: Session, { targets, notifiers = [] }: StatusReport, redOf
       exit: state === 'failing' ? 'unhealthy' : 'done',
       ...(state === 'failing' ? { state, message: `${failures} message(s) in a row did not arrive: ${error}` } : {}),
     });
+}
+
+/** What the stores of these targets tell of drills. */
+async function drillsOf(
+  env: Environment,
+  contexts: readonly TargetContext[],
+  targets: readonly TargetStatus[],
+  at: Date,
+): Promise<DrillStatus> {
+  const [{ lastDrill }, { drillStatus }] = await Promise.all([import('../ops/status/drills.ts'), import('../core/status/drills.ts')]);
+  const up = new Set(targets.flatMap(({ stores }) => stores.filter(each => each.up).map(({ store }) => store)));
+  const stores = new Map(contexts.flatMap(ctx => ctx.stores.filter(({ name }) => up.has(name)).map(store => [store.name, store])));
+  const { base, keys, report } = contexts[0]!;
+  const { newest, silent } = await lastDrill([...stores.values()], { section: environmentSection(base, 'drills'), keys, report });
+  const part = targets.filter(({ kind, name }) => !env.targets[kind]![name]!.fullDr.skip);
+  const { every } = env.drills;
+  return drillStatus(newest, part, every === undefined ? undefined : parseDuration(every), silent, at);
 }
 
 const colorful = ({ color }: Session['options']): boolean => color !== false && !process.env['NO_COLOR'] && process.stdout.isTTY === true;

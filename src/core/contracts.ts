@@ -525,7 +525,12 @@ export interface Trial {
   mend?: string;
   /** How long it took. */
   seconds?: number;
+  /** The instant to which it showed that the data was brought, where that is not the backup's own (`recoveryPointAt`). */
+  reachedAt?: Date;
 }
+
+/** What the time of a proof goes to: bringing the backup to the disk, until its server answers, and looking whether all is right. */
+export type Phase = 'restore' | 'start' | 'prove';
 
 /** What the proof of one backup works with. */
 export interface ProofRequest {
@@ -534,6 +539,10 @@ export interface ProofRequest {
   dir: string;
   /** Plain bytes of a piece, throwing at its end when they do not match the manifest. */
   read(piece: PieceRef): Bytes;
+  /** Only for kinds with a log: everything that was archived on top of the backup, as `restore --latest` brings it, and not its own end. */
+  latest?: boolean;
+  /** Says what begins now; a proof begins with `restore`. */
+  enter?(phase: Phase): void;
 }
 
 /** One thing of the platform that holds data, and the backup that has it or why there is none. */

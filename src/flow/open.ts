@@ -14,6 +14,9 @@ export interface OpenOptions {
   report: Reporter;
 }
 
+/** What is asked of a store for the bytes of a backup. */
+export type Source = Pick<Store, 'name' | 'get'>;
+
 /** Blocks on their way while one is opened. */
 const AHEAD = 2;
 
@@ -25,7 +28,7 @@ type StoredObject = PieceRef['objects'][number];
  * @throws BkpError('verifyFailed') naming object and store
  */
 export async function readBlock(
-  store: Store,
+  store: Source,
   object: StoredObject,
   n: number,
   blockBytes: number,
@@ -47,7 +50,7 @@ export async function readBlock(
 }
 
 /** `stores` is the order of preference; one that does not answer goes to its end, so that its time-out is waited for once and not at every block. */
-async function firstWhole(stores: Store[], read: (store: Store) => Promise<Buffer>, report: Reporter): Promise<Buffer> {
+async function firstWhole(stores: Source[], read: (store: Source) => Promise<Buffer>, report: Reporter): Promise<Buffer> {
   const reasons: unknown[] = [];
   for (const store of [...stores]) {
     try {
@@ -78,7 +81,7 @@ function blockMemory(): { take: (bytes: number) => Buffer; lend: (block: Buffer)
 }
 
 /** The sealed stream, each block proven before it is passed on, so that nothing damaged is ever decrypted; the next ones come meanwhile. */
-async function* sealedBlocks(ref: PieceRef, stores: readonly Store[], options: OpenOptions): Bytes {
+async function* sealedBlocks(ref: PieceRef, stores: readonly Source[], options: OpenOptions): Bytes {
   const order = [...stores];
   const { take, lend } = blockMemory();
   const asked: Promise<Buffer>[] = [];
@@ -111,7 +114,7 @@ const named = (error: unknown, recipients: readonly string[] = []): unknown =>
 export async function* openPiece(
   ref: PieceRef,
   line: readonly string[],
-  stores: readonly Store[],
+  stores: readonly Source[],
   options: OpenOptions,
 ): AsyncGenerator<Uint8Array> {
   if (stores.length === 0) throw new BkpError('notFound', `no store holds ${ref.name}`);

@@ -1,15 +1,18 @@
 import { rm } from 'node:fs/promises';
-import type { Finding, Id, Known, Manifest, Store, Target, TargetContext, Trial } from '../core/contracts.ts';
+import type { Finding, Id, Known, Manifest, PieceRef, ProofRequest, Store, Target, TargetContext, Trial } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { openPiece } from '../flow/open.ts';
+import { type Phases, Stopwatch } from './phases.ts';
 import { withPin } from './records/pin.ts';
 import { prove as record } from './records/proof.ts';
 
 /** How a backup came back out of one store. */
 export interface Proof {
   backup: Id;
-  /** From the first byte that was asked for to the last trial; what a restore takes is in those of `unpack` and `recovery`. */
+  /** From the first byte that was asked for to the last trial. */
   seconds: number;
+  /** What they went to; what a restore takes is `fetch`, `restore` and `start`. */
+  phases: Phases;
   checks: Trial[];
 }
 
@@ -29,12 +32,10 @@ const why = (error: unknown): Trial => ({
 });
 
 /** Every trial until the end, or until something other than the backup got in the way, which is the last one then. */
-async function trials(target: Target, ctx: TargetContext, store: Store, manifest: Manifest, dir: string): Promise<Trial[]> {
+async function trials(target: Target, ctx: TargetContext, request: ProofRequest): Promise<Trial[]> {
   const checks: Trial[] = [];
-  const options = { ...ctx, recipients: manifest.recipients };
   try {
-    const read = (piece: Parameters<typeof openPiece>[0]) => openPiece(piece, manifest.line, [store], options);
-    for await (const trial of target.prove!(ctx, { manifest, dir, read })) checks.push(trial);
+    for await (const trial of target.prove!(ctx, request)) checks.push(trial);
   } catch (error) {
     ctx.signal.throwIfAborted();
     if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
@@ -47,6 +48,7 @@ async function trials(target: Target, ctx: TargetContext, store: Store, manifest
  * Restores one backup out of one store alone into a directory of its own, tries it, and removes all of it again, however it ends. Prune
  * leaves the backup alone meanwhile.
  * @param random at least eight bytes
+ * @param options `latest`: with everything that was archived on top of it
  * @throws BkpError('storeUnreachable') when the store falls silent; the signal's reason
  */
 export async function proveBackup(
@@ -55,24 +57,38 @@ export async function proveBackup(
   store: Store,
   manifest: Manifest,
   random: Uint8Array,
+  options: { latest?: boolean } = {},
 ): Promise<Proof> {
   const alone = { ...ctx, stores: [store] };
+  const opened = { ...ctx, recipients: manifest.recipients };
   const what = `prove ${manifest.id} out of ${store.name}`;
   ctx.report.emit({ type: 'started', what });
   const dir = await ctx.scratch();
   const began = ctx.clock.now().getTime();
+  const watch = new Stopwatch(ctx.clock);
+  const request: ProofRequest = {
+    manifest,
+    dir,
+    read: (piece: PieceRef) => openPiece(piece, manifest.line, [watch.over(store)], opened),
+    latest: options.latest ?? false,
+    enter: phase => watch.enter(phase),
+  };
   try {
-    const checks = await withPin(alone, manifest.id, 'proof', random, () => trials(target, alone, store, manifest, dir));
+    const checks = await withPin(alone, manifest.id, 'proof', random, () => trials(target, alone, request));
     const ms = ctx.clock.now().getTime() - began;
     ctx.report.emit({ type: 'finished', what, ms });
-    return { backup: manifest.id, seconds: Math.round(ms / 100) / 10, checks };
+    return { backup: manifest.id, seconds: Math.round(ms / 100) / 10, phases: watch.read(), checks };
   } finally {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
-/** A store that takes no record has the backup proven all the same, but lets prune remove it. */
-async function remember(ctx: TargetContext, store: Store, id: Id, by: string): Promise<void> {
+/**
+ * Writes down in a store that a backup came back right out of it. One that takes no record has it proven all the same, but lets prune
+ * remove it: a warning.
+ * @param by what proved it, such as `drill`
+ */
+export async function remember(ctx: TargetContext, store: Store, id: Id, by: string): Promise<void> {
   try {
     await record(ctx, store, id, ctx.clock.now(), by);
   } catch (error) {

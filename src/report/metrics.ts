@@ -109,6 +109,14 @@ function ofNotifiers(registry: Registry, { env, notifiers = [] }: StatusReport):
   );
 }
 
+/** Only where drills are asked for. */
+function ofDrills(registry: Registry, { env, drills: { everySeconds, why } }: StatusReport): void {
+  const asked = everySeconds !== undefined;
+  const series = (state: State) => [{ labels: { env }, value: asked ? Number(why.some(each => each.state === state)) : undefined }];
+  gauge(registry, 'bkp_drill_late', '1 = an entry was not drilled with success for longer than drills.every.', series('late'));
+  gauge(registry, 'bkp_drill_failing', '1 = the newest drill failed.', series('failing'));
+}
+
 /**
  * The figures of a status in Prometheus's text format: gauges with the labels env, kind, name and store, instants in seconds since 1970.
  * The registry is its own, without figures of this process.
@@ -128,6 +136,7 @@ export function metricsText(report: StatusReport): Promise<string> {
     );
   ofSources(registry, report);
   ofNotifiers(registry, report);
+  ofDrills(registry, report);
   gauge(registry, 'bkp_status_timestamp_seconds', 'When the figures were gathered.', [{ labels: { env }, value: seconds(at) }]);
   return registry.metrics();
 }

@@ -1,5 +1,5 @@
 import { Chalk, type ChalkInstance } from 'chalk';
-import type { State, StatusReport, StoreStatus, TargetStatus, Verb, Why } from '../core/status/types.ts';
+import type { DrillStatus, State, StatusReport, StoreStatus, TargetStatus, Verb, Why } from '../core/status/types.ts';
 import { partsOf } from '../core/status/verdict.ts';
 import { formatAge, formatBytes, formatDuration, formatInstant, formatTable } from './format.ts';
 
@@ -81,11 +81,23 @@ const painter =
 
 const WORD: Readonly<Record<State, string>> = { ok: 'note', unknown: 'unknown', late: 'late', failing: 'failing' };
 
+/** The last drill of the environment in one line. */
+function drillLine({ last }: DrillStatus, now: Date): string[] {
+  if (!last) return [];
+  const where = last.drilledIn;
+  return ['', `last drill: ${last.scope} in ${where}, ${last.result}, ${when(last.finishedAt, now)}`];
+}
+
 /** What stands at the end: how much of what was looked at is red. */
 function summary(report: StatusReport): string {
-  const states = [...report.targets.flatMap(partsOf), ...(report.notifiers ?? [])].map(({ state }) => state);
-  const red = states.filter(state => RED.has(state)).length;
-  const unknown = states.filter(state => state === 'unknown').length;
+  const { everySeconds, state } = report.drills;
+  const states = [
+    ...report.targets.flatMap(target => partsOf(target).map(each => each.state)),
+    ...(everySeconds === undefined ? [] : [state]),
+    ...(report.notifiers ?? []).map(each => each.state),
+  ];
+  const red = states.filter(each => RED.has(each)).length;
+  const unknown = states.filter(each => each === 'unknown').length;
   const tail = unknown > 0 ? `, ${unknown} unknown` : '';
   return red > 0 ? `${red} of ${states.length} red${tail}` : `nothing is late and nothing fails in ${report.env}${tail}`;
 }
@@ -100,12 +112,17 @@ export function statusText(report: StatusReport, options: { color: boolean }): s
   const painted = (line: string, state: State): string => line.replace(/^\S+/, word => paint(state)(word));
   const rows = report.targets.flatMap(target => stateRows(target, now));
   const [head, ...lines] = formatTable(['STATE', 'TARGET', 'STORE', 'NEWEST BACKUP', 'RECOVERY POINT', 'LOG BEHIND'], rows);
-  const told = [...report.targets.flatMap(findings), ...deaf(report)];
+  const told = [
+    ...report.targets.flatMap(findings),
+    ...report.drills.why.map(({ state, text }) => ({ state, text: `drills: ${text}` })),
+    ...deaf(report),
+  ];
   const ordered = [...told.filter(({ state }) => !RED.has(state)), ...told.filter(({ state }) => RED.has(state))];
   return [
     head!,
     ...lines.map((line, n) => painted(line, rows[n]![0] as State)),
     ...furtherTables(report, now),
+    ...drillLine(report.drills, now),
     '',
     ...ordered.map(({ state, text }) => painted(`${WORD[state].padEnd(7)}  ${text}`, state)),
     summary(report),

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Check, Manifest } from '../../src/core/contracts.ts';
+import type { Evidence } from '../../src/core/evidence.ts';
+import { drillStatus } from '../../src/core/status/drills.ts';
 import { sourceStatus } from '../../src/core/status/source.ts';
 import { storeStatus } from '../../src/core/status/store.ts';
 import type { Copy, Rules, RunEnd, Runs, SourceFacts, State, StoreFacts, TargetStatus } from '../../src/core/status/types.ts';
@@ -239,16 +241,78 @@ describe('a source', () => {
   });
 });
 
+describe('drills', () => {
+  const NOW = new Date('2026-02-01T00:00:00Z');
+  const DAY = 86_400_000;
+  const drilled = (name: string, ...successes: (string | undefined)[]): TargetStatus =>
+    ({
+      kind: 'redis',
+      name,
+      stores: successes.map(successAt => ({ up: true, runs: successAt ? { drill: { successAt } } : {} })),
+    }) as unknown as TargetStatus;
+  const evidence = (result: Evidence['result']): Evidence => ({
+    version: 1,
+    id: '20260131T000000Z-4f2a1c',
+    env: 'production',
+    drilledIn: 'staging',
+    scope: 'full-dr',
+    tool: 'bkp 0',
+    startedAt: '2026-01-31T00:00:00.000Z',
+    finishedAt: '2026-01-31T01:00:00.000Z',
+    result,
+    targets: [{ kind: 'redis', name: 'a', engine: 'native', wave: 0, result, checks: [] }],
+  });
+  const of = (targets: TargetStatus[], every: number | undefined, newest?: Evidence, silent: string[] = []) =>
+    drillStatus(newest, targets, every, silent, NOW);
+
+  it('are late by the newest good one of each target, out of whichever store', () => {
+    const fresh = drilled('a', '2025-01-01T00:00:00.000Z', '2026-01-30T00:00:00.000Z');
+    expect(of([fresh], 7 * DAY)).toEqual({ state: 'ok', why: [], everySeconds: 604_800 });
+    expect(of([fresh, drilled('b', '2026-01-20T00:00:00.000Z'), drilled('c', undefined)], 7 * DAY)).toMatchObject({
+      state: 'late',
+      why: [
+        { state: 'late', text: 'redis/b is to be drilled every 7 d: the last good drill was 12 d ago (2026-01-20T00:00:00.000Z)' },
+        { state: 'late', text: 'redis/c is to be drilled every 7 d: no drill ever came out right' },
+      ],
+    });
+    const down = { ...drilled('d', undefined), stores: [{ up: false, runs: {} }] } as unknown as TargetStatus;
+    expect(of([down], 7 * DAY).why).toEqual([]);
+  });
+
+  it('are never red where nobody asks for them', () => {
+    expect(of([drilled('c', undefined)], undefined)).toEqual({ state: 'ok', why: [] });
+    expect(of([], undefined, evidence('failed'))).toMatchObject({ state: 'ok', why: [{ state: 'ok' }], last: { failed: ['redis/a'] } });
+  });
+
+  it('fail by the newest one; what was not proven is told', () => {
+    expect(of([], DAY, evidence('passed'))).toMatchObject({ state: 'ok', why: [], last: { result: 'passed', failed: [] } });
+    expect(of([], DAY, evidence('failed'))).toMatchObject({
+      state: 'failing',
+      why: [{ text: expect.stringMatching(/failed 23 h ago: redis\/a$/) }],
+    });
+    expect(of([], DAY, evidence('unproven'))).toMatchObject({
+      state: 'ok',
+      why: [{ text: expect.stringContaining('could not prove everything') }],
+    });
+    expect(of([], DAY, undefined, ['store x is gone'])).toMatchObject({
+      state: 'unknown',
+      why: [{ text: expect.stringContaining('store x is gone') }],
+    });
+  });
+});
+
 describe('the end', () => {
   const target = (state: State, ...up: boolean[]): TargetStatus =>
     ({ state, stores: up.map(each => ({ up: each })) }) as unknown as TargetStatus;
 
   it('is 10 when anything is red, 8 only when no store answers, else 0', () => {
-    expect(exitOf({ targets: [target('ok', true), target('late', true, true)] })).toBe('unhealthy');
-    expect(exitOf({ targets: [target('failing', true, false)] })).toBe('unhealthy');
-    expect(exitOf({ targets: [target('failing', false), target('ok', true)] })).toBe('unhealthy');
-    expect(exitOf({ targets: [target('failing', false, false), target('failing', false)] })).toBe('storeUnreachable');
-    expect(exitOf({ targets: [target('ok', true), target('unknown', true)] })).toBe('done');
+    const drills = { state: 'ok', why: [] } as const;
+    expect(exitOf({ drills, targets: [target('ok', true), target('late', true, true)] })).toBe('unhealthy');
+    expect(exitOf({ drills, targets: [target('failing', true, false)] })).toBe('unhealthy');
+    expect(exitOf({ drills, targets: [target('failing', false), target('ok', true)] })).toBe('unhealthy');
+    expect(exitOf({ drills, targets: [target('failing', false, false), target('failing', false)] })).toBe('storeUnreachable');
+    expect(exitOf({ drills, targets: [target('ok', true), target('unknown', true)] })).toBe('done');
+    expect(exitOf({ drills: { state: 'late', why: [] }, targets: [target('ok', true)] })).toBe('unhealthy');
   });
 });
 

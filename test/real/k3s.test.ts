@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { resigned, runDrill } from './drillRig.ts';
 import { aBackup, aPlace, type EtcdSetup, FLIP, manifestOf, objectsOf, setUp, wrapped } from './etcdSetup.ts';
 import { cleanUp, type Etcd, isAlive, K3s, run, runBkp, startBkp, startEtcd, tempDir, waitFor } from './rig/index.ts';
 import { type Sshd, startSshd } from './rig/sshd.ts';
@@ -246,6 +247,25 @@ describe('SQLite as the datastore', () => {
     copy.close();
     expect((await runBkp(['verify', 'etcd', '--deep'], at.run)).code).toBe(0);
     db.close();
+  });
+
+  it('a drill looks into the copy, counts what the config wants, and names what is not as it was recorded', async () => {
+    const { id } = await aBackup(at);
+    db.close();
+    const checks = [
+      { name: 'all', prefix: '/registry/x/', expect: 99 },
+      { name: 'deleted', prefix: '/registry/x/0', expect: 0 },
+    ];
+    const asking = (all: object[]) => setUp({ ...k3s.entry(), checks: all }, at);
+    const good = await runDrill(['etcd'], (await asking(checks)).run);
+    expect({ code: good.code, names: good.first.checks.map(({ name, state }) => `${name} ${state}`) }).toEqual({
+      code: 0,
+      names: ['unpack ok', 'token ok', 'baseline ok', 'check: all ok', 'check: deleted ok', 'write ok'],
+    });
+    const keysDir = dirname(/file:(.*)\}/.exec(at.keys['signing'] as string)![1]!);
+    resigned(at.store, keysDir, id, ({ baseline }) => ({ baseline: { ...baseline, keys: 100, token: 'another' } }));
+    const bad = await runDrill(['etcd'], (await asking([{ name: 'pods', prefix: '/registry/pods/', atLeast: 1 }])).run);
+    expect({ code: bad.code, failed: bad.failed }).toEqual({ code: 9, failed: ['token', 'baseline', 'check: pods'] });
   });
 
   it('a damaged one is no backup', async () => {

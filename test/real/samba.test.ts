@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
 import { lastJson, type Yaml } from './change.ts';
+import { resigned } from './drillRig.ts';
 import { cleanUp, makeKeys, tempDir, waitFor } from './rig/index.ts';
 import { ADMIN_PASSWORD, Domain, provision, stubTool } from './rig/samba.ts';
 import { commandLines, filesIn, pathWith } from './stub.ts';
@@ -12,6 +13,7 @@ const ALICE = 'Al1cePass.x';
 
 let dc: Domain;
 let keys: Record<string, unknown>;
+let keysDir: string;
 let temp: string;
 const started: Domain[] = [];
 
@@ -22,7 +24,8 @@ beforeAll(async () => {
   dc.tool('computer', 'create', 'pc1', '-H', dc.sam);
   started.push(dc);
   await dc.start();
-  keys = await makeKeys(join(tempDir(), 'keys'));
+  keysDir = join(tempDir(), 'keys');
+  keys = await makeKeys(keysDir);
   temp = tempDir();
 }, 120_000);
 
@@ -291,12 +294,46 @@ describe('a clone over the network', () => {
     const [store] = lastJson(stdout)['stores'] as Yaml[];
     const checks = (store!['proof']['checks'] as Yaml[]).filter(({ state }) => state !== 'note');
     expect(checks.map(({ name, state }) => `${name} ${state}`)).toEqual(
-      ['unpack', 'dbcheck', 'identity', 'baseline', 'sysvol', 'paths', 'samba', 'ticket', 'ldap', 'smb'].map(name => `${name} ok`),
+      ['unpack', 'dbcheck', 'identity', 'baseline', 'sysvol', 'paths', 'samba', 'ticket', 'ldap', 'smb', 'write'].map(name => `${name} ok`),
     );
     expect(checks.find(({ name }) => name === 'ticket')?.['text']).toContain('BKPPROOF$');
     expect(code).toBe(0);
     expect(running(/samba/).filter(line => line.includes(temp))).toEqual([]);
   }, 120_000);
+
+  it('a drill asks the copy what the config wants to know, and names what does not come back', async () => {
+    const drilled = async (checks: Yaml[]) => {
+      const { code, stdout } = await bkp(setUp({ ...online, checks }, at), ['drill', 'samba', '--json']);
+      const [target] = lastJson(stdout)['drill'].targets as Yaml[];
+      const named = (state: string) => (target!['checks'] as Yaml[]).filter(each => each['state'] === state).map(({ name }) => name);
+      return { code, target: target!, failed: named('fail'), ok: named('ok'), texts: JSON.stringify(target!['checks']) };
+    };
+    const good = await drilled([
+      { ldap: '(sAMAccountName=alice)', expect: 1 },
+      { name: 'groups', ldap: '(cn=staff)', base: 'CN=Users,DC=ad,DC=example,DC=test', atLeast: 1 },
+    ]);
+    expect({ code: good.code, failed: good.failed }).toEqual({ code: 0, failed: [] });
+    expect(good.ok).toEqual(expect.arrayContaining(['ticket', 'check: (sAMAccountName=alice)', 'check: groups', 'write']));
+    const { fetch, restore, start, prove } = good.target['phases'];
+    expect(Math.min(fetch, restore, start, prove)).toBeGreaterThan(0);
+
+    const id = good.target['backup'] as string;
+    const undo = resigned(at.store, keysDir, id, ({ baseline }) => {
+      const { before, after, sysvol, ...rest } = structuredClone(baseline) as Yaml;
+      for (const counted of [before, after]) counted.users += 5;
+      return { baseline: { ...rest, before, after, sysvol: { ...sysvol, files: sysvol.files + 1 } } };
+    });
+    const bad = await drilled([
+      { name: 'bob', ldap: '(sAMAccountName=bob)', atLeast: 1 },
+      { name: 'nowhere', ldap: '(cn=*)', base: 'OU=nowhere,DC=ad,DC=example,DC=test', atLeast: 1 },
+    ]);
+    undo();
+    expect({ code: bad.code, failed: bad.failed.sort() }).toEqual({
+      code: 9,
+      failed: ['baseline', 'check: bob', 'check: nowhere', 'ldap', 'smb', 'sysvol'],
+    });
+    expect(bad.texts).toMatch(/4 users, and 9 were counted/);
+  }, 180_000);
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
     '%s while the copy runs leaves no samba',

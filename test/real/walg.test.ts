@@ -114,6 +114,23 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(existsSync(join(at.directory, 'bkp/production/proofs/postgres/app', `${stores[1]!['proof'].backup}.json`))).toBe(true);
   }, 180_000);
 
+  it('a drill replays what was archived on top of a backup, out of each store alone', async () => {
+    const { code, stdout, stderr } = await runBkp(
+      ['drill', 'postgres', 'app', '--from-backup', first, '--store', 'each', '--json'],
+      at.run(),
+    );
+    const { targets } = lastJson(stdout)['drill'];
+    const told = targets.map(({ store, backup, result, recoveryPointAt }: Yaml) => ({
+      ...{ store, backup, result },
+      further: recoveryPointAt > manifest(at, first).recoveryPointAt,
+    }));
+    expect({ code, told, stderr: code === 0 ? '' : stderr }).toEqual({
+      code: 0,
+      told: ['objects', 'local'].map(store => ({ store, backup: first, result: 'passed', further: true })),
+      stderr: '',
+    });
+  }, 180_000);
+
   it('wal fetch brings a segment byte for byte, 74 at the proven end, 255 at a hole', async () => {
     const name = at.archiver.pushed.find(({ name: each, ended }) => /^[0-9A-F]{24}$/.test(each) && ended.code === 0)!.name;
     const fetch = (file: string, to = join(tempDir(), 'seg')) =>

@@ -32,6 +32,7 @@ const report = (stores: readonly StoreStatus[], change: Partial<TargetStatus> = 
   env: 'production',
   at: AT,
   targets: [{ kind: 'postgres', name: 'app', state: 'ok', schedule: '0 2 * * *', rpoSeconds: 900, stores, ...change }],
+  drills: { state: 'ok', why: [] },
 });
 
 const LABELS = '{env="production",kind="postgres",name="app",store="offsite"}';
@@ -78,6 +79,22 @@ describe('the figures for Prometheus', () => {
       'bkp_source_check_ok{env="production",kind="postgres",name="app",check="archiver"}': 0,
       'bkp_status_timestamp_seconds{env="production"}': SECONDS,
     });
+  });
+
+  it('drills are figures only where they are asked for', async () => {
+    const of = async (drills: StatusReport['drills']) =>
+      Object.entries(seriesOf(await metricsText({ ...report([store()]), drills }))).filter(([name]) =>
+        /^bkp_drill_(late|failing)/.test(name),
+      );
+    expect(await of({ state: 'failing', why: [{ state: 'failing', text: 'x' }] })).toEqual([]);
+    expect(await of({ state: 'failing', why: [{ state: 'failing', text: 'x' }], everySeconds: 1 })).toEqual([
+      ['bkp_drill_late{env="production"}', 0],
+      ['bkp_drill_failing{env="production"}', 1],
+    ]);
+    expect(await of({ state: 'late', why: [{ state: 'late', text: 'x' }], everySeconds: 1 })).toEqual([
+      ['bkp_drill_late{env="production"}', 1],
+      ['bkp_drill_failing{env="production"}', 0],
+    ]);
   });
 
   it('pass promtool, nothing of them is said of this process', async () => {

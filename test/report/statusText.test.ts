@@ -5,6 +5,19 @@ import { statusText } from '../../src/report/statusText.ts';
 const report: StatusReport = {
   env: 'production',
   at: '2026-01-15T12:00:00.000Z',
+  drills: {
+    state: 'late',
+    why: [{ state: 'late', text: 'postgres/app is to be drilled every 35 d' }],
+    everySeconds: 3_024_000,
+    last: {
+      id: '20251101T040000Z-4f2a1c',
+      scope: 'full-dr',
+      drilledIn: 'staging',
+      finishedAt: '2025-11-01T04:10:00.000Z',
+      result: 'passed',
+      failed: [],
+    },
+  },
   targets: [
     {
       kind: 'postgres',
@@ -68,11 +81,14 @@ test('a line per store, source and finding, exact instants beside ages, and what
     'TARGET        STORE  LAST GOOD VERIFY                PRUNE  DRILL',
     'postgres/app  local  1 d ago (2026-01-14 12:00:00Z)  -      -',
     '',
+    'last drill: full-dr in staging, passed, 75 d ago (2025-11-01 04:10:00Z)',
+    '',
     'note     postgres/app in local: 2 older backups are damaged',
     'unknown  postgres/app: the source could not be asked: refused',
     'late     postgres/app in local: the newest log is old',
     'failing  postgres/app in offsite: store offsite is not there',
-    '2 of 3 red, 1 unknown',
+    'late     drills: postgres/app is to be drilled every 35 d',
+    '3 of 4 red, 1 unknown',
   ]);
 });
 

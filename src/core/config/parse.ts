@@ -81,6 +81,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
     ...(raw.restoresFrom === undefined ? {} : { restoresFrom: raw.restoresFrom }),
     ...(raw.cluster === undefined ? {} : { cluster: raw.cluster }),
     kit: raw.kit,
+    drills: raw.drills,
     prefix: raw.prefix,
     stores: raw.stores,
     ...(raw.notify === undefined ? {} : { notify: raw.notify }),

@@ -140,6 +140,14 @@ function environmentSchema(registry: Registry) {
       })
       .prefault({})
       .describe('what `bkp kit export` takes from this environment'),
+    drills: z
+      .strictObject({
+        every: duration
+          .optional()
+          .describe('how old the newest good drill of an entry may be; `bkp status` is red beyond that; default: it is only shown'),
+      })
+      .prefault({})
+      .describe('rehearsed restores of the backups of this environment'),
     prefix: prefix.default('bkp').describe('what every key in the stores begins with'),
     stores: stores(registry.stores),
     ...(registry.notifiers ? { notify: notifiers(registry.notifiers) } : {}),

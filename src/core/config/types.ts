@@ -94,6 +94,8 @@ export interface Environment {
   restoresFrom?: string;
   cluster?: { kubeconfig?: string | undefined; context?: string | undefined };
   kit: KitSettings;
+  /** How old the newest good drill of an entry may be. */
+  drills: { every?: string };
   /** Normalised: no slash at either end, none doubled; may be empty. */
   prefix: string;
   stores: Record<string, StoreEntry>;

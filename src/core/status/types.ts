@@ -1,5 +1,6 @@
 import type { Check, LineageId, LogState, Lsn, Manifest } from '../contracts.ts';
 import type { ExitName } from '../errors.ts';
+import type { DrillResult } from '../evidence.ts';
 
 /** `late` and `failing` are red. `unknown` could not be looked at from here, and is not. */
 export type State = 'ok' | 'late' | 'failing' | 'unknown';
@@ -146,10 +147,32 @@ export interface NotifierStatus {
   error?: string;
 }
 
+/** The newest drill on record, of whatever scope. */
+export interface LastDrill {
+  id: string;
+  scope: string;
+  /** In which environment of the config it was. */
+  drilledIn: string;
+  finishedAt: string;
+  result: DrillResult;
+  /** `kind/name` of what did not come back. */
+  failed: readonly string[];
+}
+
+/** How it stands with rehearsed restores. */
+export interface DrillStatus {
+  state: State;
+  why: readonly Why[];
+  /** How old the newest good drill of an entry may be; absent = nobody said. */
+  everySeconds?: number;
+  last?: LastDrill;
+}
+
 export interface StatusReport {
   env: string;
   at: string;
   targets: readonly TargetStatus[];
   /** Absent = nobody is told. */
   notifiers?: readonly NotifierStatus[];
+  drills: DrillStatus;
 }

@@ -22,7 +22,7 @@ const KEPT = 10;
 
 const of = (runs: readonly ListedRun[], outcome: ListedRun['outcome']): ListedRun[] => runs.filter(run => run.outcome === outcome);
 
-/** Texts of a value, however deep, through a function. */
+/** A value with all its texts, however deep, put through a function. */
 export function mapTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map(each => mapTexts(each, change));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
 import type { TargetContext } from '../../../core/contracts.ts';
+import { checks } from './checks.ts';
 
 const path = z.string().startsWith('/', { error: 'is no absolute path' });
 
@@ -44,6 +45,7 @@ export const etcdConfig = z.strictObject({
   dataDir: path.optional().describe('where `bkp restore etcd` without --to puts the data directory'),
   owner: z.string().min(1).optional().describe('user that owns a restored data directory when bkp runs as root'),
   k3s,
+  checks,
 });
 
 export type EtcdConfig = z.infer<typeof etcdConfig>;

@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Command, ProofRequest, Trial } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { assertOpens } from '../../../flow/age.ts';
+import { judgeCount, nameOf } from './checks.ts';
 import { asked } from './client.ts';
 import type { Context } from './config.ts';
-import { checkState, type StateFacts } from './k3s/sqlite.ts';
+import { checkState, countPrefix, type StateFacts } from './k3s/sqlite.ts';
 import { fingerprint } from './k3s/token.ts';
 import { bring, type Contents, contentsOf, type Here } from './pieces.ts';
 import { freePorts, startPrivate } from './privateServer.ts';
@@ -54,9 +55,9 @@ class Client {
     return (await this.#ctx.run.text(command, { signal: this.#ctx.signal })).stdout;
   }
 
-  /** Newest revision, and how many keys there are. */
-  async counts(): Promise<{ revision: number; keys: number }> {
-    const { header, count = 0 } = JSON.parse(await this.text('get', '', '--prefix', '--limit=1', '--keys-only', '-w', 'json')) as {
+  /** Newest revision, and how many keys there are that begin so. */
+  async counts(prefix = ''): Promise<{ revision: number; keys: number }> {
+    const { header, count = 0 } = JSON.parse(await this.text('get', prefix, '--prefix', '--limit=1', '--keys-only', '-w', 'json')) as {
       header: { revision: number };
       count?: number;
     };
@@ -128,7 +129,7 @@ function onCopy(error: unknown): unknown {
   return new BkpError('verifyFailed', text.split('\n').at(-1) ?? text, { cause: error });
 }
 
-async function* etcdTrials(ctx: Context, contents: Contents, here: Here, dir: string): AsyncGenerator<Trial> {
+async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, enter }: ProofRequest): AsyncGenerator<Trial> {
   const dataDir = join(dir, 'data');
   const ports = await freePorts();
   const peer = `http://127.0.0.1:${ports[1]}`;
@@ -145,6 +146,7 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, dir: st
   });
   yield restored;
   if (!isGood(restored)) return;
+  enter?.('start');
   let server: Awaited<ReturnType<typeof startPrivate>> | undefined;
   try {
     const started = await trial(ctx, 'start', async () => {
@@ -154,6 +156,7 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, dir: st
       });
       return { state: 'ok', text: `etcd ${program.version.join('.')} serves the copy` };
     });
+    enter?.('prove');
     yield started;
     if (!server) return;
     const client = new Client(ctx, clientProgram(ctx), server.endpoint);
@@ -163,13 +166,16 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, dir: st
       });
     yield await trial(ctx, 'baseline', () => tell(baseline(client, contents, tool)));
     yield await trial(ctx, 'compaction', () => tell(compaction(client, contents, tool)));
+    for (const check of ctx.config.checks)
+      yield await trial(ctx, nameOf(check), () => tell(client.counts(check.prefix).then(({ keys }) => judgeCount(check, keys))));
     yield await trial(ctx, 'write', () => tell(write(client, contents.manifest.id)));
   } finally {
     await server?.stop();
   }
 }
 
-async function* sqliteTrials(ctx: Context, { manifest }: Contents, here: Here): AsyncGenerator<Trial> {
+async function* sqliteTrials(ctx: Context, { manifest }: Contents, here: Here, { enter }: ProofRequest): AsyncGenerator<Trial> {
+  enter?.('prove');
   const recorded = manifest.baseline as unknown as StateFacts;
   yield await trial(ctx, 'baseline', async () => {
     const { revision, keys } = await checkState(ctx, here.file);
@@ -180,6 +186,8 @@ async function* sqliteTrials(ctx: Context, { manifest }: Contents, here: Here): 
           text: `the copy has ${keys} keys at revision ${revision}, and ${recorded.keys} at ${recorded.revision} were recorded`,
         };
   });
+  for (const check of ctx.config.checks)
+    yield await trial(ctx, nameOf(check), async () => judgeCount(check, await countPrefix(ctx, here.file, check.prefix)));
   yield await trial(ctx, 'write', async () => {
     await checkState(ctx, here.file, db =>
       db.exec('begin immediate; create table bkp_proof (n); insert into bkp_proof values (1); rollback'),
@@ -197,7 +205,8 @@ function tokenTrial({ manifest }: Contents, { token }: Here): Trial[] {
 }
 
 /** Restores a backup, serves it by an etcd of its own on loopback, and tries it. */
-export async function* prove(ctx: Context, { manifest, dir, read }: ProofRequest): AsyncGenerator<Trial> {
+export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerator<Trial> {
+  const { manifest, dir, read } = request;
   let contents!: Contents;
   let here!: Here;
   const unpacked = await trial(ctx, 'unpack', async () => {
@@ -210,6 +219,6 @@ export async function* prove(ctx: Context, { manifest, dir, read }: ProofRequest
   yield unpacked;
   if (!isGood(unpacked)) return;
   yield* tokenTrial(contents, here);
-  if (contents.sqlite) yield* sqliteTrials(ctx, contents, here);
-  else yield* etcdTrials(ctx, contents, here, dir);
+  if (contents.sqlite) yield* sqliteTrials(ctx, contents, here, request);
+  else yield* etcdTrials(ctx, contents, here, request);
 }

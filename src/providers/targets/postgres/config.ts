@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checks } from './checks.ts';
 import { walgSettings } from './walg/config.ts';
 
 /** What every engine needs to know of a cluster. */
@@ -22,6 +23,7 @@ const cluster = {
   wal: z
     .strictObject({ stores: z.array(z.string()).min(1).optional().describe('stores of the WAL; default: every store of the target') })
     .prefault({}),
+  checks,
 };
 
 const native = z.strictObject({

@@ -44,7 +44,7 @@ export class Feeder {
   }
 
   async listen(): Promise<void> {
-    await mkdir(join(this.#dir, 'ready'), { mode: 0o700 });
+    await mkdir(join(this.#dir, 'ready'), { mode: 0o700, recursive: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(this.socket, () => resolve());

@@ -130,8 +130,7 @@ const isOwn = ({ wal, lineage, identity }: Manifest): boolean =>
   wal !== undefined && lineage !== undefined && identity['systemIdentifier'] === lineage.split('-')[0];
 
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
-export async function planRestore(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<RestorePlan> {
-  const { want } = request;
+export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, 'want'>, known: readonly Known[]): Promise<RestorePlan> {
   const usable = known.filter(
     ({ manifest }) => isOwn(manifest) && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
   );

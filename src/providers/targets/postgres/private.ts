@@ -139,7 +139,7 @@ export function untilReady(child: Child, log: string[], onLine: (line: string) =
       for await (const line of child.lines()) {
         log.push(line);
         onLine(line);
-        if (/database system is ready to accept connections/.test(line)) resolve();
+        if (/database system is ready to accept (?:read-only )?connections/.test(line)) resolve();
       }
       await child.ended;
       const words = log.filter(line => /FATAL|PANIC|ERROR|HINT|DETAIL/.test(line)).slice(-6);
@@ -194,12 +194,12 @@ export async function askPrivate(ctx: Context, place: Private, ...statements: re
   return stdout.trim();
 }
 
-/** Fast shutdown, and its proof: pg_controldata says "shut down". Throws BkpError('failed') otherwise. */
-export async function stopClean(ctx: Context, place: Private, child: Child): Promise<void> {
+/** Fast shutdown, and its proof: pg_controldata says so. Throws BkpError('failed') otherwise. */
+export async function stopClean(ctx: Context, place: Private, child: Child, wanted: 'shut down' | 'shut down in recovery'): Promise<void> {
   child.kill('SIGINT');
   const { code, signal } = await child.ended;
   const state = (await controlData(ctx, place)).get('Database cluster state');
-  if (code !== 0 || state !== 'shut down') {
+  if (code !== 0 || state !== wanted) {
     throw new BkpError('failed', `the private server did not shut down clean (exit ${code ?? signal}, state "${state}")`);
   }
 }

@@ -6,13 +6,15 @@ import { formatBytes } from '../../../core/size.ts';
 import { holdingsOf, readFirstWhole } from './archive.ts';
 import { baseBytes, isWalg, unpackBase } from './base.ts';
 import type { PostgresConfig } from './config.ts';
-import { baseOf } from './plan.ts';
+import { baseOf, planRestore } from './plan.ts';
 import { controlData, type Private, prepare } from './private.ts';
 import { verifyFiles, verifyPages } from './proveFiles.ts';
 import { proofPlace, proofSpaces } from './proveHost.ts';
 import { judged, tenths, timed } from './proveRun.ts';
-import { tryServer } from './proveServer.ts';
-import { checkReached, type Recovery, recover } from './recover.ts';
+import { type Compared, compare, exercise } from './proveServer.ts';
+import { atOwnEnd } from './proveStandby.ts';
+import { checkReached, commitTime, type Recovered, type Recovery, recover } from './recover.ts';
+import { recoveryOf } from './restore.ts';
 import { completeTablespaces, type Mapped, occupyTablespaces, redirect, unpackTablespaces } from './tablespaces.ts';
 import { checkExtracted } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
@@ -66,35 +68,107 @@ async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], {
   return [{ name: 'unpack', state: 'ok', text: `${formatBytes(baseBytes(manifest))}, ${proven}` }];
 }
 
+/** How far a proof replays. Everything archived is replayed as a restore to `--latest` does it, out of the stores of `ctx` alone. */
+async function courseOf(ctx: Context, place: Private, { manifest, latest }: ProofRequest): Promise<Recovery> {
+  if (!latest) return ownEnd(ctx, place, manifest);
+  const stores = ctx.stores.map(({ name }) => name);
+  const plan = await planRestore(ctx, { want: { latest: true, backup: manifest.id } }, [{ manifest, stores }]).catch(error => {
+    // What a restore refuses for a hole in the log is a fault of what is stored, and none of this host.
+    throw error instanceof BkpError && error.exit === 'refused' ? new BkpError('verifyFailed', error.message, { cause: error }) : error;
+  });
+  const [silent] = plan.held.unreachable;
+  if (silent) throw new BkpError('storeUnreachable', `store ${silent.store} does not list its WAL: ${silent.reason}`);
+  return recoveryOf(ctx, plan, place);
+}
+
+/**
+ * What the source had is compared at the backup's own end: what came and went later is no fault of the backup.
+ * @returns undefined when nobody can look into the copy there
+ */
+async function compareAtOwnEnd(ctx: Context, place: Private, { manifest }: ProofRequest): Promise<Compared | undefined> {
+  let compared: Compared | undefined;
+  try {
+    const seen = await atOwnEnd(ctx, place, await ownEnd(ctx, place, manifest), STRICT, async () => {
+      compared = await compare(ctx, place, manifest);
+    });
+    return seen ? compared : undefined;
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    const trial = judged(compared ? 'stop' : 'baseline', error);
+    return { drifted: new Set(), ...compared, trials: [...(compared?.trials ?? []), trial] };
+  }
+}
+
+/** What differs once later changes were replayed may be theirs. */
+const softened = ({ trials, drifted }: Compared): Compared => ({
+  drifted,
+  trials: trials.map(trial =>
+    trial.state === 'fail'
+      ? {
+          ...trial,
+          state: 'unproven',
+          text: `after all was replayed, ${trial.text}`,
+          mend: 'bkp verify postgres --deep looks at the backup alone',
+        }
+      : trial,
+  ),
+});
+
+/** What was replayed in the end: the newest commit of all that was archived, or no more than the backup itself. */
+function replayed(trial: Trial, { manifest, latest }: ProofRequest, { reach }: Recovery, { log, fork }: Recovered): Trial {
+  if (!latest) return trial;
+  const own = new Date(manifest.recoveryPointAt);
+  const commit = commitTime(log);
+  const reachedAt = commit && commit > own ? commit : own;
+  const what =
+    commit && commit > own ? `whose newest commit is of ${commit.toISOString()}` : 'in which nothing was committed after the backup';
+  const text = `a private server replayed ${reach.segments.length} segment(s) to ${formatLsn(fork)}, ${what}, and took connections`;
+  return { ...trial, text, reachedAt };
+}
+
 /** Recovery, what is tried on the promoted server, and its end. The server is down when this answers. */
-async function rehearse(ctx: Context, place: Private, { manifest }: ProofRequest): Promise<Trial[]> {
-  const recovery = await ownEnd(ctx, place, manifest);
+async function rehearse(ctx: Context, place: Private, request: ProofRequest, before: Compared | undefined): Promise<Trial[]> {
+  const { manifest, enter } = request;
   const trials: Trial[] = [];
   const began = ctx.clock.now().getTime();
   ctx.report.emit({ type: 'started', what: 'recovery' });
+  enter?.('start');
   try {
-    place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
-    await prepare(place);
+    const recovery = await courseOf(ctx, place, request);
     const use = async (): Promise<void> => {
+      enter?.('prove');
       const seconds = tenths(ctx.clock.now().getTime() - began);
       trials.push({ name: 'recovery', state: 'ok', text: 'a private server replayed it to its end and took connections', seconds });
-      trials.push(...(await tryServer(ctx, place, manifest)));
+      const found = before ?? (await compare(ctx, place, manifest));
+      const compared = before || !request.latest ? found : softened(found);
+      if (!before) trials.push(...compared.trials);
+      trials.push(...(await exercise(ctx, place, manifest, compared)));
     };
     const recovered = await recover(ctx, place, recovery, use, STRICT);
     checkReached(recovery, recovered);
+    trials[0] = replayed(trials[0]!, request, recovery, recovered);
     trials.push({ name: 'stop', state: 'ok', text: `shut down clean; recovery had ended at ${formatLsn(recovered.fork)}` });
   } catch (error) {
     ctx.signal.throwIfAborted();
     trials.push(judged(trials.length === 0 ? 'recovery' : 'stop', error));
   }
+  enter?.('prove');
   return trials;
+}
+
+/** Reads what the private server has to be told of its own data, and writes its files. */
+async function readied(ctx: Context, place: Private): Promise<Trial[]> {
+  place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
+  await prepare(place);
+  return [];
 }
 
 const isOver = (trials: readonly Trial[]): boolean => trials.some(({ state }) => state === 'fail' || state === 'unproven');
 
 /**
- * Restores a base to its own end on a private server and tries everything on it that PostgreSQL's own tools can try: pg_verifybackup
- * before recovery, the recorded baseline, pg_amcheck, a write, a clean stop, pg_checksums. pg_resetwal is never a way.
+ * Restores a base to its own end, or with all that was archived on top of it, on a private server and tries everything on it that
+ * PostgreSQL's own tools can try: pg_verifybackup before recovery, the recorded baseline, pg_amcheck, the checks of the entry, a write, a
+ * clean stop, pg_checksums. pg_resetwal is never a way.
  * @throws BkpError('storeUnreachable') when the store falls silent; the signal's reason
  */
 export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerator<Trial> {
@@ -110,9 +184,15 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
   const unpacked = await timed(ctx, 'unpack', () => unpack(ctx, place, spaces, request));
   yield* unpacked;
   if (isOver(unpacked)) return;
+  request.enter?.('prove');
   yield* await timed(ctx, 'pg_verifybackup', () => verifyFiles(ctx, place, request.manifest));
   await redirect(place, spaces);
-  const rehearsed = await rehearse(ctx, place, request);
+  const ready = await timed(ctx, 'recovery', () => readied(ctx, place));
+  yield* ready;
+  if (isOver(ready)) return;
+  const before = request.latest ? await compareAtOwnEnd(ctx, place, request) : undefined;
+  yield* before?.trials ?? [];
+  const rehearsed = await rehearse(ctx, place, request, before);
   yield* rehearsed;
   if (rehearsed.some(({ name, state }) => name === 'stop' && state === 'ok'))
     yield* await timed(ctx, 'pg_checksums', () => verifyPages(ctx, place));

@@ -17,6 +17,7 @@ export function copyBaseline(ctx: Context, place: Private): Promise<Record<strin
     database: 'postgres',
     bin: ctx.config.bin,
     wal: {},
+    checks: [],
   };
   const text: Context['run']['text'] = (command, options) =>
     ctx.run.text({ ...command, cwd: '/', env: privateEnv(place, command.env?.['PGDATABASE']), ...(place.owner ?? {}) }, options);

@@ -1,4 +1,5 @@
 import type { Manifest, TargetContext, Trial } from '../../../core/contracts.ts';
+import { tryChecks } from './checks.ts';
 import type { PostgresConfig } from './config.ts';
 import { askPrivate, type Private } from './private.ts';
 import { checkRelations } from './proveAmcheck.ts';
@@ -65,8 +66,14 @@ async function write(ctx: Context, place: Private, id: string): Promise<Trial[]>
 
 const REBUILD = 'after a restore on such a host: REINDEX DATABASE …; ALTER DATABASE … REFRESH COLLATION VERSION';
 
-/** Everything that is tried on a promoted copy while it runs. Only its private socket is used. */
-export async function tryServer(ctx: Context, place: Private, manifest: Manifest): Promise<Trial[]> {
+/** A copy compared with its source; `drifted` are databases whose collations this host orders otherwise. */
+export interface Compared {
+  trials: Trial[];
+  drifted: ReadonlySet<string>;
+}
+
+/** Compares a copy, which may only be read, with what the source had at backup time. Only its private socket is used. */
+export async function compare(ctx: Context, place: Private, manifest: Manifest): Promise<Compared> {
   let copy: Baseline | undefined;
   const drifted = new Map<string, string>();
   const compared = await timed(ctx, 'baseline', async () => {
@@ -77,10 +84,13 @@ export async function tryServer(ctx: Context, place: Private, manifest: Manifest
     const why = await driftOf(ctx, place, name);
     if (why) drifted.set(name, why);
   }
-  return [
-    ...compared,
-    ...[...drifted.values()].map((text): Trial => ({ name: 'collation', state: 'note', text, mend: REBUILD })),
-    ...(await timed(ctx, 'pg_amcheck', () => checkRelations(ctx, place, new Set(drifted.keys())))),
-    ...(await timed(ctx, 'write', () => write(ctx, place, manifest.id))),
-  ];
+  const notes = [...drifted.values()].map((text): Trial => ({ name: 'collation', state: 'note', text, mend: REBUILD }));
+  return { trials: [...compared, ...notes], drifted: new Set(drifted.keys()) };
 }
+
+/** Everything else that is tried on a promoted copy while it runs. Only its private socket is used. */
+export const exercise = async (ctx: Context, place: Private, { id }: Manifest, { drifted }: Compared): Promise<Trial[]> => [
+  ...(await timed(ctx, 'pg_amcheck', () => checkRelations(ctx, place, drifted))),
+  ...(await tryChecks(ctx, place)),
+  ...(await timed(ctx, 'write', () => write(ctx, place, id))),
+];

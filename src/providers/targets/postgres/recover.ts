@@ -1,6 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { TargetContext } from '../../../core/contracts.ts';
+import type { Child, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, historyName, parseLsn } from '../../../core/postgres/lsn.ts';
 import type { Reach } from '../../../core/postgres/plan.ts';
@@ -32,6 +32,56 @@ export interface Recovered {
   timeline: number;
 }
 
+/** How a private server on an unpacked base ends recovery. */
+interface Course {
+  signal: 'recovery.signal' | 'standby.signal';
+  settings: Readonly<Record<string, string>>;
+  /** State of the cluster after a clean stop, as pg_controldata says it. */
+  stopped: 'shut down' | 'shut down in recovery';
+  inRecovery: 't' | 'f';
+  onLine?(line: string, child: Child): void;
+}
+
+/** Starts a private server, works with it once it takes connections, and stops it clean. Whatever happens, it is down then. @returns its log */
+async function serving(ctx: Context, place: Private, recovery: Recovery, course: Course, use: () => Promise<void>): Promise<string[]> {
+  await signalRecovery(place, course.signal);
+  const feeder = new Feeder(recovery, place.dir, place.owner);
+  const log: string[] = [];
+  const command = postgresCommand(place, {
+    ...privateSettings(place),
+    ...course.settings,
+    recovery_target_inclusive: 'on',
+    recovery_target_action: 'promote',
+    recovery_target_timeline: String(recovery.reach.timeline),
+    restore_command: await restoreCommand(ctx, place, feeder.socket),
+  });
+  await feeder.listen();
+  const child = ctx.run.start(command);
+  const stop = () => child.kill('SIGINT');
+  ctx.signal.addEventListener('abort', stop, { once: true });
+  try {
+    await untilReady(child, log, line => {
+      tellReplay(ctx, line, feeder, recovery.reach);
+      course.onLine?.(line, child);
+    });
+    if (feeder.trouble) throw feeder.trouble;
+    const inRecovery = await askPrivate(ctx, place, 'select pg_is_in_recovery()');
+    if (inRecovery !== course.inRecovery)
+      throw new BkpError('failed', `the private server says that it is ${inRecovery === 't' ? 'still' : 'no longer'} in recovery`);
+    await use();
+    await stopClean(ctx, place, child, course.stopped);
+  } catch (error) {
+    child.kill('SIGQUIT');
+    await child.ended.catch(() => {});
+    ctx.signal.throwIfAborted();
+    throw feeder.trouble ?? unreached(error, log, recovery);
+  } finally {
+    ctx.signal.removeEventListener('abort', stop);
+    await feeder.close();
+  }
+  return log;
+}
+
 /**
  * Starts a private server on an unpacked base, replays to the target, promotes, and stops it clean. Whatever happens, it is down then.
  * @param use works with the promoted server before it is stopped
@@ -45,46 +95,63 @@ export async function recover(
   use: () => Promise<void> = async () => {},
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Recovered> {
-  await signalRecovery(place);
-  const feeder = new Feeder(recovery, place.dir, place.owner);
-  const log: string[] = [];
-  const command = postgresCommand(place, {
-    ...privateSettings(place),
-    ...settings,
-    ...targetSettings(recovery.target),
-    recovery_target_inclusive: 'on',
-    recovery_target_action: 'promote',
-    recovery_target_timeline: String(recovery.reach.timeline),
-    restore_command: await restoreCommand(ctx, place, feeder.socket),
-  });
-  await feeder.listen();
-  const child = ctx.run.start(command);
-  const stop = () => child.kill('SIGINT');
-  ctx.signal.addEventListener('abort', stop, { once: true });
-  try {
-    await untilReady(child, log, line => tellReplay(ctx, line, feeder, recovery.reach));
-    if (feeder.trouble) throw feeder.trouble;
-    const inRecovery = await askPrivate(ctx, place, 'select pg_is_in_recovery()');
-    if (inRecovery !== 'f') throw new BkpError('failed', 'the private server says that it is still in recovery');
-    await use();
-    await stopClean(ctx, place, child);
-  } catch (error) {
-    child.kill('SIGQUIT');
-    await child.ended.catch(() => {});
-    ctx.signal.throwIfAborted();
-    throw feeder.trouble ?? unreached(error, log, recovery);
-  } finally {
-    ctx.signal.removeEventListener('abort', stop);
-    await feeder.close();
-  }
+  const course: Course = {
+    signal: 'recovery.signal',
+    settings: { ...settings, ...targetSettings(recovery.target) },
+    stopped: 'shut down',
+    inRecovery: 'f',
+  };
+  const log = await serving(ctx, place, recovery, course, use);
   return { log, ...(await forkOf(place, log)) };
 }
 
-async function signalRecovery({ dataDir, owner }: Private): Promise<void> {
-  await rm(join(dataDir, 'standby.signal'), { force: true });
-  await rm(join(dataDir, 'postmaster.pid'), { force: true });
-  await writeFile(join(dataDir, 'recovery.signal'), '', { mode: 0o600 });
-  await own(join(dataDir, 'recovery.signal'), owner);
+/** Once all of a base is replayed, whoever may come in may do so at once (PostgreSQL 15 and 18). */
+const GRACE_MS = 5000;
+
+/**
+ * Starts a private standby on an unpacked base, which replays what the base has inside and never promotes, and stops it clean: it can be
+ * replayed further. Whatever happens, it is down then.
+ * @param use works with the standby, which only reads
+ * @returns false when the standby, consistent as it was, let nobody in: nothing was done with it
+ * @throws what `use` throws; 'failed' with the server's words
+ */
+export async function standBy(
+  ctx: Context,
+  place: Private,
+  recovery: Recovery,
+  use: () => Promise<void>,
+  settings: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  const course: Course = {
+    signal: 'standby.signal',
+    settings: { ...settings, ...targetSettings({}), hot_standby: 'on' },
+    stopped: 'shut down in recovery',
+    inRecovery: 't',
+    onLine(line, child) {
+      if (/ready to accept/.test(line)) clearTimeout(timer);
+      if (!/consistent recovery state reached/.test(line)) return;
+      timer = setTimeout(() => {
+        closed = true;
+        child.kill('SIGINT');
+      }, GRACE_MS);
+    },
+  };
+  try {
+    await serving(ctx, place, recovery, course, use);
+  } catch (error) {
+    if (!closed) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return !closed;
+}
+
+async function signalRecovery({ dataDir, owner }: Private, signal: Course['signal']): Promise<void> {
+  for (const name of ['standby.signal', 'recovery.signal', 'postmaster.pid']) await rm(join(dataDir, name), { force: true });
+  await writeFile(join(dataDir, signal), '', { mode: 0o600 });
+  await own(join(dataDir, signal), owner);
 }
 
 /** A transaction or a name can lie before the base, where no replay on top of it gets: that is said, with the bases to try. */

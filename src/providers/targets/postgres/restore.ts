@@ -148,7 +148,8 @@ function isNeeded({ target, known, reach: { base } }: RestorePlan, name: string)
   return isWalg(known.manifest) && number <= segmentAt(base.to - 1n, base.segmentBytes);
 }
 
-function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
+/** The recovery that a plan asks of a private server. */
+export function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
   const read = async (name: string): Promise<Buffer | undefined> => {
     const copies = isNeeded(plan, name) ? plan.held.copies.get(name) : undefined;
     return copies && readFirstWhole(ctx, plan.lineage, copies);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
+import { checks } from './checks.ts';
 
 const text = z.string().min(1);
 
@@ -28,6 +29,7 @@ export const redisConfig = z.strictObject({
   dataDir: text.optional().describe('where `bkp restore redis` without --to puts the files, on the host that runs bkp'),
   owner: text.optional().describe('user that owns restored files when bkp runs as root; default: redis or valkey'),
   listen: text.optional().describe('address of this host at which a server elsewhere fetches the data in `restore --online`'),
+  checks,
 });
 
 export type RedisConfig = z.infer<typeof redisConfig>;

@@ -6,6 +6,7 @@ import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { freeBytes } from '../../../flow/place.ts';
 import { differences, readBaseline, totalOf } from './baseline.ts';
+import { tryChecks } from './checks.ts';
 import type { Context } from './cli.ts';
 import { type Info, keyspace } from './info.ts';
 import { layOut, namesOf } from './layout.ts';
@@ -89,11 +90,21 @@ async function write(ctx: Context, place: Private): Promise<Trial> {
 }
 
 /** Starts the copy both ways, as `restore` promises that it can be. */
-async function rehearse(ctx: Context, place: Private, backup: Backup, rdb: Rdb, began: number): Promise<Trial[]> {
+async function rehearse(
+  ctx: Context,
+  place: Private,
+  backup: Backup,
+  rdb: Rdb,
+  began: number,
+  enter: ProofRequest['enter'],
+): Promise<Trial[]> {
   const trials: Trial[] = [];
+  enter?.('start');
   await withPrivate(ctx, place, 'no', async info => {
+    enter?.('prove');
     trials.push(...counted(ctx, 'keys', began, rdb, backup, info));
     trials.push(...(await libraries(ctx, place, rdb)));
+    trials.push(...(await tryChecks(ctx, place)));
     trials.push(await write(ctx, place));
   });
   await withPrivate(ctx, place, 'yes', async info => {
@@ -125,5 +136,5 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
     const crc = rdb.checksum === 'right' ? ', its CRC64 is right' : '';
     return [{ name: 'unpack', state: 'ok', text: `${formatBytes(rdb.bytes)}, of the SHA-256 that the manifest names${crc}` }];
   });
-  if (rdb) yield* await timed(ctx, 'keys', () => rehearse(ctx, place, backup, rdb!, began));
+  if (rdb) yield* await timed(ctx, 'keys', () => rehearse(ctx, place, backup, rdb!, began, request.enter));
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
+import { checks } from './checks.ts';
 
 const text = z.string().min(1);
 
@@ -34,6 +35,7 @@ export const sambaConfig = z.strictObject({
   dataDir: text.optional().describe('where `bkp restore samba` without --to puts the domain'),
   site: text.optional().describe('site of the DC that a restore makes; --site overrides it'),
   timeouts,
+  checks,
 });
 
 export type SambaConfig = z.infer<typeof sambaConfig>;

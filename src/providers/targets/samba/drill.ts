@@ -1,8 +1,9 @@
 import { join } from 'node:path';
-import type { Manifest, TargetContext, Trial } from '../../../core/contracts.ts';
+import type { Manifest, ProofRequest, TargetContext, Trial } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { type Apart, cannotStart, startApart, surround } from './apart.ts';
 import { countsOf, lackingAccounts, lackingFiles, readBaseline } from './baseline.ts';
+import { EXERCISE, exerciseArgs, judgeExercise } from './checks.ts';
 import type { SambaConfig } from './config.ts';
 import { explained } from './errors.ts';
 import { type Look, parseLook } from './look.ts';
@@ -53,19 +54,22 @@ export interface Copy {
   name: string;
 }
 
-async function rehearse(ctx: Context, tools: Tools, manifest: Manifest, { to, name }: Copy, dir: string): Promise<Trial[]> {
+async function rehearse(ctx: Context, tools: Tools, { manifest, dir, enter }: ProofRequest, { to, name }: Copy): Promise<Trial[]> {
   const { realm = '', netbios = '' } = manifest.identity;
   const machine = `${netbios}\\${name}$`;
   const around = await surround(ctx, { to, realm, machine }, join(dir, 'run'), ctx.config.bin);
   const { conf, env } = around;
   const apart = startApart(ctx, around);
   try {
-    const args = ['-c', QUESTION, '-s', conf, '--server', '127.0.0.1', '-P', '--ticket'];
-    const command = apart.beside({ file: tools.python, args, env });
-    return judgedAnswer(
-      await firstAnswer(ctx, apart, async () => parseLook((await tools.site.text(command, { timeoutMs: 30_000 })).stdout)),
-      manifest,
-    );
+    const said = async (script: string, words: readonly string[], timeoutMs: number): Promise<string> => {
+      const args = ['-c', script, '-s', conf, '--server', '127.0.0.1', '-P', ...words];
+      return (await tools.site.text(apart.beside({ file: tools.python, args, env }), { timeoutMs })).stdout;
+    };
+    const seen = await firstAnswer(ctx, apart, async () => parseLook(await said(QUESTION, ['--ticket'], 30_000)));
+    enter?.('prove');
+    const { checks } = ctx.config;
+    const tried = await said(EXERCISE, exerciseArgs(checks, `bkp proof ${manifest.id}`), millis(ctx, 'ask'));
+    return [...judgedAnswer(seen, manifest), ...judgeExercise(checks, tried)];
   } finally {
     await apart.stop();
   }
@@ -74,17 +78,19 @@ async function rehearse(ctx: Context, tools: Tools, manifest: Manifest, { to, na
 /**
  * Starts samba on a restored copy in a network namespace of its own, where its fixed ports are free and nobody meets it, and wants a
  * Kerberos ticket, an LDAP search and a listing of sysvol. It is gone when this answers.
- * @param dir of the proof
- * @returns a note where this host cannot start it apart
+ * @returns what is unproven where this host cannot start it apart
  */
-export async function drill(ctx: Context, tools: Tools, manifest: Manifest, copy: Copy, dir: string): Promise<Trial[]> {
+export async function drill(ctx: Context, tools: Tools, request: ProofRequest, copy: Copy): Promise<Trial[]> {
   const why = await cannotStart(ctx, copy.to);
-  if (why !== undefined)
-    return [{ name: 'samba', state: 'note', text: `samba was not started on the copy, so no ticket and no LDAP search was tried: ${why}` }];
+  if (why !== undefined) {
+    const text = `samba was not started on the copy, so no ticket, no LDAP search and no write was tried: ${why}`;
+    return [{ name: 'samba', state: 'unproven', text, mend: 'run it as root on a host with unshare, nsenter and ip' }];
+  }
   ctx.report.emit({ type: 'started', what: 'samba on the copy' });
   const began = ctx.clock.now().getTime();
   try {
-    const trials = await rehearse(ctx, tools, manifest, copy, dir);
+    request.enter?.('start');
+    const trials = await rehearse(ctx, tools, request, copy);
     const seconds = Math.round((ctx.clock.now().getTime() - began) / 100) / 10;
     return [{ name: 'samba', state: 'ok', text: 'samba came up on the copy, apart from every network', seconds }, ...trials];
   } catch (error) {

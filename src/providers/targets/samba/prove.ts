@@ -85,8 +85,9 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
     const unpacked = await unpack(ctx, tools, request, to);
     yield* unpacked;
     if (unpacked[0]?.state !== 'ok') return;
+    request.enter?.('prove');
     yield* inspectCopy(ctx, tools, request.manifest, to, join(request.dir, 't'));
-    yield* await drill(ctx, tools, request.manifest, { to, name: proofDc(request.manifest).name }, request.dir);
+    yield* await drill(ctx, tools, request, { to, name: proofDc(request.manifest).name });
   } finally {
     await site.close();
   }

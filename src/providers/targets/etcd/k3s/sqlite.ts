@@ -62,6 +62,20 @@ export async function checkState(ctx: Context, path: string, work: (db: Database
   }
 }
 
+/**
+ * Keys of a copy that begin with a prefix and exist.
+ * @throws BkpError('verifyFailed') for a copy that is damaged, or none of K3s
+ */
+export async function countPrefix(ctx: Context, path: string, prefix: string): Promise<number> {
+  const sql = `select count(*) as keys from (select max(id) as id from kine where substr(name, 1, length(?1)) = ?1 group by name) newest
+    join kine on kine.id = newest.id where deleted = 0`;
+  let keys = 0;
+  await checkState(ctx, path, db => {
+    keys = Number(db.prepare(sql).get(prefix)!['keys']);
+  });
+  return keys;
+}
+
 /** SQLite's own online backup: pages are copied while K3s writes. `backup` is there from Node 22.16 on; `VACUUM INTO` is always. */
 async function copyHere(from: string, to: string): Promise<void> {
   const { backup, DatabaseSync } = await module();
