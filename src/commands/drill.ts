@@ -3,17 +3,19 @@ import { Command, Option } from 'commander';
 import type { Environment } from '../core/config/types.ts';
 import { parseDuration } from '../core/duration.ts';
 import { BkpError, type ExitName } from '../core/errors.ts';
-import type { DrillResult, Evidence } from '../core/evidence.ts';
+import type { DrillResult, Evidence, TargetEvidence } from '../core/evidence.ts';
 import { checkId } from '../core/id.ts';
 import { environmentSection } from '../core/key.ts';
 import type { Entry } from '../ops/drill/index.ts';
 import type { Drilled } from '../ops/drill/one.ts';
-import type { Run, Session } from './session.ts';
+import { noticed, type Run, type Session } from './session.ts';
 
 interface Flags {
   store?: string;
   random?: boolean;
   fromBackup?: string;
+  report?: string;
+  force?: boolean;
 }
 
 const WHOLE = 'full-dr';
@@ -78,6 +80,12 @@ async function keep(session: Session, evidence: Evidence, opened: readonly Drill
   return keepDrill([...stores.values()], evidence, { section: environmentSection(base, 'drills'), keys, report, redact });
 }
 
+const outcomeOf = ({ kind, name, result, skipped, checks }: TargetEvidence) => ({
+  target: `${kind}/${name}`,
+  exit: EXIT_OF[result],
+  message: skipped ?? checks.find(({ state }) => state === 'fail' || state === 'unproven')?.text ?? 'it comes back',
+});
+
 async function show(session: Session, kind: string, name: string | undefined, flags: Flags): Promise<ExitName> {
   const [{ drill }, { drillText }] = await Promise.all([import('../ops/drill/index.ts'), import('../report/drillText.ts')]);
   checkFlags(kind, name, flags);
@@ -100,7 +108,17 @@ async function show(session: Session, kind: string, name: string | undefined, fl
   });
   const recordedIn = await keep(session, evidence, opened);
   const exit = EXIT_OF[evidence.result];
-  session.result({ exit, drill: evidence, recordedIn }, drillText(evidence));
+  for (const each of evidence.targets) session.outcome(outcomeOf(each));
+  // What was found stands, whatever becomes of its pages.
+  const directory = flags.report === undefined ? undefined : { path: flags.report, force: flags.force ?? false };
+  const { drillPages } = await import('./drillPages.ts');
+  const pages = await drillPages(
+    session,
+    evidence,
+    opened.map(({ ctx }) => ctx),
+    directory,
+  );
+  session.result({ exit, drill: evidence, recordedIn, pages }, [...drillText(evidence), ...pages]);
   return exit;
 }
 
@@ -117,4 +135,8 @@ export const drillCommand = (run: Run): Command =>
     )
     .option('--random', 'one of the good backups at random; default: the newest')
     .option('--from-backup <id>', 'this backup; for one entry')
-    .action((kind: string, name: string | undefined, flags: Flags) => run(session => show(session, kind, name, flags)));
+    .option('--report <dir>', 'write the page, Markdown, JUnit XML and JSON of it there, too')
+    .option('--force', 'with --report: write over files of these names that bkp did not make')
+    .action((kind: string, name: string | undefined, flags: Flags) =>
+      noticed(run, { verb: 'drill', kind, name })(session => show(session, kind, name, flags)),
+    );

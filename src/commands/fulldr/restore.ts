@@ -114,7 +114,7 @@ export async function restoreStackCommand(session: Session, want: Want, flags: S
       return secure(session, opened.target, kind, name);
     },
     confirm: lines => confirm(session, env, flags, lines),
-    runbook: (ready, resumed) => runbook(ready, { env: env.name, from: flags.from, now: stack.clock.now(), resumed }),
+    runbook: (ready, resumed, forecast) => runbook(ready, { env: env.name, from: flags.from, now: stack.clock.now(), resumed, forecast }),
   });
   if (result.plan) {
     session.result({ dryRun: true, runbook: result.plan }, [...result.plan, 'dry run: nothing was changed']);

@@ -2,6 +2,7 @@ import type { Journal } from '../../core/journal.ts';
 import { skewOf } from '../../core/points.ts';
 import { quoted } from '../../core/shell.ts';
 import { wavesOf } from '../../core/waves.ts';
+import type { Forecast } from '../../ops/fulldr/forecast.ts';
 import { partName } from '../../ops/fulldr/part.ts';
 import type { Ready } from '../../ops/fulldr/preflight.ts';
 import { formatAge, formatDuration, formatInstant } from '../../report/format.ts';
@@ -43,10 +44,19 @@ const pointText = ({ point, want }: Ready, now: Date): string => {
   return `${how}, state of ${formatInstant(new Date(point.at))} (${formatAge(new Date(point.at), now)})`;
 };
 
+/** An estimate that nobody measured would be a guess: without drills it is said that there are none. */
+function rto(forecast: Forecast | undefined): string[] {
+  if (!forecast) return ['how long it takes is not known: nothing was drilled yet (bkp drill full-dr)'];
+  const { seconds, unknown } = forecast;
+  return [
+    `by the drills on record it takes about ${formatDuration(seconds * 1000)}${unknown.length > 0 ? `, without ${unknown.join(', ')}, never drilled` : ''}`,
+  ];
+}
+
 /** What will be done, in order, with the commands that do the same by hand. */
 export function runbook(
   ready: readonly Ready[],
-  options: { env: string; from: string | undefined; now: Date; resumed: Journal | undefined; forecast?: readonly string[] },
+  options: { env: string; from: string | undefined; now: Date; resumed: Journal | undefined; forecast: Forecast | undefined },
 ): string[] {
   const { waves } = wavesOf(ready.map(({ part }) => part));
   const back = options.resumed?.steps.filter(({ state }) => state === 'back').map(partName) ?? [];
@@ -55,7 +65,7 @@ export function runbook(
       ? [`going on with the restore of ${options.resumed.startedAt}${back.length > 0 ? `; back already: ${back.join(', ')}` : ''}`]
       : []),
     ...skew(ready),
-    ...(options.forecast ?? []),
+    ...rto(options.forecast),
     ...waves.flatMap((wave, n) => [
       `wave ${n + 1} of ${waves.length}${wave.length > 1 ? ', side by side' : ''}:`,
       ...wave.flatMap(part => {

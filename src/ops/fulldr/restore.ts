@@ -7,6 +7,7 @@ import { blockedBy, wavesOf } from '../../core/waves.ts';
 import { exists, INCOMPLETE } from '../../flow/place.ts';
 import { markRestoring, unmarkRestoring } from '../records/restoring.ts';
 import { restoreTarget } from '../restore.ts';
+import { type Forecast, forecast } from './forecast.ts';
 import { closeJournal, readJournal, writeJournal } from './journal.ts';
 import { type Part, partName } from './part.ts';
 import { preflight, type Ready, requestOf, type Way } from './preflight.ts';
@@ -27,7 +28,7 @@ export interface StackRequest extends Way {
   /** Asked once, with the plan of everything. */
   confirm(lines: readonly string[]): Promise<void>;
   /** The plan of everything for a person. */
-  runbook(ready: readonly Ready[], resumed: Journal | undefined): string[];
+  runbook(ready: readonly Ready[], resumed: Journal | undefined, forecast: Forecast | undefined): string[];
 }
 
 /** What became of one part. */
@@ -231,7 +232,7 @@ export async function restoreStack(stack: StackContext, parts: readonly Part[], 
   const left = parts.filter(part => before?.steps.find(step => isSame(step, part))?.state !== 'back');
   if (before && !request.dryRun) await clearPlaces(stack, before);
   const ready = await preflight(left, request, before);
-  const plan = request.runbook(ready, before);
+  const plan = request.runbook(ready, before, await forecast(stack, left));
   if (request.dryRun) return { parts: [], journal: request.journal, plan };
   await request.confirm(plan);
   const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
