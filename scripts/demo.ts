@@ -21,3 +21,5 @@ try {
 } finally {
   await cleanUp();
 }
+// What a story that failed had begun, such as its load, waits for nothing.
+process.exit();

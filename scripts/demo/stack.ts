@@ -1,5 +1,5 @@
 // The whole stack is lost, and its first store with it; it comes back out of the second one, by one command.
-import { rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import chalk from 'chalk';
 import { entryOf } from '../../test/real/etcdSetup.ts';
@@ -28,6 +28,7 @@ interface Stack {
   redis: Redis;
   etcd: Etcd;
   dc: Domain;
+  files: string;
   stores: { local: string; offsite: string };
   root: string;
   options: { config: string; env: Record<string, string> };
@@ -35,17 +36,22 @@ interface Stack {
 
 const SESSIONS = 5000;
 const THINGS = 25;
+const FILES = 40;
 const USERS = ['anna', 'boris', 'clara'];
 
 async function theStack(): Promise<Stack> {
-  chapter('A platform: PostgreSQL, Redis, etcd and an Active Directory');
+  chapter('A platform: PostgreSQL, Redis, etcd, an Active Directory and files');
   const settings = { archive_timeout: '2s', max_slot_wal_keep_size: '4GB' };
   const [db, redis, etcd, dc] = await Promise.all([startPostgres({ version: '18', settings }), startRedis(), startEtcd(), provision()]);
   await db.sql(TABLES);
   await redis.cli('DEBUG', 'POPULATE', String(SESSIONS), 'session', '100');
   for (let n = 0; n < THINGS; n += 1) await etcd.ask('put', `/registry/deployments/${n}`, `replicas: ${n}`);
   for (const user of USERS) dc.tool('user', 'create', user, ADMIN_PASSWORD, '-H', dc.sam);
+  await dc.start();
   const dir = tempDir();
+  const files = join(tempDir(), 'uploads');
+  mkdirSync(files);
+  for (let n = 0; n < FILES; n += 1) writeFileSync(join(files, `upload-${n}`), `upload ${n}\n`.repeat(2000));
   const stores = { local: join(dir, 'stores/local'), offsite: join(dir, 'stores/offsite') };
   const config = await makeConfig({
     dir,
@@ -53,6 +59,7 @@ async function theStack(): Promise<Stack> {
     postgres: { app: db.entry({ spool: join(dir, 'spool') }) },
     redis: { sessions: redis.entry({}) },
     etcd: { main: entryOf(etcd) },
+    volumes: { uploads: { engine: 'files', paths: [files] } },
     samba: { ad: { smbConf: dc.conf, dbcheck: false, fullDr: { options: { 'server-name': 'DC2', 'host-ip': '127.0.0.1' } } } },
   });
   fact(
@@ -62,7 +69,16 @@ async function theStack(): Promise<Stack> {
   fact('stores', 'local and offsite, two directories');
   fact('keys', `made by \`bkp keygen\`; config in ${config.path}`);
   const env = { ...db.bkpEnv, XDG_STATE_HOME: join(dir, 'state') };
-  return { db, redis, etcd, dc, stores, root: join(tempDir({ forServer: true }), 'restored'), options: { config: config.path, env } };
+  return {
+    db,
+    redis,
+    etcd,
+    dc,
+    files,
+    stores,
+    root: join(tempDir({ forServer: true }), 'restored'),
+    options: { config: config.path, env },
+  };
 }
 
 async function theSet(at: Stack) {
@@ -79,6 +95,12 @@ async function theSet(at: Stack) {
   return { stream, load };
 }
 
+/** Everything is restored once while nothing burns: on servers of its own, tried, timed, removed again. */
+async function theRehearsal(at: Stack): Promise<void> {
+  chapter('Rehearsed, before it is needed');
+  await bkp(['drill', 'full-dr', '--report', join(at.root, '../report')], at.options);
+}
+
 /** Every server, every disk, and the store that stood beside them. */
 async function theLoss(at: Stack, load: Load): Promise<number> {
   chapter('The house burns down');
@@ -90,8 +112,8 @@ async function theLoss(at: Stack, load: Load): Promise<number> {
   const died = Date.now();
   at.db.loseDisk();
   await Promise.all([load.stop(), at.redis.destroy(), at.etcd.stop(), at.dc.stop()]);
-  for (const path of [at.etcd.dataDir, at.dc.dir, at.stores.local]) rmSync(path, { recursive: true, force: true });
-  fact(clockTime(died), chalk.red('all four servers are gone with their data, and so is the store beside them'));
+  for (const path of [at.etcd.dataDir, at.dc.dir, at.files, at.stores.local]) rmSync(path, { recursive: true, force: true });
+  fact(clockTime(died), chalk.red('all four servers and the files are gone, and so is the store beside them'));
   fact('acknowledged', `${load.acknowledgedBy(died).length} orders`);
   return died;
 }
@@ -110,6 +132,8 @@ async function theLook(at: Stack, load: Load): Promise<{ newest: number; whole: 
   const keys = Number(await redis.cli('DBSIZE'));
   const things = (await etcd.ask('get', '/registry/', '--prefix', '--keys-only')).split('\n').filter(Boolean).length;
   const users = USERS.filter(user => toolOn(join(at.root, 'samba/ad'), 'user', 'list').split('\n').includes(user)).length;
+  const uploads = Array.from({ length: FILES }, (_, n) => join(at.root, 'volumes/uploads', `upload-${n}`));
+  const whole = uploads.filter((file, n) => readFileSync(file, 'utf8') === `upload ${n}\n`.repeat(2000)).length;
   const tell = (name: string, ok: boolean, text: string): boolean => {
     (ok ? good : bad)(name, text);
     return ok;
@@ -122,6 +146,7 @@ async function theLook(at: Stack, load: Load): Promise<{ newest: number; whole: 
     ),
     tell('Redis', keys === SESSIONS, `${keys} of ${SESSIONS} sessions`),
     tell('etcd', things === THINGS, `${things} of ${THINGS} objects`),
+    tell('files', whole === FILES, `${whole} of ${FILES} as they were`),
     tell('Samba AD', users === USERS.length, `${users} of ${USERS.length} users, on a new DC named DC2`),
   ];
   return { newest: load.visits.get(last) ?? 0, whole: seen.every(Boolean) };
@@ -132,6 +157,7 @@ export async function stackStory(): Promise<boolean> {
   const from = performance.now();
   const at = await theStack();
   const { stream, load } = await theSet(at);
+  await theRehearsal(at);
   const died = await theLoss(at, load);
   await stopBkp(stream);
   chapter('What can be brought back, and from where?');
