@@ -13,6 +13,7 @@ import { round } from './measure.ts';
 const MIB = 1 << 20;
 
 const [db, redis, etcd, dc] = await Promise.all([startPostgres({ version: '18' }), startRedis(), startEtcd(), provision()]);
+await dc.start();
 await db.sql('create table rows (id bigint, text text)');
 await db.sql(
   'insert into rows select n, md5(n::text) || md5((n * 7)::text) || repeat(md5((n / 9)::text), 5) from generate_series(1, 1700000) n',
@@ -69,6 +70,7 @@ for (const { kind, phases, rtoSeconds } of (drill.result as unknown as Evidence)
   console.log(
     `drill   ${kind.padEnd(10)} fetch ${phases?.fetch}  restore ${phases?.restore}  start ${phases?.start}  prove ${phases?.prove}  RTO ${rtoSeconds}`,
   );
+await dc.stop();
 await cleanUp();
 console.log(
   JSON.stringify({
