@@ -8,6 +8,7 @@ import { checkId } from '../core/id.ts';
 import { environmentSection } from '../core/key.ts';
 import type { Entry } from '../ops/drill/index.ts';
 import type { Drilled } from '../ops/drill/one.ts';
+import { FULL_DR } from './fulldr/parts.ts';
 import { noticed, type Run, type Session } from './session.ts';
 
 interface Flags {
@@ -17,8 +18,6 @@ interface Flags {
   report?: string;
   force?: boolean;
 }
-
-const WHOLE = 'full-dr';
 
 const EXIT_OF: Readonly<Record<DrillResult, ExitName>> = { passed: 'done', unproven: 'partial', failed: 'verifyFailed' };
 
@@ -30,7 +29,7 @@ const promised = (origin: Environment, own: Environment, kind: string, name: str
 function entriesOf({ app, options }: Session, kind: string, name: string | undefined): Entry[] {
   const env = app.env(options.env);
   const origin = env.restoresFrom ? app.env(env.restoresFrom) : env;
-  const whole = kind === WHOLE;
+  const whole = kind === FULL_DR;
   const entries = app.select(options.env, whole ? undefined : kind, name).flatMap((each): Entry[] => {
     const entry = env.targets[each.kind]![each.name]!;
     // Kinds with one way of backing up have no setting for it.
@@ -46,7 +45,8 @@ function entriesOf({ app, options }: Session, kind: string, name: string | undef
 }
 
 function checkFlags(kind: string, name: string | undefined, flags: Flags): void {
-  if (kind === WHOLE && name !== undefined) throw new BkpError('usage', `${WHOLE} is every entry of the environment, so no one is named`);
+  if (kind === FULL_DR && name !== undefined)
+    throw new BkpError('usage', `${FULL_DR} is every entry of the environment, so no one is named`);
   if (flags.fromBackup !== undefined && flags.random) throw new BkpError('usage', '--from-backup and --random both say which backup');
 }
 
@@ -59,7 +59,7 @@ function checkStore({ name, stores }: Environment, { store }: Flags): void {
 }
 
 function checkOne(entries: readonly Entry[], { fromBackup }: Flags): void {
-  if (fromBackup === undefined) return;
+  if (fromBackup === undefined || fromBackup === 'latest') return;
   checkId(fromBackup);
   if (entries.length > 1)
     throw new BkpError('usage', 'a backup is of one entry, and this drill is of several', {
@@ -69,15 +69,14 @@ function checkOne(entries: readonly Entry[], { fromBackup }: Flags): void {
 
 /** Every store of the environment that a target of it was opened with gets the record. */
 async function keep(session: Session, evidence: Evidence, opened: readonly Drilled[]): Promise<string[]> {
-  const { keepDrill } = await import('../ops/records/drill.ts');
+  const [{ keepDrill }, { storesOf }] = await Promise.all([import('../ops/records/drill.ts'), import('../ops/report/gather.ts')]);
   const [first] = opened;
   if (!first) {
     session.report.emit({ type: 'warning', text: 'this drill is recorded in no store, since none could be opened' });
     return [];
   }
   const { base, keys, report, redact } = first.ctx;
-  const stores = new Map(opened.flatMap(({ ctx }) => ctx.stores.map(store => [store.name, store])));
-  return keepDrill([...stores.values()], evidence, { section: environmentSection(base, 'drills'), keys, report, redact });
+  return keepDrill(storesOf(opened.map(({ ctx }) => ctx)), evidence, { section: environmentSection(base, 'drills'), keys, report, redact });
 }
 
 const outcomeOf = ({ kind, name, result, skipped, checks }: TargetEvidence) => ({
@@ -97,10 +96,13 @@ async function show(session: Session, kind: string, name: string | undefined, fl
   const { evidence, opened } = await drill(entries, {
     env: env.restoresFrom ?? env.name,
     drilledIn: env.name,
-    scope: kind === WHOLE ? WHOLE : name === undefined ? kind : `${kind}/${name}`,
+    scope: kind === FULL_DR ? FULL_DR : name === undefined ? kind : `${kind}/${name}`,
     tool: `bkp ${version}`,
     store: flags.store,
-    pick: { backup: flags.fromBackup, ...(flags.random ? { random: () => randomBytes(4) } : {}) },
+    pick: {
+      backup: flags.fromBackup === 'latest' ? undefined : flags.fromBackup,
+      ...(flags.random ? { random: () => randomBytes(4) } : {}),
+    },
     random: randomBytes,
     clock: { now: () => new Date() },
     report,
@@ -128,13 +130,13 @@ export const drillCommand = (run: Run): Command =>
     .description(
       'rehearse a restore: backups brought back on servers of their own, tried, timed, removed again; the result is kept in the stores',
     )
-    .argument('<target>', `kind of target, or \`${WHOLE}\` = every entry of the environment, in the order in which the stack comes back`)
+    .argument('<target>', `kind of target, or \`${FULL_DR}\` = every entry of the environment, in the order in which the stack comes back`)
     .argument('[name]', 'entry of that kind')
     .addOption(
       new Option('--store <name>', 'out of this store alone, or `each`: once out of every store; default: the first that has the backup'),
     )
     .option('--random', 'one of the good backups at random; default: the newest')
-    .option('--from-backup <id>', 'this backup; for one entry')
+    .option('--from-backup <id>', 'this backup, for one entry; or `latest`')
     .option('--report <dir>', 'write the page, Markdown, JUnit XML and JSON of it there, too')
     .option('--force', 'with --report: write over files of these names that bkp did not make')
     .action((kind: string, name: string | undefined, flags: Flags) =>

@@ -294,7 +294,14 @@ describe('records', () => {
     const path = join(r.dir, 'one', recordsOf(r).section, `${fresh.id}.json`);
     writeFileSync(path, readFileSync(join(r.dir, 'one', recordsOf(r).section, `${old.id}.json`)));
     expect((await newestDrill(r.stores[0]!, recordsOf(r)))?.id).toBe(old.id);
-    expect(r.events.at(-1)).toMatchObject({ type: 'warning', text: expect.stringContaining(`is the record of another drill, ${old.id}`) });
+    expect(r.events.at(-1)).toMatchObject({
+      type: 'warning',
+      text: expect.stringContaining(`is the record of drill ${old.id} of prod: it was moved or copied there`),
+    });
+    // One of staging tells nothing of production, though the same key signed it.
+    const other = { ...fresh, id: '20260117T020000Z-4f2a1c', env: 'staging' };
+    await keepDrill([r.stores[0]!], other, recordsOf(r));
+    expect((await newestDrill(r.stores[0]!, recordsOf(r)))?.id).toBe(old.id);
     const stranger = { ...recordsOf(r), keys: keySet().keys };
     expect(await newestDrill(r.stores[1]!, stranger)).toBeUndefined();
   });

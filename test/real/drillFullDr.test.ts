@@ -44,6 +44,10 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
     writeFileSync(path, stringify(config, { lineWidth: 0 }));
     return { ...run, config: path };
   };
+  const forget = () => {
+    for (const root of Object.values(stores))
+      for (const section of ['drills', 'proofs', 'runs']) rmSync(join(root, 'bkp/production', section), { recursive: true, force: true });
+  };
   const table = (targets: readonly Yaml[]) => targets.map(({ wave, kind, name, result }) => `${wave} ${kind}/${name} ${result}`);
 
   beforeAll(async () => {
@@ -173,8 +177,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
   }, 30_000);
 
   it('SIGTERM in the middle: what was tried is on record, what was not is nowhere, and no record of the whole is made', async () => {
-    for (const root of Object.values(stores))
-      for (const section of ['drills', 'proofs', 'runs']) rmSync(join(root, 'bkp/production', section), { recursive: true, force: true });
+    forget();
     const temp = tempDir();
     const child = startBkp(['drill', 'full-dr'], { ...run, env: { ...run.env, TMPDIR: temp } });
     await waitFor(() => filesIn(temp).some(path => path.endsWith('postmaster.pid')), 60_000, 'the copy of PostgreSQL');
@@ -191,6 +194,9 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
   }, 90_000);
 
   it('status wants every entry of full-dr to be drilled in time', async () => {
+    forget();
+    await runDrill(['etcd'], run);
+    await runDrill(['redis', 'queue'], run);
     const asked = changed(production => {
       production.drills = { every: '35d' };
     });

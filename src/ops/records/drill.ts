@@ -1,4 +1,4 @@
-import type { Keys, Reporter, Store } from '../../core/contracts.ts';
+import type { Keys, ObjectInfo, Reporter, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { decodeEvidence, type Evidence, encodeEvidence } from '../../core/evidence.ts';
 import { isId } from '../../core/id.ts';
@@ -48,31 +48,48 @@ export async function keepDrill(stores: readonly Store[], evidence: Evidence, re
   return taken.flat();
 }
 
-/** A record that cannot be believed is a warning, and an older one counts. */
-async function read(store: Store, id: string, { section, keys, report }: DrillRecords): Promise<Evidence | undefined> {
-  const key = joinKey(section, `${id}.json`);
-  const what = `object ${key} in store ${store.name}`;
-  try {
-    const evidence = decodeEvidence(await readAll(store.get(key)), keys.verify, what);
-    if (evidence.id !== id) throw new BkpError('verifyFailed', `${what} is the record of another drill, ${evidence.id}`);
-    return evidence;
-  } catch (error) {
-    if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
-    if (error.exit !== 'notFound') report.emit({ type: 'warning', text: `the record of a drill is passed over: ${error.message}` });
-    return undefined;
-  }
+/** A record of a drill as it was read and believed. */
+export interface KeptDrill {
+  evidence: Evidence;
+  /** The signed bytes. */
+  raw: Buffer;
+}
+
+/** What is larger is no record of bkp's. */
+const LIMIT = 16 * 1024 * 1024;
+
+/** The id of the drill whose record lies under a key; undefined for every other key. */
+export function drillIdOf(section: string, key: string): string | undefined {
+  const id = /\/([^/]+)\.json$/.exec(key)?.[1];
+  return id && isId(id) && key === `${section}/${id}.json` ? id : undefined;
 }
 
 /**
- * The newest drill that one store has on record.
+ * One record: signed, of this environment, and under its own name.
+ * @throws BkpError('verifyFailed') for any other; what the store throws
+ */
+export async function readDrill(store: Store, { key, bytes }: ObjectInfo, section: string, keys: Keys): Promise<KeptDrill> {
+  const what = `${key} in store ${store.name}`;
+  if (bytes > LIMIT) throw new BkpError('verifyFailed', `${what} has ${bytes} bytes, which no record of a drill has`);
+  const raw = await readAll(store.get(key, { from: 0, to: LIMIT }));
+  const evidence = decodeEvidence(raw, keys.verify, what);
+  if (evidence.id === drillIdOf(section, key) && evidence.env === section.split('/').at(-2)) return { evidence, raw };
+  throw new BkpError('verifyFailed', `${what} is the record of drill ${evidence.id} of ${evidence.env}: it was moved or copied there`);
+}
+
+/**
+ * The newest drill that one store has on record; one that cannot be believed is a warning, and an older one counts.
  * @throws BkpError('storeUnreachable') when the store does not answer
  */
-export async function newestDrill(store: Store, records: DrillRecords): Promise<Evidence | undefined> {
-  const root = `${records.section}/`;
-  const ids = (await listed(store, root)).map(({ key }) => key.slice(root.length).replace(/\.json$/, '')).filter(isId);
-  for (const id of ids.sort().reverse()) {
-    const evidence = await read(store, id, records);
-    if (evidence) return evidence;
+export async function newestDrill(store: Store, { section, keys, report }: DrillRecords): Promise<Evidence | undefined> {
+  const records = (await listed(store, `${section}/`)).filter(({ key }) => drillIdOf(section, key) !== undefined);
+  for (const info of records.sort((a, b) => b.key.localeCompare(a.key))) {
+    try {
+      return (await readDrill(store, info, section, keys)).evidence;
+    } catch (error) {
+      if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
+      if (error.exit !== 'notFound') report.emit({ type: 'warning', text: `the record of a drill is passed over: ${error.message}` });
+    }
   }
   return undefined;
 }

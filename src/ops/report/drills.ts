@@ -1,56 +1,32 @@
 import pMap from 'p-map';
 import type { Keys, ObjectInfo, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
-import { decodeEvidence, type Evidence } from '../../core/evidence.ts';
-import { isId } from '../../core/id.ts';
+import type { Evidence } from '../../core/evidence.ts';
 import { environmentSection } from '../../core/key.ts';
-import { readAll } from '../../flow/bytes.ts';
 import type { Problem } from '../catalog.ts';
+import { drillIdOf, type KeptDrill, readDrill } from '../records/drill.ts';
 import { listed } from '../records/entry.ts';
-
-/** A record of a drill as it was read and believed. */
-export interface Drilled {
-  evidence: Evidence;
-  /** The signed bytes. */
-  raw: Buffer;
-}
-
-/** What is larger is no record of bkp's. */
-const LIMIT = 16 * 1024 * 1024;
 
 /** Records read at once from one store. */
 const AT_ONCE = 20;
 
-/** The id of the drill whose record lies under a key; undefined for every other key. */
-function idOf(section: string, key: string): string | undefined {
-  const id = /\/([^/]+)\.json$/.exec(key)?.[1];
-  return id && isId(id) && key === `${section}/${id}.json` ? id : undefined;
-}
-
-/** One record: signed, of this environment, and under its own name. Throws only when the store no longer answers. */
-async function look(store: Store, { key, bytes }: ObjectInfo, section: string, keys: Keys): Promise<Drilled | Problem> {
-  const what = `${key} in store ${store.name}`;
+/** One record, or why it is not believed. Throws only when the store no longer answers. */
+async function look(store: Store, info: ObjectInfo, section: string, keys: Keys): Promise<KeptDrill | Problem> {
   try {
-    if (bytes > LIMIT) throw new BkpError('verifyFailed', `${what} has ${bytes} bytes, which no record of a drill has`);
-    const raw = await readAll(store.get(key, { from: 0, to: LIMIT }));
-    const evidence = decodeEvidence(raw, keys.verify, what);
-    const env = section.split('/').at(-2);
-    if (evidence.id !== idOf(section, key) || evidence.env !== env)
-      throw new BkpError('verifyFailed', `${what} is the record of drill ${evidence.id} of ${evidence.env}: it was moved or copied there`);
-    return { evidence, raw };
+    return await readDrill(store, info, section, keys);
   } catch (error) {
     if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-    return { store: store.name, key, error: sentence(error) };
+    return { store: store.name, key: info.key, error: sentence(error) };
   }
 }
 
-async function readStore(store: Store, section: string, keys: Keys): Promise<(Drilled | Problem)[]> {
-  const records = (await listed(store, `${section}/`)).filter(({ key }) => idOf(section, key) !== undefined);
+async function readStore(store: Store, section: string, keys: Keys): Promise<(KeptDrill | Problem)[]> {
+  const records = (await listed(store, `${section}/`)).filter(({ key }) => drillIdOf(section, key) !== undefined);
   return pMap(records, info => look(store, info, section, keys), { concurrency: AT_ONCE });
 }
 
 /** Puts a record among those found; of two that differ the first stays, and that is a problem. */
-function place(found: Map<string, Drilled>, store: string, each: Drilled, problems: Problem[]): void {
+function place(found: Map<string, KeptDrill>, store: string, each: KeptDrill, problems: Problem[]): void {
   const { id } = each.evidence;
   const first = found.get(id);
   if (!first) found.set(id, each);
@@ -65,9 +41,13 @@ function place(found: Map<string, Drilled>, store: string, each: Drilled, proble
  * @returns `drills` oldest first
  * @throws BkpError('storeUnreachable') when no store answers
  */
-export async function readDrills(stores: readonly Store[], base: string, keys: Keys): Promise<{ drills: Drilled[]; problems: Problem[] }> {
+export async function readDrills(
+  stores: readonly Store[],
+  base: string,
+  keys: Keys,
+): Promise<{ drills: KeptDrill[]; problems: Problem[] }> {
   const section = environmentSection(base, 'drills');
-  const found = new Map<string, Drilled>();
+  const found = new Map<string, KeptDrill>();
   const problems: Problem[] = [];
   const results = await Promise.allSettled(stores.map(store => readStore(store, section, keys)));
   for (const [n, result] of results.entries()) {

@@ -36,7 +36,7 @@ function owners({ owners: differ, examples }: Difference): Trial {
 }
 
 /** Restores a backup out of one store into a directory, and compares files, bytes, owners and modes with what was recorded. */
-export async function* prove(ctx: Context, { manifest, dir }: ProofRequest): AsyncIterable<Trial> {
+export async function* prove(ctx: Context, { manifest, dir, enter }: ProofRequest): AsyncIterable<Trial> {
   const baseline = baselineOf(manifest);
   const full = await room(dir, baseline);
   if (full) return yield full;
@@ -54,6 +54,7 @@ export async function* prove(ctx: Context, { manifest, dir }: ProofRequest): Asy
   try {
     const { found, notes } = await bringBack(ctx, { manifest, store: store!, snapshots, include: [] }, stage);
     const seconds = Math.round((ctx.clock.now().getTime() - began) / 100) / 10;
+    enter?.('prove');
     yield { name: 'restore', state: 'ok', text: `${snapshots.length} snapshot(s) came back`, seconds };
     yield counted(found, baseline);
     yield owners(found);
