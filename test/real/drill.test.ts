@@ -90,7 +90,10 @@ describe.each<PostgresVersion>(['15', '18'])('a drill of PostgreSQL %s', version
     expect(first).toMatchObject({ backup: id, store: 'local', engine: 'native', wave: 0, rpoPromisedSeconds: 900 });
     expect(drill).toMatchObject({ scope: 'postgres', env: 'production', drilledIn: 'production', tool: expect.stringMatching(/^bkp \d/) });
     expect(result['recordedIn']).toEqual(['local', 'offsite']);
-    expect(recordsIn(at.stores['offsite']!, 'drills')).toEqual([`bkp/production/drills/${drill.id}.json`]);
+    expect(recordsIn(at.stores['offsite']!, 'drills')).toEqual([
+      ...['json', 'md', 'xml'].map(form => `bkp/production/drills/${drill.id}.${form}`),
+      'bkp/production/drills/index.html',
+    ]);
     expect(recordsIn(at.stores['local']!, 'proofs')).toEqual([`bkp/production/proofs/postgres/app/${id}.json`]);
     expect(recordsIn(at.stores['local']!, 'runs').map(path => path.split('.').at(-2))).toEqual(['done']);
     expect(dataIn(at.stores['local']!)).toEqual(held);

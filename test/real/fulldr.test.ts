@@ -279,7 +279,7 @@ type Step = { kind: string; state: string };
 
 /** The moments of a journal at which a run may be cut short. */
 const MOMENTS: [string, (steps: Step[]) => boolean][] = [
-  ['it is written', steps => steps.every(({ state }) => state === 'waiting')],
+  ['it is written', steps => steps.length > 0 && steps.every(({ state }) => state === 'waiting')],
   ...['etcd', 'postgres', 'redis'].flatMap((kind): [string, (steps: Step[]) => boolean][] =>
     ['begun', 'back'].map(state => [`${kind} is ${state}`, steps => steps.some(step => step.kind === kind && step.state === state)]),
   ),

@@ -90,6 +90,17 @@ export const ALERTS: readonly Alert[] = [
     },
   },
   {
+    alert: 'BkpNotifierDown',
+    expr: 'bkp_notifier_up == 0',
+    for: '15m',
+    labels: { severity: 'warning' },
+    annotations: {
+      summary: 'notifier {{ $labels.notifier }} of {{ $labels.env }} does not get its messages',
+      description:
+        'What runs here may fail and nobody hears of it. `bkp notify test {{ $labels.notifier }}` says why, and ends this once a message arrives.',
+    },
+  },
+  {
     alert: 'BkpPruneFails',
     expr: 'bkp_prune_last_failure_timestamp_seconds > bkp_prune_last_success_timestamp_seconds and time() - bkp_prune_last_success_timestamp_seconds > 7 * 86400',
     labels: { severity: 'warning' },
