@@ -66,7 +66,7 @@ const slowest = Math.max(...wavesOf(members).waves.flat().map(chain));
 const sum = [...singles.values()].reduce((a, b) => a + b, 0);
 
 for (const [kind, seconds] of singles) console.log(`restore ${kind.padEnd(10)} alone ${seconds.toFixed(1).padStart(6)} s`);
-for (const { kind, phases, rtoSeconds } of (drill.result as unknown as Evidence).targets)
+for (const { kind, phases, rtoSeconds } of (drill.result['drill'] as Evidence).targets)
   console.log(
     `drill   ${kind.padEnd(10)} fetch ${phases?.fetch}  restore ${phases?.restore}  start ${phases?.start}  prove ${phases?.prove}  RTO ${rtoSeconds}`,
   );
