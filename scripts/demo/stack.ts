@@ -37,7 +37,7 @@ interface Stack {
 const SESSIONS = 5000;
 const THINGS = 25;
 const FILES = 40;
-const USERS = ['anna', 'boris', 'clara'];
+const USERS = ['user-a', 'user-b', 'user-c'];
 
 async function theStack(): Promise<Stack> {
   chapter('A platform: PostgreSQL, Redis, etcd, an Active Directory and files');

@@ -9,7 +9,7 @@ import { cleanUp, makeKeys, tempDir, waitFor } from './rig/index.ts';
 import { ADMIN_PASSWORD, Domain, provision, stubTool } from './rig/samba.ts';
 import { commandLines, filesIn, pathWith } from './stub.ts';
 
-const ALICE = 'Al1cePass.x';
+const USER1 = 'Us3r1Pass.x';
 
 let dc: Domain;
 let keys: Record<string, unknown>;
@@ -19,7 +19,7 @@ const started: Domain[] = [];
 
 beforeAll(async () => {
   dc = await provision();
-  dc.tool('user', 'create', 'alice', ALICE, '-H', dc.sam);
+  dc.tool('user', 'create', 'user1', USER1, '-H', dc.sam);
   dc.tool('group', 'add', 'staff', '-H', dc.sam);
   dc.tool('computer', 'create', 'pc1', '-H', dc.sam);
   started.push(dc);
@@ -110,7 +110,7 @@ describe('from the files of the DC', () => {
       sysvol: { files: 2, policies: 2 },
       dbcheckErrors: 0,
     });
-    expect(JSON.stringify(manifest)).not.toContain('alice');
+    expect(JSON.stringify(manifest)).not.toContain('user1');
     expect(manifest['warnings']).toEqual([]);
     expect(manifest['versions']['server']).toMatch(/^4\./);
   });
@@ -175,8 +175,8 @@ describe('from the files of the DC', () => {
     const restored = new Domain(to);
     started.push(restored);
     await restored.start();
-    const who = ['-U', `alice%${ALICE}`];
-    const ldap = await restored.beside('ldbsearch', ['-H', 'ldap://127.0.0.1', ...who, '(samaccountname=alice)', 'objectSid']);
+    const who = ['-U', `user1%${USER1}`];
+    const ldap = await restored.beside('ldbsearch', ['-H', 'ldap://127.0.0.1', ...who, '(samaccountname=user1)', 'objectSid']);
     expect(ldap.stdout).toContain('objectSid: S-1-5-21-');
     const smb = await restored.beside('smbclient', [...who, '//127.0.0.1/sysvol', '-c', 'ls ad.example.test/Policies/*']);
     expect(smb.stdout).toContain('{31B2F340-016D-11D2-945F-00C04FB984F9}');
@@ -309,11 +309,11 @@ describe('a clone over the network', () => {
       return { code, target: target!, failed: named('fail'), ok: named('ok'), texts: JSON.stringify(target!['checks']) };
     };
     const good = await drilled([
-      { ldap: '(sAMAccountName=alice)', expect: 1 },
+      { ldap: '(sAMAccountName=user1)', expect: 1 },
       { name: 'groups', ldap: '(cn=staff)', base: 'CN=Users,DC=ad,DC=example,DC=test', atLeast: 1 },
     ]);
     expect({ code: good.code, failed: good.failed }).toEqual({ code: 0, failed: [] });
-    expect(good.ok).toEqual(expect.arrayContaining(['ticket', 'check: (sAMAccountName=alice)', 'check: groups', 'write']));
+    expect(good.ok).toEqual(expect.arrayContaining(['ticket', 'check: (sAMAccountName=user1)', 'check: groups', 'write']));
     const { fetch, restore, start, prove } = good.target['phases'];
     expect(Math.min(fetch, restore, start, prove)).toBeGreaterThan(0);
 
@@ -324,13 +324,13 @@ describe('a clone over the network', () => {
       return { baseline: { ...rest, before, after, sysvol: { ...sysvol, files: sysvol.files + 1 } } };
     });
     const bad = await drilled([
-      { name: 'bob', ldap: '(sAMAccountName=bob)', atLeast: 1 },
+      { name: 'nobody', ldap: '(sAMAccountName=nobody)', atLeast: 1 },
       { name: 'nowhere', ldap: '(cn=*)', base: 'OU=nowhere,DC=ad,DC=example,DC=test', atLeast: 1 },
     ]);
     undo();
     expect({ code: bad.code, failed: bad.failed.sort() }).toEqual({
       code: 9,
-      failed: ['baseline', 'check: bob', 'check: nowhere', 'ldap', 'smb', 'sysvol'],
+      failed: ['baseline', 'check: nobody', 'check: nowhere', 'ldap', 'smb', 'sysvol'],
     });
     expect(bad.texts).toMatch(/4 users, and 9 were counted/);
   }, 180_000);
@@ -363,7 +363,7 @@ describe('a clone over the network', () => {
 
   it.each([
     ['a wrong password', { AD_PASSWORD: 'wrong-password-1' }, {}, 'does not accept the user or its password'],
-    ['an account without rights', { AD_PASSWORD: ALICE }, { user: 'alice' }, 'may not replicate the directory'],
+    ['an account without rights', { AD_PASSWORD: USER1 }, { user: 'user1' }, 'may not replicate the directory'],
     ['a dead host', asAdmin, { server: '127.0.0.9' }, 'no DC answers there'],
   ])('%s is a sentence with the next step, and stores nothing', async (_, env, change, said) => {
     const wrong = setUp({ ...online, ...change });
@@ -379,7 +379,7 @@ describe('a clone over the network', () => {
     const good = await bkp(at, ['doctor', 'samba', '--json'], asAdmin);
     expect(good.stdout).toContain('may replicate everything');
     expect(good.stdout).toContain('the next RID is');
-    const poor = await bkp(setUp({ ...online, user: 'alice' }), ['doctor', 'samba'], { AD_PASSWORD: ALICE });
+    const poor = await bkp(setUp({ ...online, user: 'user1' }), ['doctor', 'samba'], { AD_PASSWORD: USER1 });
     expect(poor.stdout + poor.stderr).toContain('samba-tool group addmembers');
   });
 });
