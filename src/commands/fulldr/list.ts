@@ -1,7 +1,7 @@
 import type { ExitName } from '../../core/errors.ts';
 import { skewOf } from '../../core/points.ts';
 import type { BackupSet } from '../../core/set.ts';
-import { partName } from '../../ops/fulldr/part.ts';
+import { type Part, partName } from '../../ops/fulldr/part.ts';
 import { formatAge, formatDuration, formatInstant, formatTable } from '../../report/format.ts';
 import type { Session } from '../session.ts';
 import { partsOf } from './parts.ts';
@@ -13,11 +13,11 @@ interface Row {
 }
 
 /** Ids of the backups that are whole in at least one store, by `kind/name`. What cannot be asked counts as not there, and is told. */
-async function wholeOnes(session: Session, options: { from?: string }): Promise<{ whole: Map<string, Set<string>>; complete: boolean }> {
+async function wholeOnes(session: Session, parts: readonly Part[]): Promise<{ whole: Map<string, Set<string>>; complete: boolean }> {
   const { listTarget } = await import('../../ops/list.ts');
   const whole = new Map<string, Set<string>>();
   let complete = true;
-  for (const part of partsOf(session, options)) {
+  for (const part of parts) {
     try {
       if ('error' in part.opened) throw part.opened.error;
       const { rows, problems } = await listTarget(part.opened.ctx);
@@ -58,11 +58,12 @@ const table = (rows: readonly Row[], now: Date): string[] =>
 /** Every set with what became of its members. Exit 3 when a store or a record keeps something from being seen. */
 export async function showSets(session: Session, options: { from?: string } = {}): Promise<ExitName> {
   const { lacksOf, readSets } = await import('../../ops/fulldr/sets.ts');
+  const parts = partsOf(session, options);
   const stack = session.app.stack(session.options.env, options);
   const { sets, problems } = await readSets(stack);
   for (const { store, key, error } of problems)
     session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
-  const { whole, complete } = await wholeOnes(session, options);
+  const { whole, complete } = await wholeOnes(session, parts);
   const rows = sets.map(({ set, stores }): Row => ({ set, stores, lacks: lacksOf(set, whole) }));
   session.result(
     { env: stack.env, sets: rows.map(({ set, stores, lacks }) => ({ ...set, stores, complete: lacks.length === 0, lacks })) },
