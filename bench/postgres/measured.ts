@@ -13,7 +13,7 @@ export function backedUp(server: Postgres, tool: Tool): Metered {
 
 async function serve(to: string): Promise<Postgres> {
   const started = await startPostgres({ version: '15', dir: to, settings: { archive_mode: 'off' } });
-  await waitFor(async () => (await started.sql('select pg_is_in_recovery()')) === 'f', 60_000, 'the end of recovery');
+  await waitFor(async () => (await started.sql('select pg_is_in_recovery()')) === 'f', 'the end of recovery');
   return started;
 }
 

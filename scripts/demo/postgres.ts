@@ -30,7 +30,7 @@ async function theStream(world: World) {
   const stream = startBkp(['stream', 'postgres'], world.options);
   const streaming = () => world.server.sql("select count(*) > 0 from pg_stat_replication where state = 'streaming'");
   const started = async () => stream.process.exitCode !== null || (await streaming()) === 't';
-  await waitFor(started, 30_000, '`bkp stream postgres` to stream');
+  await waitFor(started, '`bkp stream postgres` to stream');
   if (stream.process.exitCode !== null) throw new Error(`\`bkp stream postgres\` ended: ${stream.output().stderr}`);
   fact('stream', `running, pid ${stream.pid}`);
   const load = new Load(world.server);

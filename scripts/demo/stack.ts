@@ -86,7 +86,7 @@ async function theSet(at: Stack) {
   typed('bkp stream postgres &');
   const stream = startBkp(['stream', 'postgres'], at.options);
   const streaming = () => at.db.sql("select count(*) > 0 from pg_stat_replication where state = 'streaming'");
-  await waitFor(async () => stream.process.exitCode !== null || (await streaming()) === 't', 30_000, '`bkp stream postgres` to stream');
+  await waitFor(async () => stream.process.exitCode !== null || (await streaming()) === 't', '`bkp stream postgres` to stream');
   if (stream.process.exitCode !== null) throw new Error(`\`bkp stream postgres\` ended: ${stream.output().stderr}`);
   const load = new Load(at.db);
   fact('load', `an order every ${EVERY_MS} ms, each counted when the server acknowledged it`);
@@ -107,7 +107,7 @@ async function theLoss(at: Stack, load: Load): Promise<number> {
   await pause(1500);
   const lsn = await at.db.sql('select pg_current_wal_lsn()');
   const segment = await at.db.sql(`select pg_walfile_name('${lsn}')`);
-  await waitFor(() => holds(at.stores.offsite, segment), 60_000, `WAL segment ${segment} in the second store`);
+  await waitFor(() => holds(at.stores.offsite, segment), `WAL segment ${segment} in the second store`);
   await at.db.kill9();
   const died = Date.now();
   at.db.loseDisk();

@@ -30,5 +30,5 @@ export const holds = (store: string, segment: string): boolean =>
 export async function untilStored(world: World, lsn: string): Promise<void> {
   const segment = await world.server.sql(`select pg_walfile_name('${lsn}')`);
   const all = Object.values(world.stores);
-  await waitFor(() => all.every(store => holds(store, segment)), 60_000, `WAL segment ${segment} in both stores`);
+  await waitFor(() => all.every(store => holds(store, segment)), `WAL segment ${segment} in both stores`);
 }

@@ -25,7 +25,7 @@ describe.each<PostgresVersion>(['15', '18'])('archive_command and restore_comman
       names.push(await db.sql('select pg_walfile_name(pg_current_wal_lsn())'));
       await db.sql('select pg_switch_wal()');
     }
-  }, 120_000);
+  });
 
   it('pushes a segment into every store, once', async () => {
     expect((await push(names[0]!)).code).toBe(0);

@@ -48,7 +48,7 @@ describe('a Tab in the real shells', () => {
     chmodSync(join(dir, 'bkp'), 0o755);
     path = `${dir}:${process.env['PATH']}`;
     env = { PATH: path, HOME: tempDir(), BKP_CONFIG: at.run.config, TERM: 'xterm', LC_ALL: 'C.UTF-8' };
-  }, 60_000);
+  });
 
   const bash = (...words: string[]) =>
     run(
@@ -66,14 +66,14 @@ describe('a Tab in the real shells', () => {
     expect((await bash('resto')).stdout.trim()).toBe('restore');
     expect((await bash('restore', 'redis', '')).stdout.trim()).toBe('app');
     expect((await bash('restore', 'redis', 'app', '--from-backup', id.slice(0, 4))).stdout.trim()).toBe(id);
-  }, 30_000);
+  });
 
   it('fish: with what they are', async () => {
     const fish = async (line: string) =>
       (await run('fish', ['--no-config', '-c', `bkp completion fish | source; complete -C '${line}'`], { env })).stdout;
     expect(await fish('bkp resto')).toMatch(/^restore\tbring a target back/);
     expect(await fish(`bkp restore redis app --from-backup ${id.slice(0, 4)}`)).toContain(id);
-  }, 30_000);
+  });
 
   it('zsh: at its own line editor', async () => {
     const zsh = (text: string, wanted: string) =>
@@ -82,5 +82,5 @@ describe('a Tab in the real shells', () => {
       });
     expect((await zsh('bkp resto', 're ')).stdout).toContain('restore');
     expect((await zsh('bkp restore redis ap', 'app ')).stdout).toMatch(/redis app/);
-  }, 60_000);
+  });
 });

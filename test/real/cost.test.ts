@@ -27,7 +27,7 @@ describe('bkp cost', () => {
     const config = await makeConfig({ stores: { local: tempDir(), s3 }, redis: { cache: redis.entry({}) } });
     run = { config: config.path };
     expect((await runBkp(['backup', 'redis'], run)).code).toBe(0);
-  }, 120_000);
+  });
 
   const cost = async (...args: string[]) => {
     const { code, stdout } = await runBkp(['cost', '--json', ...args], run);
@@ -49,10 +49,10 @@ describe('bkp cost', () => {
     const billed = after!['bytes'] + after!['hidden'].bytes;
     expect(after!['perMonth']).toBeCloseTo(billed / 1e6, 6);
     expect(after!['drill']).toBeCloseTo(after!['drillBytes'] / 1e7, 6);
-  }, 60_000);
+  });
 
   it('as text: a line a store, with the day of its prices', async () => {
     const { code, stdout } = await runBkp(['cost'], run);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/s3 .*EUR.*2026-01-15\ntogether: .* EUR a month/) });
-  }, 30_000);
+  });
 });

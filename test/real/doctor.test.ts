@@ -16,7 +16,7 @@ function clinic(version: PostgresVersion) {
     db = await startPostgres({ version, settings: { archive_mode: 'on', archive_command: 'true', max_slot_wal_keep_size: '1GB' } });
     at = await setUp(db);
     mkdirSync(at.spool);
-  }, 60_000);
+  });
   return {
     db: () => db,
     at: () => at,
@@ -29,7 +29,7 @@ function clinic(version: PostgresVersion) {
     async archive(command: string) {
       await db.sql(`alter system set archive_command = '${command}'`);
       await db.sql('select pg_reload_conf()');
-      await waitFor(async () => (await db.sql('show archive_command')) === command, 10_000, 'the new archive_command');
+      await waitFor(async () => (await db.sql('show archive_command')) === command, 'the new archive_command');
     },
   };
 }
@@ -87,7 +87,7 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
     const hba = [...stdout.matchAll(/^ *pg_hba.conf: +(.*)$/gm)].map(match => match[1]!.replace('<address of this host>', '127.0.0.1'));
     appendFileSync(join(db().dataDir, 'pg_hba.conf'), `${hba.join('\n')}\n`);
     for (const statement of sql) await db().sql(statement);
-    await waitFor(async () => (await doctor(run)).code === 0, 10_000, 'the pasted lines to count');
+    await waitFor(async () => (await doctor(run)).code === 0, 'the pasted lines to count');
   });
 
   it('a role without REPLICATION, a role that pg_hba.conf does not let in, and a wrong password are told apart', async () => {
@@ -180,7 +180,7 @@ describe('doctor', () => {
   it('PG16 MO07: an archive_command that fails is told with the segment, and the backup is still bounded and good', async () => {
     await archive('false');
     await db().sql('select pg_switch_wal()');
-    await waitFor(async () => (await db().sql('select failed_count > 0 from pg_stat_archiver')) === 't', 30_000, 'the archiver to fail');
+    await waitFor(async () => (await db().sql('select failed_count > 0 from pg_stat_archiver')) === 't', 'the archiver to fail');
     const segment = await db().sql('select last_failed_wal from pg_stat_archiver');
     const { code, check } = await doctor();
     expect(code).toBe(10);

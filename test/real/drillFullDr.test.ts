@@ -65,7 +65,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
     const { code, stdout, stderr } = await runBkp(['backup', '--json'], run);
     if (code !== 0) throw new Error(stderr);
     for (const { kind, name, id } of lastJson(stdout)['backups']) ids[`${kind}/${name}`] = id;
-  }, 90_000);
+  });
 
   it('brings all of it back in its order, and every store has the signed record', async () => {
     const { code, drill, result } = await runDrill(['full-dr'], run);
@@ -82,7 +82,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
       expect(decodeEvidence(raw, makeKeys({ recipients: [], trusted }).verify, 'the record')).toEqual(drill);
     }
     expect(recordsIn(stores.local, 'proofs')).toHaveLength(4);
-  }, 90_000);
+  });
 
   it('MO05 SA13: a part that fails makes all of it fail, by its name; only what waits for it is left out', async () => {
     const undo = resigned(stores.local, written.keysDir, ids['postgres/app']!, () => ({
@@ -112,7 +112,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
     expect(text.stdout).toMatch(/^FAILED +etcd\/main: backup .* out of local\n/m);
     expect(text.stdout).toMatch(/^ +FAIL restore: .*7/m);
     expect(text.stdout.trim().split('\n').at(-1)).toMatch(/^drill \S+ \(full-dr of production\) failed: 3 failed, 1 passed$/);
-  }, 120_000);
+  });
 
   it('an entry without a backup, and one that cannot even be opened, fail it; one with fullDr.skip is no part of it', async () => {
     const more = changed(({ redis: entries, stores: all }) => {
@@ -138,7 +138,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
     });
     const nothing = await runBkp(['drill', 'full-dr'], none);
     expect({ code: nothing.code, stderr: nothing.stderr }).toEqual({ code: 9, stderr: expect.stringContaining('so nothing was tried') });
-  }, 90_000);
+  });
 
   it('EK15: a blank node says for each part what it lacks, and that is exit 3', async () => {
     const bare = changed(({ etcd: { main }, postgres: { app }, redis: { cache, queue } }) => {
@@ -159,7 +159,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
       needs('postgres', /server programs of PostgreSQL 18 are needed/),
       needs('redis', /redis-server/),
     ]);
-  }, 60_000);
+  });
 
   it('what is typed wrong is exit 2, before anything is read', async () => {
     for (const [args, said] of [
@@ -174,13 +174,13 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
       const { code, stderr } = await runBkp(args, run);
       expect({ args, code, stderr }).toEqual({ args, code: 2, stderr: expect.stringContaining(said) });
     }
-  }, 30_000);
+  });
 
   it('SIGTERM in the middle: what was tried is on record, what was not is nowhere, and no record of the whole is made', async () => {
     forget();
     const temp = tempDir();
     const child = startBkp(['drill', 'full-dr'], { ...run, env: { ...run.env, TMPDIR: temp } });
-    await waitFor(() => filesIn(temp).some(path => path.endsWith('postmaster.pid')), 60_000, 'the copy of PostgreSQL');
+    await waitFor(() => filesIn(temp).some(path => path.endsWith('postmaster.pid')), 'the copy of PostgreSQL');
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
     expect({ left: readdirSync(temp), running: processesIn(temp) }).toEqual({ left: [], running: [] });
@@ -191,7 +191,7 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
         .sort(),
     ).toEqual(['etcd/main', 'redis/queue']);
     expect(recordsIn(stores.local, 'pins')).toEqual([]);
-  }, 90_000);
+  });
 
   it('status wants every entry of full-dr to be drilled in time', async () => {
     forget();
@@ -211,5 +211,5 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
       why: [],
       last: { scope: 'full-dr' },
     });
-  }, 60_000);
+  });
 });

@@ -68,7 +68,7 @@ describe.each(['redis7', 'valkey9'] as const)('a drill of %s', version => {
     server = await startRedis({ version });
     await fill(server, 300);
     at = await world('redis', server.entry());
-  }, 30_000);
+  });
 
   it('DR10: starts the copy on a socket of its own; the checks of the config are answered by it, and the source hears nothing', async () => {
     const run = await at.run({
@@ -104,7 +104,7 @@ describe.each(['redis7', 'valkey9'] as const)('a drill of %s', version => {
     expect(first.rpoSeconds).toBeCloseTo((Date.parse(drill.startedAt) - Date.parse(first.recoveryPointAt!)) / 1000, 3);
     expect(dataIn(at.store)).toEqual(held);
     expect(recordsIn(at.store, 'proofs')).toEqual([`bkp/production/proofs/redis/app/${at.id}.json`]);
-  }, 60_000);
+  });
 
   it('each check that does not hold names itself', async () => {
     const checks = [
@@ -115,7 +115,7 @@ describe.each(['redis7', 'valkey9'] as const)('a drill of %s', version => {
     const { code, failed, texts } = await runDrill(['redis'], await at.run({ checks }));
     expect({ code, failed }).toEqual({ code: 9, failed: checks.map(({ name }) => `check: ${name}`) });
     expect(texts).toMatch(/^0, and at least 1 were expected\nit is "\d+", and "3" was expected\n.*unknown command/is);
-  }, 60_000);
+  });
 
   it('DR01: keys and libraries that were recorded and are not in the dump fail it', async () => {
     const less = resigned(at.store, at.config.keysDir, at.id, ({ baseline }) => {
@@ -127,13 +127,13 @@ describe.each(['redis7', 'valkey9'] as const)('a drill of %s', version => {
     less();
     expect({ code, result: first.result }).toEqual({ code: 9, result: 'failed' });
     expect(texts).toMatch(/database 0 of the dump has \d+ keys, and \d+ were recorded/);
-  }, 60_000);
+  });
 
   it('SIGTERM while the copy is started leaves no server, no file and no record', async () => {
     const temp = tempDir();
     const [run, before] = [await at.run({ checks: [{ command: ['BLPOP', 'none', '30'], expect: '' }] }), filesIn(at.store)];
     const child = startBkp(['drill', 'redis'], { ...run, env: { TMPDIR: temp } });
-    await waitFor(() => processesIn(temp).length > 0, 30_000, 'the copy');
+    await waitFor(() => processesIn(temp).length > 0, 'the copy');
     child.kill('SIGTERM');
     const { code } = await child.ended;
     expect({ code, copies: processesIn(temp), files: filesIn(temp), stored: filesIn(at.store) }).toEqual({
@@ -142,7 +142,7 @@ describe.each(['redis7', 'valkey9'] as const)('a drill of %s', version => {
       files: [],
       stored: before,
     });
-  }, 60_000);
+  });
 });
 
 it('DR02: an empty Redis comes back as empty as it was', async () => {
@@ -150,7 +150,7 @@ it('DR02: an empty Redis comes back as empty as it was', async () => {
   const at = await world('redis', server.entry());
   const { code, first } = await runDrill(['redis'], await at.run({ checks: [{ keys: '*', expect: 0 }] }));
   expect({ code, result: first.result }).toEqual({ code: 0, result: 'passed' });
-}, 30_000);
+});
 
 describe.each(['3.4', '3.6'] as const)('a drill of etcd %s', version => {
   let server: Etcd;
@@ -160,7 +160,7 @@ describe.each(['3.4', '3.6'] as const)('a drill of etcd %s', version => {
     server = await startEtcd({ version });
     for (const key of ['/registry/deployments/a', '/registry/deployments/b', '/registry/secrets/c']) await server.ask('put', key, 'v');
     at = await world('etcd', entryOf(server));
-  }, 60_000);
+  });
 
   it('DR10: starts the copy on loopback ports of its own, whatever ETCDCTL_… and KUBECONFIG say', async () => {
     const run = await at.run({
@@ -190,7 +190,7 @@ describe.each(['3.4', '3.6'] as const)('a drill of etcd %s', version => {
     expect(await revision()).toBe(before);
     const { fetch, restore, start, prove } = first.phases!;
     expect(Math.min(fetch, restore, start, prove)).toBeGreaterThan(0);
-  }, 60_000);
+  });
 
   it('DR01: keys, revision and checks that do not come back are named', async () => {
     const wrong = async (change: (baseline: Yaml) => Yaml) => {
@@ -207,7 +207,7 @@ describe.each(['3.4', '3.6'] as const)('a drill of etcd %s', version => {
     const revision = await wrong(baseline => ({ revision: baseline['revision'] + 1000 }));
     expect(revision.failed).toContain('baseline');
     expect(revision.texts).toMatch(/the copy is at revision \d+, and 10\d\d was recorded/);
-  }, 60_000);
+  });
 });
 
 describe('an etcd whose tools lie', () => {
@@ -218,7 +218,7 @@ describe('an etcd whose tools lie', () => {
     server = await startEtcd({ version: '3.6' });
     await server.ask('put', 'a', '1');
     at = await world('etcd', entryOf(server));
-  }, 60_000);
+  });
 
   it('DR05: a restore that ends with 1 fails it with its words, and one that does nothing and ends with 0 fails it by the data', async () => {
     const restore = (then: string) => wrapped('etcdutl', `case "$*" in *"snapshot restore /"*) ${then};; esac\nexec "$REAL" "$@"`);
@@ -228,7 +228,7 @@ describe('an etcd whose tools lie', () => {
     // What it leaves is an etcd that starts, and has nothing in it.
     const nothing = await runDrill(['etcd'], await at.run({ bin: [restore('exit 0')] }));
     expect({ code: nothing.code, failed: nothing.failed }).toEqual({ code: 9, failed: ['baseline', 'compaction'] });
-  }, 60_000);
+  });
 
   it('whoever has the port of the copy is never spoken to as if it were the copy', async () => {
     const said: string[] = [];
@@ -244,13 +244,13 @@ describe('an etcd whose tools lie', () => {
     const dataDir = join(tempDir(), 'data');
     const started = startPrivate(ctx, { file: join(etcdBin('3.6'), 'etcd'), version: [3, 6, 0] } as any, dataDir, [port, await freePort()]);
     await expect(started).rejects.toThrow(/a private etcd on the copy ended: .*in use/);
-  }, 30_000);
+  });
 
   it('SIGTERM while the copy is served leaves no server, no file and no record', async () => {
     const temp = tempDir();
     const [run, before] = [await at.run(), filesIn(at.store)];
     const child = startBkp(['drill', 'etcd'], { ...run, env: { TMPDIR: temp } });
-    await waitFor(() => processesIn(temp).length > 0, 30_000, 'the copy');
+    await waitFor(() => processesIn(temp).length > 0, 'the copy');
     child.kill('SIGTERM');
     const { code } = await child.ended;
     expect({ code, copies: processesIn(temp), files: filesIn(temp), stored: filesIn(at.store) }).toEqual({
@@ -259,5 +259,5 @@ describe('an etcd whose tools lie', () => {
       files: [],
       stored: before,
     });
-  }, 60_000);
+  });
 });

@@ -118,11 +118,7 @@ describe('a network that is bad', () => {
     proxy.rate = 2.5 * MIB;
     const first = startBkp(['backup', 'etcd', 'main'], at.run);
     await waitFor(() => /start/.test(first.output().stderr + first.output().stdout) || readdirSync(at.temp).length > 0);
-    await waitFor(
-      () => readdirSync(at.temp, { recursive: true }).some(name => String(name).endsWith('.part')),
-      10_000,
-      'a snapshot under way',
-    );
+    await waitFor(() => readdirSync(at.temp, { recursive: true }).some(name => String(name).endsWith('.part')), 'a snapshot under way');
     const second = await runBkp(['backup', 'etcd', 'main'], at.run);
     expect({ code: second.code, stderr: second.stderr }).toEqual({
       code: 7,
@@ -137,11 +133,7 @@ describe('a network that is bad', () => {
     const at = await setUp(through());
     proxy.rate = MIB / 2;
     const child = startBkp(['backup', 'etcd', 'main'], at.run);
-    await waitFor(
-      () => readdirSync(at.temp, { recursive: true }).some(name => String(name).endsWith('.part')),
-      10_000,
-      'a snapshot under way',
-    );
+    await waitFor(() => readdirSync(at.temp, { recursive: true }).some(name => String(name).endsWith('.part')), 'a snapshot under way');
     const tool = Number(execFileSync('pgrep', ['-P', String(child.pid), '-f', 'snapshot save'], { encoding: 'utf8' }));
     child.kill('SIGTERM');
     const { code } = await child.ended;

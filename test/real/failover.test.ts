@@ -36,7 +36,7 @@ async function standbyOf(primary: Postgres): Promise<Postgres> {
 const streamTo = async (at: Setup, db: Postgres): Promise<Running> => {
   const child = startBkp(['stream', 'postgres'], at.run);
   const receiving = "select count(*) from pg_stat_replication where application_name = 'bkp'";
-  await waitFor(async () => (await db.sql(receiving)) === '1', 60_000, 'the receiver').catch(error => {
+  await waitFor(async () => (await db.sql(receiving)) === '1', 'the receiver').catch(error => {
     throw new Error(`${error.message}: ${child.output().stderr}`);
   });
   return child;
@@ -50,7 +50,7 @@ const segment = async (db: Postgres, n: number): Promise<string> => {
 };
 
 const stored = (at: Setup, name: string) =>
-  Promise.all(['local', 'offsite'].map(store => waitFor(() => at.walNames(store).includes(name), 60_000, `WAL ${name} in ${store}`)));
+  Promise.all(['local', 'offsite'].map(store => waitFor(() => at.walNames(store).includes(name), `WAL ${name} in ${store}`)));
 
 const lineagesOf = (at: Setup): string[] =>
   readdirSync(join(at.stores['local']!, ENTRY, 'lineages'))
@@ -87,7 +87,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     standby = await standbyOf(primary);
     old = await setUp(primary);
     at = await setUp(standby, { like: old, entry: { spool: old.spool } });
-  }, 120_000);
+  });
   afterEach(async () => {
     await standby.destroy();
     await primary.destroy();
@@ -95,7 +95,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
 
   const caughtUp = async (): Promise<void> => {
     const end = await primary.sql('select pg_current_wal_flush_lsn()');
-    await waitFor(async () => (await standby.sql(`select pg_last_wal_replay_lsn() >= '${end}'`)) === 't', 30_000, 'the standby');
+    await waitFor(async () => (await standby.sql(`select pg_last_wal_replay_lsn() >= '${end}'`)) === 't', 'the standby');
   };
   const promote = async (): Promise<void> => {
     await primary.kill9();
@@ -117,7 +117,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
 
     const second = await streamTo(at, standby);
     const slots = "select count(*) from pg_replication_slots where slot_name = 'bkp_app'";
-    await waitFor(async () => (await standby.sql(slots)) === '1', 30_000, 'the slot on the new primary');
+    await waitFor(async () => (await standby.sql(slots)) === '1', 'the slot on the new primary');
     await stored(at, await segment(standby, 4));
     await pause(1100);
     const after = await utcNow(standby);
@@ -141,7 +141,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
         gaps: [],
         timelines: [{ timeline: 1, until: expect.stringMatching(/^0\//) }, { timeline: 2 }],
       });
-  }, 300_000);
+  });
 
   it('goes on at the switch when the standby had less than was streamed; the old primary is refused afterwards', async () => {
     const first = await streamTo(old, primary);
@@ -160,7 +160,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     const second = await streamTo(at, standby);
     for (const n of [2, 3, 4]) await stored(at, await segment(standby, n));
     const slot = "select restart_lsn < pg_current_wal_lsn() - 16777216 * 2 from pg_replication_slots where slot_name = 'bkp_app'";
-    await waitFor(async () => (await standby.sql(slot)) === 'f', 30_000, 'the slot to follow');
+    await waitFor(async () => (await standby.sql(slot)) === 'f', 'the slot to follow');
     await stopBkp(second, 'SIGTERM');
     expect(lineagesOf(at)).toHaveLength(1);
     expect(at.walNames('local')).toEqual(expect.arrayContaining(lost));
@@ -170,7 +170,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     const again = await runBkp(['stream', 'postgres'], old.run);
     expect(again.code).toBe(4);
     expect(again.stderr).toMatch(/is on timeline 1, and lineage \S+ has gone on to timeline 2/);
-  }, 300_000);
+  });
 
   it('goes on when the timeline was left exactly between two segments', async () => {
     const first = await streamTo(old, primary);
@@ -189,7 +189,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     await stored(at, await segment(standby, 2));
     await stopBkp(second, 'SIGTERM');
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2');
-  }, 300_000);
+  });
 
   it('with the spool lost too it goes on behind what is stored, though its slot begins later', async () => {
     const first = await streamTo(old, primary);
@@ -207,7 +207,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     await stored(at, await segment(standby, 5));
     await stopBkp(second, 'SIGTERM');
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2,3,4,5');
-  }, 300_000);
+  });
 
   it('refuses a gap and names it, when the new primary no longer has what no store holds; --new-lineage declares it', async () => {
     const first = await streamTo(old, primary);
@@ -229,12 +229,12 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     expect(refused.stderr).toMatch(/it keeps 00000002[0-9A-F]{16} and what follows/);
     expect(refused.stderr).toContain('--new-lineage');
     const declared = startBkp(['stream', 'postgres', '--new-lineage'], at.run);
-    await waitFor(() => lineagesOf(at).length === 2, 60_000, 'the new lineage');
+    await waitFor(() => lineagesOf(at).length === 2, 'the new lineage');
     await stored(at, await segment(standby, 7));
     await aBackup(at);
     await stopBkp(declared, 'SIGTERM');
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2,3,4,5,6,7');
-  }, 300_000);
+  });
 });
 
 describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', version => {
@@ -258,7 +258,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
     await stored(at, await segment(db, 3));
     await stopBkp(stream, 'SIGTERM');
     original = lineagesOf(at)[0]!;
-  }, 180_000);
+  });
 
   it('DR07: two restores from one base, both promoted and archiving, are lineages of their own and never meet', async () => {
     const before = at.walNames('local');
@@ -274,7 +274,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
       await aBackup(own);
       const name = await segment(copy, n);
       expect(name.slice(0, 8)).toBe('00000002');
-      await waitFor(() => own.walNames('offsite').filter(each => each === name).length === made.length + 1, 60_000, `${name} once more`);
+      await waitFor(() => own.walNames('offsite').filter(each => each === name).length === made.length + 1, `${name} once more`);
       await stopBkp(stream, 'SIGTERM');
       await copy.destroy();
       made.push({ lineage: lineagesOf(at).find(each => !known.includes(each))!, fork: lastJson(run.stdout)['lsn'] });
@@ -289,7 +289,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
     expect(stdout).toContain(`lineage ${made[0]!.lineage}: restored from lineage ${original} at LSN ${made[0]!.fork}`);
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,20');
     expect(await rowsAt(at, version, ['--from-backup', firstBase, '--latest'])).toBe('1,2,3');
-  }, 300_000);
+  });
 
   it('PG19 PG04: a cluster made anew is refused without --new-lineage; with it, its higher timeline is never what is chosen', async () => {
     const other = await startPostgres({ version });
@@ -320,7 +320,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
     await aBackup(at);
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2,3');
     expect(await rowsAt(at, version, ['--target-time', time])).toBe('1');
-  }, 300_000);
+  });
 });
 
 it('PG18: marks of folders, zero bytes and a name that ends in `/`, are ignored; verify tells of them', async () => {
@@ -349,4 +349,4 @@ it('PG18: marks of folders, zero bytes and a name that ends in `/`, are ignored;
   expect(verified.code).toBe(0);
   const to = aPlace();
   expect((await runBkp(['restore', 'postgres', 'app', '--latest', '--to', to, '--yes'], run)).code).toBe(0);
-}, 180_000);
+});

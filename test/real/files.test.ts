@@ -46,7 +46,7 @@ describe('files of a directory', () => {
     at = await filesWorld({ one: 'directory', two: 'directory' });
     fill(at.source);
     id = (await at.result(0, 'backup', 'volumes')).backups[0].id;
-  }, 60_000);
+  });
 
   it('are a snapshot in each store, which restic alone opens with the derived key, cut alike', async () => {
     const [one, two] = [snapshots(at, 'one'), snapshots(at, 'two')];
@@ -117,7 +117,7 @@ describe('files of a directory', () => {
     await at.result(0, ...restore(small));
     expect(statSync(join(small, 'big'))).toMatchObject({ size: 200_000_000, mode: 0o104711 });
     expect(statSync(join(small, 'big')).blocks).toBeLessThan(200);
-  }, 60_000);
+  });
 
   it('VH10: that come back with other owners are told, and the restore ends as partial', async () => {
     // As a root-squashing server of NFS does: every file belongs to nobody, and nothing fails.
@@ -164,7 +164,7 @@ describe('files of a directory', () => {
       code: 9,
       stdout: expect.stringMatching(/snapshot of files .* is not in the repository/),
     });
-  }, 60_000);
+  });
 });
 
 describe('what is no good backup', () => {
@@ -172,7 +172,7 @@ describe('what is no good backup', () => {
   beforeAll(async () => {
     at = await filesWorld({ one: 'directory' });
     for (let n = 0; n < 20; n += 1) writeFileSync(join(at.source, `f${n}`), Buffer.alloc(20_000, String(n)));
-  }, 60_000);
+  });
   const refused = async (code: number, text: RegExp) => {
     const run = await at.bkp('backup', 'volumes');
     expect([run.code, run.stderr]).toEqual([code, expect.stringMatching(text)]);
@@ -204,7 +204,7 @@ describe('what is no good backup', () => {
     rmSync(join(at.source, 'little'));
     await refused(1, /there is no file in .*: that is no backup/);
     expect(snapshots(at, 'one').map(({ tags }) => tags)).toHaveLength(2);
-  }, 60_000);
+  });
 
   it('VH09: a file that grows while it is read is a warning in the manifest; one that cannot be read is a failure', async () => {
     at.write({ mountPoint: false });
@@ -219,7 +219,7 @@ describe('what is no good backup', () => {
     await refused(1, /1 file\(s\) could not be read: .*grows\.log/);
     expect(snapshots(at, 'one')).toHaveLength(count);
     rmSync(log);
-  }, 60_000);
+  });
 
   it('hooks run around it; one that fails or hangs is told, and what was stopped is started again', async () => {
     const log = join(at.dir, 'hooks');
@@ -230,7 +230,7 @@ describe('what is no good backup', () => {
     at.write({ mountPoint: false, hooks: { before: say('stop'), after: say('start', 'exec sleep 60'), timeout: '500ms' } });
     const { stdout, code } = await at.bkp('backup', 'volumes', '--json');
     expect([code, stdout]).toEqual([3, expect.stringMatching(/the hook `after` failed: .*gave no answer in 500 ms/)]);
-  }, 60_000);
+  });
 });
 
 describe('stores that fail', () => {
@@ -239,7 +239,7 @@ describe('stores that fail', () => {
     at = await filesWorld({ one: 'directory', two: 'directory' });
     fill(at.source);
     await at.result(0, 'backup', 'volumes');
-  }, 60_000);
+  });
 
   it('the first one gone: the next takes the backup, and the next run heals the first with its snapshot', async () => {
     await run('mv', [join(at.dir, 'one'), join(at.dir, 'away')]);
@@ -252,7 +252,7 @@ describe('stores that fail', () => {
     expect(next.backups[0].healed).toEqual([{ id: backups[0].id, store: 'one' }]);
     expect(snapshots(at, 'one').flatMap(({ tags }) => tags)).toContain(backups[0].id);
     expect((await at.bkp('verify', 'volumes')).code).toBe(0);
-  }, 60_000);
+  });
 
   it('prune forgets snapshots whose manifest went, gives their room back, and leaves those of others', async () => {
     writeFileSync(join(at.source, 'more'), randomBytes(4_000_000));
@@ -291,7 +291,7 @@ describe('stores that fail', () => {
     expect(before - sizeOf(join(at.dir, 'two'))).toBeGreaterThan(3_900_000);
     expect((await at.bkp('verify', 'volumes')).code).toBe(0);
     at.write({});
-  }, 60_000);
+  });
 
   it('a full disk is told, and the other store takes the backup; alone it is a failure that leaves no backup', async () => {
     tmpfs(join(at.dir, 'small'), '4m');
@@ -309,7 +309,7 @@ describe('stores that fail', () => {
     expect(existsSync(join(at.dir, 'small', BASE, 'backups'))).toBe(false);
     writeFileSync(at.config.path, whole);
     rmSync(join(at.source, 'more'));
-  }, 60_000);
+  });
 
   it('SIGTERM in the middle leaves no lock, snapshot or temporary file; SIGKILL a lock that the next run takes away', async () => {
     writeFileSync(join(at.source, 'more'), randomBytes(150_000_000));
@@ -321,7 +321,7 @@ describe('stores that fail', () => {
     const begun = async () => {
       const size = sizeOf(repository);
       const child = at.start('backup', 'volumes');
-      await waitFor(() => sizeOf(repository) > size + 8_000_000, 30_000, 'restic to store something');
+      await waitFor(() => sizeOf(repository) > size + 8_000_000, 'restic to store something');
       return { child, restic: childrenOf(child.pid) };
     };
     const term = await begun();
@@ -330,12 +330,12 @@ describe('stores that fail', () => {
     expect([locks(), snapshots(at, 'one').length, readdirSync(at.env['TMPDIR']!)]).toEqual([[], before, []]);
     const kill = await begun();
     kill.child.kill('SIGKILL');
-    await waitFor(() => !kill.restic.some(isAlive), 30_000, 'restic to end');
+    await waitFor(() => !kill.restic.some(isAlive), 'restic to end');
     expect([locks().length, snapshots(at, 'one').length]).toEqual([1, before]);
     const { code, stderr } = await at.bkp('backup', 'volumes');
     expect([code, stderr]).toEqual([0, expect.stringMatching(/1 lock\(s\) of runs of restic that died were taken away/)]);
     expect(locks()).toEqual([]);
-  }, 90_000);
+  });
 
   it('a wrong password is told with what to do, and nothing is left', async () => {
     at.write({ password: 'another one' });
@@ -348,5 +348,5 @@ describe('stores that fail', () => {
     expect((await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'wrong'), '--yes')).code).toBe(2);
     expect(existsSync(place(at, 'wrong'))).toBe(false);
     at.write({});
-  }, 60_000);
+  });
 });

@@ -39,7 +39,7 @@ beforeAll(async () => {
     [pod('app-0', 'data'), pod('db-0', 'single')],
   );
   at.env['PATH'] = `${cluster.dir}:${process.env['PATH']}`;
-}, 60_000);
+});
 
 it('a claim is read by a short Job on the node of its pod, one of ReadWriteOncePod is named, and nothing stays in the cluster', async () => {
   at.write({ paths: undefined, claims });
@@ -60,7 +60,7 @@ it('a claim is read by a short Job on the node of its pod, one of ReadWriteOnceP
   await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
   expect(picture(to)).toBe(picture(at.source));
   expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
-}, 90_000);
+});
 
 it('VH12: a selector that matches nothing is a failure that lists what was skipped', async () => {
   at.write({ paths: undefined, claims: { ...claims, selector: 'backup=maybe' } });

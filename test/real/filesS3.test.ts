@@ -29,7 +29,7 @@ describe('files into two services of S3, of which restic knows one at a time', (
     });
     fill(at.source);
     id = (await at.result(0, 'backup', 'volumes')).backups[0].id;
-  }, 120_000);
+  });
 
   const hidden = async (): Promise<number> => {
     const client = s3Client(b2);
@@ -48,7 +48,7 @@ describe('files into two services of S3, of which restic knows one at a time', (
     expect(picture(to)).toBe(picture(at.source));
     expect((await at.bkp('verify', 'volumes')).code).toBe(0);
     expect(readdirSync(join(at.env['HOME']!, '.cache'))).toEqual(['restic']);
-  }, 60_000);
+  });
 
   it('what restic deleted and a store only hid is removed by prune when it forgets a snapshot, and nothing else', async () => {
     rmSync(join(at.source, 'big'));
@@ -79,5 +79,5 @@ describe('files into two services of S3, of which restic knows one at a time', (
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(await hidden()).toBe(0);
     expect((await at.bkp('verify', 'volumes')).code).toBe(0);
-  }, 60_000);
+  });
 });

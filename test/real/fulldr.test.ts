@@ -44,14 +44,14 @@ beforeAll(async () => {
   const result = resultOf(ended);
   set = result['set'];
   expect(result['backups'].map((each: { kind: string }) => each.kind).sort()).toEqual(['etcd', 'postgres', 'redis']);
-}, 120_000);
+});
 
 describe('a set', () => {
   it('lies signed in every store, and is shown whole', async () => {
     for (const store of Object.values(at.stores)) expect(objectsIn(store)).toContain(`bkp/production/sets/${set}.json`);
     const { code, stdout } = await at.bkp(['list', 'full-dr']);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(new RegExp(`${set}.*local, offsite +complete`)) });
-  }, 30_000);
+  });
 
   it('of an environment without targets there is none, and that is said', async () => {
     const config = parse(readFileSync(at.run.config, 'utf8'));
@@ -60,7 +60,7 @@ describe('a set', () => {
     writeFileSync(path, stringify(config));
     const { code, stderr } = await at.bkp(['list', 'full-dr'], { config: path });
     expect({ code, stderr }).toEqual({ code: 6, stderr: expect.stringContaining('production has no targets') });
-  }, 30_000);
+  });
 
   it('that was changed in one store is told, and the other copy counts', async () => {
     const path = objectOf('local', 'sets', /./);
@@ -71,7 +71,7 @@ describe('a set', () => {
     expect({ code, stderr }).toEqual({ code: 3, stderr: expect.anything() });
     expect(stdout).toMatch(/changed after signing/);
     expect(resultOf({ stdout })['sets']).toMatchObject([{ id: set, stores: ['offsite'] }]);
-  }, 30_000);
+  });
 
   it('of which a member is gone is incomplete, and is not restored', async () => {
     const gone = Object.keys(at.stores).map(store => [objectOf(store, 'redis', /manifest\.json$/), tempDir()] as const);
@@ -83,7 +83,7 @@ describe('a set', () => {
     expect(shown.stdout).toMatch(/INCOMPLETE[\s\S]*lacks redis\/cache: backup .* is in no store any more/);
     expect({ code: refused.code, there: existsSync(root) }).toEqual({ code: 4, there: false });
     expect(refused.stderr + refused.stdout).toMatch(/redis\/cache/);
-  }, 30_000);
+  });
 
   it('MO05 SA13: of which one part fails has the others, says which it lacks, and the run failed', async () => {
     await at.redis.cli('SAVE');
@@ -104,7 +104,7 @@ describe('a set', () => {
       code: 4,
       text: expect.stringContaining('redis/cache'),
     });
-  }, 60_000);
+  });
 });
 
 describe('points', () => {
@@ -118,12 +118,12 @@ describe('points', () => {
       expect(best.at).toMatch(/^2\d{3}-/);
     }
     expect(result['skewSeconds']).toBeGreaterThan(0);
-  }, 30_000);
+  });
 
   it('before the first backup there is none, and that is no success', async () => {
     const { code, stdout } = await at.bkp(['points', '--at', '2020-01-01 00:00:00']);
     expect({ code, stdout }).toEqual({ code: 6, stdout: expect.stringContaining('redis/cache cannot be brought back to any point') });
-  }, 30_000);
+  });
 });
 
 describe('restore full-dr', () => {
@@ -140,7 +140,7 @@ describe('restore full-dr', () => {
       const { code: alone, stderr } = await at.bkp([...words, '--dry-run']);
       expect({ words, alone, stderr: alone === 0 ? '' : stderr }).toEqual({ words, alone: 0, stderr: '' });
     }
-  }, 60_000);
+  });
 
   it('brings everything back out of a set, keeps the record, and lifts the mark', async () => {
     const root = aRoot();
@@ -155,14 +155,14 @@ describe('restore full-dr', () => {
     ]);
     expect(objectsIn(at.stores['local']!).filter(key => /restoring$/.test(key))).toEqual([]);
     await isBack(root);
-  }, 90_000);
+  });
 
   it('latest is what each target has, not what a set says: WAL behind the base comes along; out of the second store alone, too', async () => {
     const stream = startBkp(['stream', 'postgres', '--json'], at.run);
-    await waitFor(async () => (await at.db.sql('select count(*) from pg_replication_slots')) === '1', 30_000, 'the slot');
+    await waitFor(async () => (await at.db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot');
     await at.db.sql("insert into orders (note) values ('behind the base'); select pg_switch_wal()");
     const last = await at.db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
-    await waitFor(() => objectsIn(at.stores['offsite']!).some(key => key.includes(`/${last}-`)), 30_000, `WAL ${last}`);
+    await waitFor(() => objectsIn(at.stores['offsite']!).some(key => key.includes(`/${last}-`)), `WAL ${last}`);
     await stopBkp(stream, 'SIGTERM');
     const hidden = `${at.stores['local']!}.gone`;
     renameSync(at.stores['local']!, hidden);
@@ -171,7 +171,7 @@ describe('restore full-dr', () => {
     renameSync(hidden, at.stores['local']!);
     expect({ code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr }).toEqual({ code: 0, stderr: '' });
     await isBack(root, '1001');
-  }, 120_000);
+  });
 
   it('DR04: what stands in the way is told all at once, and nothing was changed', async () => {
     const root = aRoot();
@@ -186,13 +186,13 @@ describe('restore full-dr', () => {
     expect(stdout + stderr).toMatch(/etcd\/main: /);
     expect(readdirSync(root)).toEqual(['redis']);
     expect(journalOf(at)).toBeUndefined();
-  }, 60_000);
+  });
 
   it('DR06: without a terminal it wants --yes, and of a protected environment its name', async () => {
     const root = aRoot();
     const { code, stderr } = await at.bkp(['restore', 'full-dr', '--latest', '--to', root]);
     expect({ code, stderr, there: existsSync(root) }).toEqual({ code: 4, stderr: expect.stringContaining('--yes'), there: false });
-  }, 30_000);
+  });
 
   it("into an environment that restores from another one: its backups, and the mark in the stores of one's own", async () => {
     const staging = tempDir();
@@ -204,13 +204,13 @@ describe('restore full-dr', () => {
     writeFileSync(path, stringify(config));
     const root = aRoot();
     const child = startBkp(['--env', 'staging', ...restoring('--from-backup', set, '--to', root)], { ...at.run, config: path });
-    await waitFor(() => child.process.exitCode !== null || existsSync(join(staging, 'bkp/staging/restoring')), 30_000, 'the mark', 2);
+    await waitFor(() => child.process.exitCode !== null || existsSync(join(staging, 'bkp/staging/restoring')), 'the mark', 2);
     expect(existsSync(join(at.stores['local']!, 'bkp/production/restoring'))).toBe(false);
     const { code, stderr } = await child.ended;
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(objectsIn(staging)).toEqual([]);
     await isBack(root);
-  }, 90_000);
+  });
 
   it.each([
     [['--target-lsn', '0/1'], 2],
@@ -218,15 +218,11 @@ describe('restore full-dr', () => {
     [['--latest', '--skip', 'mail'], 2],
     [['--from-backup', '20200101T000000Z-aaaaaa'], 6],
     [['--latest', '--from', 'nowhere'], 2],
-  ])(
-    '%j ends with %i before anything changes',
-    async (args, wanted) => {
-      const root = aRoot();
-      const { code, stderr } = await at.bkp(['restore', 'full-dr', '--yes', '--to', root, ...args]);
-      expect({ code, stderr, there: existsSync(root) }).toEqual({ code: wanted, stderr: expect.stringMatching(/→|usage/i), there: false });
-    },
-    30_000,
-  );
+  ])('%j ends with %i before anything changes', async (args, wanted) => {
+    const root = aRoot();
+    const { code, stderr } = await at.bkp(['restore', 'full-dr', '--yes', '--to', root, ...args]);
+    expect({ code, stderr, there: existsSync(root) }).toEqual({ code: wanted, stderr: expect.stringMatching(/→|usage/i), there: false });
+  });
 
   it('a part that fails stops only what waits for it; once it is mended the same command goes on', async () => {
     const root = aRoot();
@@ -262,7 +258,7 @@ describe('restore full-dr', () => {
     expect({ code: ended.code, parts: partsOf(ended) }).toEqual({ code: 0, parts: { etcd: 'before', postgres: 'back', redis: 'back' } });
     await isBack(root);
     expect((await at.bkp(['backup', 'redis'])).code).toBe(0);
-  }, 120_000);
+  });
 
   it('--restart leaves an unfinished one, and its mark can be lifted by hand', async () => {
     const root = aRoot();
@@ -281,7 +277,7 @@ describe('restore full-dr', () => {
     const other = aRoot();
     const ended = await at.bkp(restoring('--latest', '--to', other, '--restart'));
     expect({ code: ended.code, parts: partsOf(ended) }).toEqual({ code: 0, parts: { etcd: 'back', postgres: 'back', redis: 'back' } });
-  }, 120_000);
+  });
 });
 
 type Step = { kind: string; state: string };
@@ -301,38 +297,34 @@ const finished = (root: string): Record<string, any> | undefined =>
     .find(({ asked }) => asked.includes(root));
 
 describe('killed as soon as the journal says that', () => {
-  it.each(MOMENTS)(
-    '%s: the same command goes on, and everything is back',
-    async (_, reached) => {
-      const root = aRoot();
-      const args = restoring('--from-backup', set, '--to', root);
-      const child = startBkp(args, at.run);
-      await waitFor(() => child.process.exitCode !== null || reached(journalOf(at)?.['steps'] ?? []), 60_000, 'the journal', 2);
-      child.kill('SIGKILL');
-      await child.ended;
-      const before = journalOf(at);
-      // Past its last change the run was over: nothing is left to go on with.
-      if (!before) expect(finished(root)?.steps.map((step: Step) => step.state)).toEqual(['back', 'back', 'back']);
-      const ended = before ? await at.bkp(args) : undefined;
-      if (ended) expect({ code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr + ended.stdout }).toEqual({ code: 0, stderr: '' });
-      const back = (before?.['steps'] ?? []).filter((step: Step) => step.state === 'back').map(({ kind }: Step) => kind);
-      if (ended) for (const [kind, state] of Object.entries(partsOf(ended))) expect(state).toBe(back.includes(kind) ? 'before' : 'back');
-      expect(objectsIn(root).filter(path => /BKP_RESTORE_INCOMPLETE/.test(path))).toEqual([]);
-      expect(objectsIn(at.stores['local']!).filter(key => /restoring$/.test(key))).toEqual([]);
-      if (reached === MOMENTS[3]![1]) await isBack(root);
-    },
-    120_000,
-  );
+  it.each(MOMENTS)('%s: the same command goes on, and everything is back', async (_, reached) => {
+    const root = aRoot();
+    const args = restoring('--from-backup', set, '--to', root);
+    const child = startBkp(args, at.run);
+    await waitFor(() => child.process.exitCode !== null || reached(journalOf(at)?.['steps'] ?? []), 'the journal', 2);
+    child.kill('SIGKILL');
+    await child.ended;
+    const before = journalOf(at);
+    // Past its last change the run was over: nothing is left to go on with.
+    if (!before) expect(finished(root)?.steps.map((step: Step) => step.state)).toEqual(['back', 'back', 'back']);
+    const ended = before ? await at.bkp(args) : undefined;
+    if (ended) expect({ code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr + ended.stdout }).toEqual({ code: 0, stderr: '' });
+    const back = (before?.['steps'] ?? []).filter((step: Step) => step.state === 'back').map(({ kind }: Step) => kind);
+    if (ended) for (const [kind, state] of Object.entries(partsOf(ended))) expect(state).toBe(back.includes(kind) ? 'before' : 'back');
+    expect(objectsIn(root).filter(path => /BKP_RESTORE_INCOMPLETE/.test(path))).toEqual([]);
+    expect(objectsIn(at.stores['local']!).filter(key => /restoring$/.test(key))).toEqual([]);
+    if (reached === MOMENTS[3]![1]) await isBack(root);
+  });
 
   it('a store that goes away in the middle is done without', async () => {
     const root = aRoot();
     const hidden = `${at.stores['local']!}.gone`;
     const child = startBkp(restoring('--from-backup', set, '--to', root), at.run);
-    await waitFor(() => child.process.exitCode !== null || MOMENTS[2]![1](journalOf(at)?.['steps'] ?? []), 60_000, 'the journal', 2);
+    await waitFor(() => child.process.exitCode !== null || MOMENTS[2]![1](journalOf(at)?.['steps'] ?? []), 'the journal', 2);
     renameSync(at.stores['local']!, hidden);
     const { code, stderr } = await child.ended;
     renameSync(hidden, at.stores['local']!);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     await isBack(root);
-  }, 120_000);
+  });
 });

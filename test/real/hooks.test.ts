@@ -15,7 +15,7 @@ beforeAll(async () => {
   server = await startRedis({});
   await server.cli('SET', 'a', '1');
   at = await setUpRedis(server);
-}, 60_000);
+});
 
 afterAll(cleanUp);
 
@@ -133,7 +133,7 @@ it('SIGTERM during a hook ends it and what it started, runs onError, and is the 
   const dir = tempDir();
   const notes = tempDir();
   const child = startBkp(['backup', 'redis'], withHooks({ before: stubborn(dir), onError: noting(notes) }));
-  await waitFor(() => existsSync(join(dir, 'self')), 10_000);
+  await waitFor(() => existsSync(join(dir, 'self')));
   child.kill('SIGTERM');
   expect((await child.ended).code).toBe(143);
   expect(pidsIn(dir).filter(isAlive)).toEqual([]);

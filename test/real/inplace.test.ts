@@ -10,7 +10,7 @@ it('a restore in place with the spool kept: the stream goes on in the new lineag
   const db = await startPostgres({ version: '15' });
   const at = await setUp(db);
   const lineages = (): string[] => readdirSync(join(at.stores['local']!, 'bkp/production/postgres/app/wal')).sort();
-  const streamed = async (name: string) => waitFor(() => at.walNames('local').includes(name), 30_000, `${name} in the store`);
+  const streamed = async (name: string) => waitFor(() => at.walNames('local').includes(name), `${name} in the store`);
   const nextSegment = async (sql: string) => {
     const name = await db.sql(`${sql}; select pg_walfile_name(pg_current_wal_lsn())`);
     await db.sql('select pg_switch_wal()');
@@ -18,7 +18,7 @@ it('a restore in place with the spool kept: the stream goes on in the new lineag
   };
 
   let stream = startBkp(['stream', 'postgres'], at.run);
-  await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 30_000, 'the slot');
+  await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot');
   await db.sql('create table t (n int)');
   await aBackup(at);
   await streamed(await nextSegment('insert into t values (1)'));
@@ -33,11 +33,11 @@ it('a restore in place with the spool kept: the stream goes on in the new lineag
   expect(await db.sql('select string_agg(n::text, $$,$$ order by n) from t')).toBe('1');
 
   stream = startBkp(['stream', 'postgres'], at.run);
-  await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 30_000, 'the slot again');
+  await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot again');
   await aBackup(at);
   await streamed(await nextSegment('insert into t values (3)'));
   await stopBkp(stream, 'SIGTERM');
   expect(lineages().map(name => name.replace(/^\d+-/, ''))).toEqual(['1', '2']);
   const verified = await runBkp(['verify', '--deep'], at.run);
   expect({ code: verified.code, stdout: verified.code === 0 ? '' : verified.stdout }).toEqual({ code: 0, stdout: '' });
-}, 120_000);
+});

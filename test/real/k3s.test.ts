@@ -115,10 +115,10 @@ describe('backup of K3s', () => {
     const slow = wrapped('etcdutl', 'case "$*" in *--help* | version) exec "$REAL" "$@" ;; esac; sleep 60');
     at = await setUp(k3s.entry({ bin: [k3s.bin, slow] }));
     const child = startBkp(['backup', 'etcd', 'main'], at.run);
-    await waitFor(() => k3s.names().length === 1, 10_000, 'a snapshot on the node');
+    await waitFor(() => k3s.names().length === 1, 'a snapshot on the node');
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
-    await waitFor(() => k3s.names().length === 0, 5000, 'the snapshot gone from the node');
+    await waitFor(() => k3s.names().length === 0, 'the snapshot gone from the node');
     expect(readdirSync(at.temp)).toEqual([]);
   });
 });
@@ -157,7 +157,7 @@ describe('on another host, by ssh', () => {
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(readFileSync(join(k3s.dataDir, 'server/token'), 'utf8')).toBe(`${k3s.token}\n`);
     expect(k3s.calls().flat().join(' ')).not.toContain('a-secret-of-the-cluster');
-    await waitFor(() => !existsSync(join(k3s.bin, 'up')), 5000, 'the end of k3s server');
+    await waitFor(() => !existsSync(join(k3s.bin, 'up')), 'the end of k3s server');
   });
 });
 
@@ -384,9 +384,9 @@ describe('restore --online', () => {
     rmSync(join(k3s.bin, 'active'));
     writeFileSync(join(k3s.bin, 'cluster.json'), '{');
     const child = startBkp(['restore', 'etcd', 'main', '--latest', '--online', '--yes'], at.run);
-    const pid = Number(await waitFor(() => existsSync(join(k3s.bin, 'up')) && readFileSync(join(k3s.bin, 'up'), 'utf8'), 20_000));
+    const pid = Number(await waitFor(() => existsSync(join(k3s.bin, 'up')) && readFileSync(join(k3s.bin, 'up'), 'utf8')));
     child.kill('SIGTERM');
     expect([1, 143]).toContain((await child.ended).code);
-    await waitFor(() => !isAlive(pid), 10_000, 'the end of k3s server');
+    await waitFor(() => !isAlive(pid), 'the end of k3s server');
   });
 });

@@ -81,7 +81,7 @@ describe('a kit of a Kubernetes', () => {
     expect([after.data, after.type, after.metadata.labels]).toEqual([before.data, before.type, before.metadata.labels]);
     await pause(1100);
     await backup(run);
-  }, 60_000);
+  });
 
   it('alarms about Secrets that nothing makes again and no backup has, and about keys of sealed-secrets that it lacks', async () => {
     const kit = await aKit(run);
@@ -107,7 +107,7 @@ describe('a kit of a Kubernetes', () => {
     await backup(run);
     expect(await looked(run, kit)).toMatchObject({ code: 10, alarms: [expect.stringContaining('sealed-secrets-key2')] });
     expect(await looked(run, await aKit(run))).toMatchObject({ code: 0, alarms: [] });
-  }, 60_000);
+  });
 
   it('counts no backup of another cluster', async () => {
     const [strange, config] = [await startEtcd(), JSON.parse(JSON.stringify(run)) as Run];
@@ -125,7 +125,7 @@ describe('a kit of a Kubernetes', () => {
       code: 10,
       alarms: expect.arrayContaining([expect.stringMatching(/shop\/till .*no backup has its datastore/)]),
     });
-  }, 60_000);
+  });
 
   it('a cluster that does not answer is no green light, and a kit is made without it only when told so', async () => {
     const kit = await aKit(run);
@@ -142,7 +142,7 @@ describe('a kit of a Kubernetes', () => {
     });
     const without = await aKit(silent, ['--no-cluster', ...forKey]);
     expect(await looked(silent, without)).toMatchObject({ code: 3, stale: [] });
-  }, 60_000);
+  });
 });
 
 describe('a kit of K3s', () => {
@@ -165,7 +165,7 @@ describe('a kit of K3s', () => {
     const seen = await looked(run, kit);
     expect(seen).toMatchObject({ code: 10, stale: [expect.stringMatching(/the token of etcd\/main is another one since .*wants it/)] });
     expect(seen.all).not.toContain('secret-of-the-cluster');
-  }, 90_000);
+  });
 });
 
 describe('a kit of servers at Hetzner', () => {
@@ -195,5 +195,5 @@ describe('a kit of servers at Hetzner', () => {
     } finally {
       await double.close();
     }
-  }, 60_000);
+  });
 });

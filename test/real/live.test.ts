@@ -44,7 +44,7 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     db.configure(settings);
     await db.sql('select pg_reload_conf()');
     for (const [name, value] of Object.entries(settings))
-      await waitFor(async () => (await db.sql(`show ${name}`)) === value, 10_000, `the new ${name}`);
+      await waitFor(async () => (await db.sql(`show ${name}`)) === value, `the new ${name}`);
   };
   const segment = (): Promise<string> =>
     db.sql('create table if not exists t (n int); insert into t values (1); select pg_walfile_name(pg_switch_wal())');
@@ -74,14 +74,13 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     const child = startBkp(['stream', 'postgres'], at.run);
     await waitFor(
       async () => (await db.sql("select state from pg_stat_replication where application_name = 'bkp'")) === 'streaming',
-      30_000,
       'the receiver',
     );
     const state = await live(at);
     expect(state.checks.map(({ name, state }) => `${name} ${state}`)).toEqual(['identity ok', 'slot ok', 'stream ok', 'archiver ok']);
     expect(state.lineage).toBe(`${await db.sql('select system_identifier from pg_control_system()')}-1`);
     await stopBkp(child, 'SIGTERM');
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 30_000, 'the receiver to be gone');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 'the receiver to be gone');
     await segment();
     const later = await live(at);
     expect(later.check('stream')).toMatchObject({ state: 'warn', mend: expect.stringContaining('bkp stream postgres app') });
@@ -96,7 +95,7 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     const env = { PGHOST: db.host, PGPORT: String(db.port), PGUSER: user, PGPASSWORD: password, PGAPPNAME: 'bkp' };
     const child = start(db.tool('pg_basebackup'), ['-D', '-', '-Ft', '-X', 'fetch', '-c', 'fast', '--max-rate=64k'], { env });
     try {
-      await waitFor(async () => (await db.sql('select state from pg_stat_replication')) === 'backup', 30_000, 'the base backup');
+      await waitFor(async () => (await db.sql('select state from pg_stat_replication')) === 'backup', 'the base backup');
       expect((await live(at)).check('stream')).toMatchObject({ state: 'warn' });
     } finally {
       child.kill('SIGKILL');
@@ -108,14 +107,14 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     await serve({ archive_mode: 'on', archive_command: 'true # bkp wal push app' });
     await aBackup(at);
     const archived = await segment();
-    await waitFor(async () => (await db.sql('select last_archived_wal from pg_stat_archiver')) === archived, 30_000, 'the archiver');
+    await waitFor(async () => (await db.sql('select last_archived_wal from pg_stat_archiver')) === archived, 'the archiver');
     const well = await live(at);
     expect(failed(well)).toEqual([]);
     expect(well.check('archiver')).toMatchObject({ state: 'ok', text: expect.stringContaining(archived) });
     expect(well.check('slot')).toMatchObject({ state: 'ok', text: expect.stringContaining('by archive_command') });
     await configure({ archive_command: 'false' });
     const broken = await segment();
-    await waitFor(async () => (await db.sql('select last_failed_wal from pg_stat_archiver')) === broken, 30_000, 'the archiver to fail');
+    await waitFor(async () => (await db.sql('select last_failed_wal from pg_stat_archiver')) === broken, 'the archiver to fail');
     const ill = await live(at);
     expect(failed(ill)).toEqual(['archiver']);
     expect(ill.lineage).toBe(well.lineage);
@@ -127,7 +126,7 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     });
     expect((await runBkp(['backup', 'postgres'], at.run)).code).toBe(0);
     await configure({ archive_command: 'true' });
-    await waitFor(async () => failed(await live(at)).length === 0, 90_000, 'the archiver to be well again');
+    await waitFor(async () => failed(await live(at)).length === 0, 'the archiver to be well again');
   });
 
   it('PG16: archiving to nowhere', async () => {
@@ -150,7 +149,7 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
       text: expect.stringMatching(/about to be lost: \d+ .B not yet stored/),
     });
     await db.sql('checkpoint');
-    await waitFor(async () => (await status()) === 'lost', 30_000, 'the slot to be lost');
+    await waitFor(async () => (await status()) === 'lost', 'the slot to be lost');
     expect((await live(at)).check('slot')).toMatchObject({ state: 'fail', mend: expect.stringContaining('--new-lineage') });
   });
 
@@ -191,7 +190,7 @@ describe('a standby', () => {
     const from = ['-h', primary.socketDir, '-p', String(primary.port), '-U', primary.superuser];
     await primary.asServer(primary.tool('pg_basebackup'), ['-D', dir, '-R', '--checkpoint=fast', ...from]);
     standby = await startPostgres({ version: '18', dir });
-  }, 60_000);
+  });
 
   it('is refused: its position is not that of the data', async () => {
     const at = await setUp(standby);

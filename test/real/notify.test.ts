@@ -67,7 +67,7 @@ beforeAll(async () => {
   store = tempDir();
   const config = await makeConfig({ stores: { local: store }, redis: { app: server.entry() }, environment: { notify: NOTIFY() } });
   at = { run: { config: config.path, env: { ...SECRETS } } };
-}, 60_000);
+});
 
 afterEach(() => {
   web.asked.length = 0;
@@ -286,7 +286,7 @@ describe('MO01: a notifier that fails is itself a failure', () => {
       config['environments'].production.redis.app.backupHooks = { before: ['sleep', '60'] };
     });
     const child = startBkp(['backup', 'redis'], run);
-    await waitFor(() => toCheck().includes('/start'), 10_000);
+    await waitFor(() => toCheck().includes('/start'));
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
     expect(toCheck()).toEqual(['/start', '/143']);

@@ -28,7 +28,7 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     await db.sql('create table orders (id bigserial primary key, at timestamptz default clock_timestamp())');
     await db.sql('create table pending (id int)');
     const stream = startBkp(['stream', 'postgres', '--json'], at.run);
-    await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 30_000, 'the slot');
+    await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot');
     await aBackup(at);
     await db.sql('insert into orders select from generate_series(1, 1000)');
     await db.sql("begin; insert into pending values (1); prepare transaction 'open at the target'");
@@ -47,11 +47,11 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     await db.sql('select pg_switch_wal()');
     const last = await db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
     await db.sql('insert into later values (2); select pg_switch_wal()');
-    await waitFor(() => at.walNames('offsite').includes(last), 30_000, `WAL ${last} in the stores`);
+    await waitFor(() => at.walNames('offsite').includes(last), `WAL ${last} in the stores`);
     await stopBkp(stream, 'SIGTERM');
     await db.kill9();
     db.loseDisk();
-  }, 180_000);
+  });
 
   const restored = async (args: readonly string[]): Promise<{ copy: Postgres; out: Record<string, unknown> }> => {
     const to = aPlace();

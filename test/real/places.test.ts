@@ -29,7 +29,7 @@ describe('places that a restore must never touch', () => {
     mkdirSync(at.spool);
     writeFileSync(join(at.spool, '000000010000000000000001.partial'), 'x');
     await aBackup(at);
-  }, 60_000);
+  });
 
   it.each([
     ['one level down', ['inner']],

@@ -64,7 +64,7 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, with pag
     db = await startPostgres({ version, initdb: ['--data-checksums'] });
     await db.sql('create database empty');
     at = await setUp(db);
-  }, 60_000);
+  });
 
   afterEach(() => {
     if (made) rmSync(dirOf(at, made), { recursive: true });
@@ -155,7 +155,7 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, with pag
       readdirSync(temp)
         .map(name => join(temp, name, 'data/postmaster.pid'))
         .filter(existsSync);
-    const pid = await waitFor(() => pids().length > 0 && Number(readFileSync(pids()[0]!, 'utf8').split('\n')[0]), 40_000, 'the server');
+    const pid = await waitFor(() => pids().length > 0 && Number(readFileSync(pids()[0]!, 'utf8').split('\n')[0]), 'the server');
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
     expect(isAlive(pid)).toBe(false);
@@ -172,7 +172,7 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, without 
     at = await setUp(db);
     await db.sql("create table t (n int primary key, text text); insert into t select n, repeat('x', 500) from generate_series(1, 300) n");
     await db.sql('vacuum freeze t');
-  }, 60_000);
+  });
 
   it('says that pages could not be compared, and is a proof all the same', async () => {
     // Unlogged rows are recorded with the others, and never come back.
@@ -218,7 +218,7 @@ describe('what this host cannot prove', () => {
     at = await setUp(db);
     await db.sql('create table t as select 1 as n');
     id = await aBackup(at);
-  }, 60_000);
+  });
 
   it('without the identity: exit 3, and what to do', async () => {
     const run = changed(at, config => {
@@ -286,7 +286,7 @@ it('a subscription of the copy never goes to its publisher', async () => {
     `create subscription s connection 'host=127.0.0.1 port=${port} dbname=x' publication p with (connect = false, slot_name = 's')`,
   );
   await db.sql('alter subscription s enable');
-  await waitFor(() => calls > 0, 20_000, 'the source to call its publisher');
+  await waitFor(() => calls > 0, 'the source to call its publisher');
   await aBackup(at);
   await db.stop();
   calls = 0;

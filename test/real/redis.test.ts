@@ -20,7 +20,7 @@ describe.each<[RedisVersion]>([['redis7'], ['valkey9']])('backup and restore of 
     digest = await digestOf(server);
     keyspace = await keyspaceOf(server);
     await aRedisBackup(at);
-  }, 60_000);
+  });
 
   it('the manifest records the keys of each database, the format and how the source keeps its data', async () => {
     const [manifest] = manifestsOf(at);
@@ -63,7 +63,6 @@ describe.each<[RedisVersion]>([['redis7'], ['valkey9']])('backup and restore of 
       expect(await restored.cli('GET', 'new')).toBe('key');
       await restored.destroy();
     },
-    60_000,
   );
 
   it('a proof starts it both ways, compares the keys, writes, and leaves nothing', async () => {
@@ -72,7 +71,7 @@ describe.each<[RedisVersion]>([['redis7'], ['valkey9']])('backup and restore of 
     expect(checks.map(({ name, state }: Record<string, string>) => `${name} ${state}`)).toEqual([
       ...['unpack ok', 'keys ok', 'functions ok', 'write ok', 'keys by AOF ok', 'stop ok'],
     ]);
-  }, 60_000);
+  });
 
   it('doctor finds nothing to mend but that this server saves nothing by itself', async () => {
     const { checks } = await done(at, 'doctor', 'redis', 'app');
@@ -81,7 +80,7 @@ describe.each<[RedisVersion]>([['redis7'], ['valkey9']])('backup and restore of 
     expect(checks.map(({ name }: { name: string }) => name)).toEqual(
       expect.arrayContaining(['server', 'role', 'rights', 'transfer', 'room for a dump']),
     );
-  }, 60_000);
+  });
 
   it('status asks the server how it is', async () => {
     const { stdout } = await at.bkp('status', '--json');
@@ -111,7 +110,7 @@ describe('a directory that holds something', () => {
     await fill(server, 100);
     await aRedisBackup(at);
     await server.destroy();
-  }, 60_000);
+  });
 
   it('RD04: what is there is moved aside, old AOF and all, and the names are those of the source', async () => {
     const to = aDir();
@@ -131,7 +130,7 @@ describe('a directory that holds something', () => {
     const restored = await startRedis({ dir: to, settings: { ...names, appendonly: 'yes' } });
     expect(await restored.cli('-n', '5', 'GET', 'other')).toBe('database');
     await restored.destroy();
-  }, 60_000);
+  });
 
   it('the restored files belong to whom they are to, and to nobody else', async () => {
     const to = aDir();
@@ -194,7 +193,7 @@ it('RD04: a dump of a Redis before 7 is laid out as the one file that its AOF is
     expect(await restored.cli('GET', 'a')).toBe('b');
     await restored.destroy();
   }
-}, 60_000);
+});
 
 it('RD08: a dump of a newer format than the servers of this host read: both versions named before anything is touched', async () => {
   const valkey = await startRedis({ version: 'valkey9' });
@@ -212,4 +211,4 @@ it('RD08: a dump of a newer format than the servers of this host read: both vers
   const proof = await at.bkp('verify', 'redis', 'app', '--deep');
   expect(proof.code).toBe(3);
   expect(proof.stdout).toMatch(/UNPROVEN|unproven/);
-}, 60_000);
+});

@@ -43,7 +43,7 @@ describe('dumps that come damaged', () => {
     at = await setUpRedis(server);
     await fill(server, 200);
     await aRedisBackup(at);
-  }, 60_000);
+  });
 
   const withCli = (dir: string, temp = tempDir()) => setUpRedis(server, { like: at, entry: { bin: [dir] }, env: { TMPDIR: temp } });
 
@@ -57,22 +57,18 @@ describe('dumps that come damaged', () => {
     ],
     ['RD09: a zero-byte dump', 'fs.truncateSync(file, 0);'],
     ['RD09: what is no dump', "fs.writeFileSync(file, '<html>'.repeat(100));"],
-  ])(
-    '%s is refused before anything is stored, after three tries; the backup before stays',
-    async (_, how) => {
-      const before = filesIn(at.store).filter(file => !file.includes('/runs/'));
-      const dir = meddling(how);
-      const temp = tempDir();
-      const bad = await withCli(dir, temp);
-      const { code, stderr } = await bad.bkp('backup', 'redis', 'app');
-      expect(code).toBe(1);
-      expect(stderr).toMatch(/3 dumps came, and none is whole: the dump is (no whole RDB|damaged)/);
-      expect(triesOf(dir)).toBe(3);
-      expect(filesIn(at.store).filter(file => !file.includes('/runs/'))).toEqual(before);
-      expect(readdirSync(temp).filter(name => name.startsWith('bkp'))).toEqual([]);
-    },
-    30_000,
-  );
+  ])('%s is refused before anything is stored, after three tries; the backup before stays', async (_, how) => {
+    const before = filesIn(at.store).filter(file => !file.includes('/runs/'));
+    const dir = meddling(how);
+    const temp = tempDir();
+    const bad = await withCli(dir, temp);
+    const { code, stderr } = await bad.bkp('backup', 'redis', 'app');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/3 dumps came, and none is whole: the dump is (no whole RDB|damaged)/);
+    expect(triesOf(dir)).toBe(3);
+    expect(filesIn(at.store).filter(file => !file.includes('/runs/'))).toEqual(before);
+    expect(readdirSync(temp).filter(name => name.startsWith('bkp'))).toEqual([]);
+  });
 
   it('RD06: a dump that is right at the second try is a backup', async () => {
     const dir = meddling(`if (n === 1) { ${zeroTail('4096')} }`);
@@ -100,7 +96,7 @@ describe('dumps that come damaged', () => {
     await aRedisBackup(other);
     await done(other, 'verify', 'redis', 'app', '--deep');
     await empty.destroy();
-  }, 30_000);
+  });
 
   it('RD07: no keys at all after a backup with keys fails, says how many there were, and goes through when it is meant', async () => {
     const shrinking = await startRedis();
@@ -118,7 +114,7 @@ describe('dumps that come damaged', () => {
     await aRedisBackup(other, '--accept-size');
     expect((await other.bkp('backup', 'redis', 'app')).code).toBe(0);
     await shrinking.destroy();
-  }, 30_000);
+  });
 });
 
 describe('servers that do not send what they should', () => {
@@ -132,7 +128,7 @@ describe('servers that do not send what they should', () => {
     temp = tempDir();
     at = await setUpRedis(server, { env: { TMPDIR: temp } });
     await aRedisBackup(at);
-  }, 60_000);
+  });
 
   const left = () => readdirSync(temp).filter(name => name.startsWith('bkp'));
 
@@ -155,7 +151,7 @@ describe('servers that do not send what they should', () => {
     const { stdout } = await other.bkp('doctor', 'redis', 'app');
     expect(stdout).toMatch(/FAIL {2}persistence: its last save failed/);
     await full.destroy();
-  }, 60_000);
+  });
 
   it('RD02: what was written in the second in which server and backup began is in the backup', async () => {
     const fresh = await startRedis();
@@ -170,7 +166,7 @@ describe('servers that do not send what they should', () => {
         .sort(),
     ).toEqual([1, 2]);
     await fresh.destroy();
-  }, 30_000);
+  });
 
   it('RD03: a save that runs already is waited for, and the backup is of after it', async () => {
     const busy = await startRedis();
@@ -185,7 +181,7 @@ describe('servers that do not send what they should', () => {
     expect(stderr).toContain('a save is running on the server; waiting for its end');
     expect(manifestsOf(other)[0]!['baseline'].databases[0].keys).toBe(1001);
     await busy.destroy();
-  }, 30_000);
+  });
 
   it('RD03: one that does not end is not waited for without end', async () => {
     const busy = await startRedis();
@@ -197,7 +193,7 @@ describe('servers that do not send what they should', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('a save is running on the server, and it did not end within 1s');
     await busy.destroy();
-  }, 30_000);
+  });
 
   it('a server that sends too slowly is given up, and nothing stays', async () => {
     const slow = await startRedis();
@@ -209,7 +205,7 @@ describe('servers that do not send what they should', () => {
     expect(stderr).toContain('gave no answer in 1000 ms');
     expect(left()).toEqual([]);
     await slow.destroy();
-  }, 30_000);
+  });
 
   it('RD11: a node of a cluster is refused, with what to do', async () => {
     const node = await startRedis({ settings: { 'cluster-enabled': 'yes' } });
@@ -222,11 +218,11 @@ describe('servers that do not send what they should', () => {
     expect(sick).toBe(10);
     expect(stdout).toMatch(/FAIL {2}role: .*node of a cluster/);
     await node.destroy();
-  }, 30_000);
+  });
 
   it('a replica in step is backed up and named; one without its master is refused', async () => {
     const replica = await startRedis({ settings: { replicaof: `127.0.0.1 ${server.port}` } });
-    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 20_000, 'the replica');
+    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 'the replica');
     const other = await setUpRedis(replica, { like: at });
     const fine = await other.bkp('backup', 'redis', 'app');
     expect(fine.code).toBe(0);
@@ -240,7 +236,7 @@ describe('servers that do not send what they should', () => {
     expect(stderr).toContain('and not in step with it');
     expect(stderr).toContain('REPLICAOF NO ONE');
     await replica.destroy();
-  }, 60_000);
+  });
 
   it('RD08: a kind of value that the format of an older client cannot hold fails, and says which client can', async () => {
     const log = join(tempDir(), 'valkey.log');
@@ -252,7 +248,7 @@ describe('servers that do not send what they should', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('valkey-cli 9');
     await valkey.destroy();
-  }, 30_000);
+  });
 
   it.each([
     ['no one listens', async () => ({ port: await freePort() }), /Connection refused/, 1],
@@ -260,22 +256,18 @@ describe('servers that do not send what they should', () => {
     ['a wrong user', async () => ({ user: 'nobody', password: 'x' }), /WRONGPASS/, 1],
     ['a password where none is', async () => ({ password: 'x' }), /called without any password/, 1],
     ['a client that is not there', async () => ({ where: { ssh: { host: 'db1' } }, bin: [] }), /neither redis-cli nor valkey-cli/, 1],
-  ])(
-    '%s: a sentence, what to do, and nothing stays',
-    async (what, entry, words, exit) => {
-      const env = {
-        TMPDIR: temp,
-        ...(what === 'a client that is not there' ? { PATH: `${sshHere()}:${dirWith('sh', 'cat', 'dd', 'zstd', 'age')}` } : {}),
-      };
-      const other = await setUpRedis(server, { entry: await entry(), env });
-      const { code, stderr } = await other.bkp('backup', 'redis', 'app');
-      expect({ code, stderr }).toEqual({ code: exit, stderr: expect.stringMatching(words) });
-      expect(stderr).toContain('→');
-      expect(left()).toEqual([]);
-      expect(manifestsOf(other)).toEqual([]);
-    },
-    60_000,
-  );
+  ])('%s: a sentence, what to do, and nothing stays', async (what, entry, words, exit) => {
+    const env = {
+      TMPDIR: temp,
+      ...(what === 'a client that is not there' ? { PATH: `${sshHere()}:${dirWith('sh', 'cat', 'dd', 'zstd', 'age')}` } : {}),
+    };
+    const other = await setUpRedis(server, { entry: await entry(), env });
+    const { code, stderr } = await other.bkp('backup', 'redis', 'app');
+    expect({ code, stderr }).toEqual({ code: exit, stderr: expect.stringMatching(words) });
+    expect(stderr).toContain('→');
+    expect(left()).toEqual([]);
+    expect(manifestsOf(other)).toEqual([]);
+  });
 
   it('a user without SYNC: the missing right is named, and the line that mends it', async () => {
     await server.cli('ACL', 'SETUSER', 'poor', 'on', '>x', '-@all', '+info', '+config|get', '+replconf');
@@ -288,7 +280,7 @@ describe('servers that do not send what they should', () => {
     expect(stdout).toMatch(/FAIL {2}rights: .*NOPERM/);
     expect(left()).toEqual([]);
     await server.cli('ACL', 'DELUSER', 'poor');
-  }, 30_000);
+  });
 
   it('a user who may not ask for settings is enough, and the files are laid out for both ways', async () => {
     await server.cli('ACL', 'SETUSER', 'least', 'on', '>x', '-@all', '+info', '+sync', '+replconf');
@@ -299,7 +291,7 @@ describe('servers that do not send what they should', () => {
     const restored = await startRedis({ dir: to, settings: { appendonly: 'yes' } });
     expect(await keyspaceOf(restored)).toBe(await keyspaceOf(server));
     await restored.destroy();
-  }, 30_000);
+  });
 
   it('too little room for temporary files is told before the server is asked for anything', async () => {
     const big = await startRedis();
@@ -318,37 +310,33 @@ describe('servers that do not send what they should', () => {
     expect(await big.info('rdb_saves')).toBe('0');
     expect(manifestsOf(other)).toEqual([]);
     await big.destroy();
-  }, 30_000);
+  });
 
   it.each([
     ['SIGTERM', 143],
     ['SIGINT', 130],
-  ] as const)(
-    'CF12: a backup ended by %s while the dump comes, and while it is stored, leaves nothing',
-    async (signal, code) => {
-      const slow = await startRedis();
-      await slow.cli('DEBUG', 'POPULATE', '1000');
-      await slow.cli('CONFIG', 'SET', 'rdb-key-save-delay', '20000');
-      const other = await setUpRedis(slow, { env: { TMPDIR: temp } });
-      const coming = startBkp(['backup', 'redis', 'app'], other.run);
-      await waitFor(async () => (await slow.info('rdb_bgsave_in_progress')) === '1', 20_000, 'the dump to begin');
-      coming.kill(signal);
-      expect((await coming.ended).code).toBe(code);
-      expect(isAlive(coming.pid)).toBe(false);
-      await waitFor(async () => (await slow.info('connected_slaves')) === '0', 10_000, 'the transfer to end');
-      await slow.kill9();
-      await slow.start();
-      await slow.cli('DEBUG', 'POPULATE', '1000');
-      const storing = startBkp(['backup', 'redis', 'app'], { ...other.run, env: { TMPDIR: temp, PATH: pathWith(stuckPacker()) } });
-      await waitFor(() => filesIn(other.store).some(name => name.includes('.tmp-')), 20_000, 'the store to be written');
-      storing.kill(signal);
-      expect((await storing.ended).code).toBe(code);
-      expect(left()).toEqual([]);
-      expect(filesIn(other.store).filter(file => !file.includes('/runs/'))).toEqual([]);
-      await slow.destroy();
-    },
-    60_000,
-  );
+  ] as const)('CF12: a backup ended by %s while the dump comes, and while it is stored, leaves nothing', async (signal, code) => {
+    const slow = await startRedis();
+    await slow.cli('DEBUG', 'POPULATE', '1000');
+    await slow.cli('CONFIG', 'SET', 'rdb-key-save-delay', '20000');
+    const other = await setUpRedis(slow, { env: { TMPDIR: temp } });
+    const coming = startBkp(['backup', 'redis', 'app'], other.run);
+    await waitFor(async () => (await slow.info('rdb_bgsave_in_progress')) === '1', 'the dump to begin');
+    coming.kill(signal);
+    expect((await coming.ended).code).toBe(code);
+    expect(isAlive(coming.pid)).toBe(false);
+    await waitFor(async () => (await slow.info('connected_slaves')) === '0', 'the transfer to end');
+    await slow.kill9();
+    await slow.start();
+    await slow.cli('DEBUG', 'POPULATE', '1000');
+    const storing = startBkp(['backup', 'redis', 'app'], { ...other.run, env: { TMPDIR: temp, PATH: pathWith(stuckPacker()) } });
+    await waitFor(() => filesIn(other.store).some(name => name.includes('.tmp-')), 'the store to be written');
+    storing.kill(signal);
+    expect((await storing.ended).code).toBe(code);
+    expect(left()).toEqual([]);
+    expect(filesIn(other.store).filter(file => !file.includes('/runs/'))).toEqual([]);
+    await slow.destroy();
+  });
 
   it('the tools run elsewhere: the dump is fetched, read, and stored as from here, and nothing stays there', async () => {
     const there = tempDir();
@@ -360,7 +348,7 @@ describe('servers that do not send what they should', () => {
     expect(manifestsOf(far)[0]!['baseline'].databases).toEqual(manifestsOf(at)[0]!['baseline'].databases);
     expect(readdirSync(there)).toEqual([]);
     expect(left()).toEqual([]);
-  }, 30_000);
+  });
 });
 
 /** A directory with links to some programs, to stand as the whole PATH. */
@@ -429,7 +417,7 @@ describe('TLS', () => {
       },
     });
     await fill(server, 50);
-  }, 60_000);
+  });
 
   const setUpTls = (tls: Record<string, string>, like?: RedisSetup) => {
     const files = Object.fromEntries(Object.entries(tls).map(([key, name]) => [key, key === 'serverName' ? name : join(dir, name)]));
@@ -444,23 +432,19 @@ describe('TLS', () => {
     await done(at, 'restore', 'redis', 'app', '--latest', '--online', '--yes');
     expect(await keyspaceOf(server)).toBe(before);
     expect(await server.cli('CONFIG', 'GET', 'tls-replication')).toContain('yes');
-  }, 60_000);
+  });
 
   it.each([
     ['a wrong authority', { ca: 'other.crt', cert: 'client.crt', key: 'client.key' }],
     ['no client certificate', { ca: 'ca.crt' }],
     ['an authority that is no file', { ca: 'gone.crt' }],
-  ])(
-    '%s: refused, with what to check',
-    async (_, tls) => {
-      const at = await setUpTls(tls);
-      const { code, stderr } = await at.bkp('backup', 'redis', 'app');
-      expect(code).toBe(1);
-      expect(stderr).toMatch(/certificate|SSL|TLS/i);
-      expect(stderr).toContain('check `tls:`');
-    },
-    30_000,
-  );
+  ])('%s: refused, with what to check', async (_, tls) => {
+    const at = await setUpTls(tls);
+    const { code, stderr } = await at.bkp('backup', 'redis', 'app');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/certificate|SSL|TLS/i);
+    expect(stderr).toContain('check `tls:`');
+  });
 });
 
 it('a marker that is not there refuses the first backup, and says how to set it', async () => {

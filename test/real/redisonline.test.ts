@@ -47,7 +47,7 @@ describe.each<[RedisVersion, string]>([
     digest = await digestOf(server);
     keyspace = await keyspaceOf(server);
     id = await aRedisBackup(at);
-  }, 60_000);
+  });
 
   it('RD04: what was lost is back, with functions and times, and is there after a restart and after the next save', async () => {
     await server.cli('DEL', 'key:1', 'zset', 'hash', 'kept');
@@ -73,7 +73,7 @@ describe.each<[RedisVersion, string]>([
     await done(at, 'restore', 'redis', 'app', '--from-backup', facts.before, '--online', '--yes');
     expect(await server.cli('GET', 'after')).toBe('the backup');
     expect(await server.cli('EXISTS', 'zset')).toBe('0');
-  }, 60_000);
+  });
 
   it('RD04: it is there whichever way the server is started next', async () => {
     await done(at, 'restore', 'redis', 'app', '--from-backup', id, '--online', '--yes');
@@ -86,7 +86,7 @@ describe.each<[RedisVersion, string]>([
     await server.restart({ appendonly: 'yes' });
     expect(await digestOf(server)).toBe(digest);
     await server.restart({ appendonly });
-  }, 60_000);
+  });
 });
 
 describe('a running server', () => {
@@ -101,7 +101,7 @@ describe('a running server', () => {
     await fill(server, 300);
     digest = await digestOf(server);
     id = await aRedisBackup(at);
-  }, 60_000);
+  });
 
   const restore = (...flags: string[]) => at.bkp('restore', 'redis', 'app', '--from-backup', id, '--online', '--yes', ...flags);
 
@@ -114,7 +114,7 @@ describe('a running server', () => {
     expect(secured!['anomaly']).toMatch(/it has 0 B/);
     await done(at, 'restore', 'redis', 'app', '--latest', '--online', '--yes');
     expect(await digestOf(server)).toBe(digest);
-  }, 60_000);
+  });
 
   it('while it is restored it takes no write, so that none is lost unseen', async () => {
     const packer = slowSecond();
@@ -126,7 +126,7 @@ describe('a running server', () => {
     const refused = await waitFor(async () => {
       const said = await server.cli('SET', 'between', '1');
       return said.startsWith('NOREPLICAS') && said;
-    }, 20_000);
+    });
     expect(refused).toContain('NOREPLICAS');
     const { stdout } = await at.bkp('doctor', 'redis', 'app');
     expect(stdout).toMatch(/FAIL {2}writes: the server refuses every write/);
@@ -137,33 +137,29 @@ describe('a running server', () => {
     await isItself(server);
     expect(await server.cli('GET', 'before')).toBe('1');
     await server.cli('DEL', 'before', 'between');
-  }, 60_000);
+  });
 
   it('its replicas follow', async () => {
     const replica = await startRedis({ settings: { replicaof: `127.0.0.1 ${server.port}` } });
-    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 20_000, 'the replica');
+    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 'the replica');
     await server.cli('DEL', 'hash');
     const { stderr, code } = await restore();
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(stderr).toContain('1 replica(s) follow');
-    await waitFor(
-      async () => (await digestOf(replica)) === digest && (await replica.info('master_link_status')) === 'up',
-      20_000,
-      'the replica',
-    );
+    await waitFor(async () => (await digestOf(replica)) === digest && (await replica.info('master_link_status')) === 'up', 'the replica');
     await replica.destroy();
-  }, 60_000);
+  });
 
   it('a replica is refused before anything changes', async () => {
     const replica = await startRedis({ settings: { replicaof: `127.0.0.1 ${server.port}` } });
-    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 20_000, 'the replica');
+    await waitFor(async () => (await replica.info('master_link_status')) === 'up', 'the replica');
     const other = await setUpRedis(replica, { like: at });
     const { code, stderr } = await other.bkp('restore', 'redis', 'app', '--from-backup', id, '--online', '--yes');
     expect(code).toBe(4);
     expect(stderr).toContain(`is a replica of 127.0.0.1:${server.port}`);
     expect(await replica.info('role')).toBe('slave');
     await replica.destroy();
-  }, 60_000);
+  });
 
   it('RD08: a server too old for the dump: both versions named, nothing changed', async () => {
     const valkey = await startRedis({ version: 'valkey9' });
@@ -177,7 +173,7 @@ describe('a running server', () => {
     expect(await digestOf(server)).toBe(digest);
     expect(manifestsOf(from)).toHaveLength(1);
     await valkey.destroy();
-  }, 60_000);
+  });
 
   it('the other way round the newer server takes the older dump', async () => {
     const valkey = await startRedis({ version: 'valkey9' });
@@ -187,7 +183,7 @@ describe('a running server', () => {
     expect(await keyspaceOf(valkey)).toBe(await keyspaceOf(server));
     expect(await valkey.cli('FCALL', 'fn', '0')).toBe('works');
     await valkey.destroy();
-  }, 60_000);
+  });
 
   it('one whose disk is too small keeps what it has, and the words name the backup of that', async () => {
     const small = await startRedis({ diskMb: 1 });
@@ -212,7 +208,7 @@ describe('a running server', () => {
     expect(await small.cli('GET', 'precious')).toBe('data');
     await small.destroy();
     await big.destroy();
-  }, 60_000);
+  });
 
   it('one on another host wants an address to fetch the data from, before anything changes', async () => {
     const env = { PATH: pathWith(sshHere()) };
@@ -226,13 +222,13 @@ describe('a running server', () => {
     const named = await setUpRedis(server, { like: at, entry: { where, listen: '127.0.0.1' }, env });
     await done(named, 'restore', 'redis', 'app', '--from-backup', id, '--online', '--yes');
     expect(await digestOf(server)).toBe(digest);
-  }, 60_000);
+  });
 
   it('one that a Sentinel watches is refused: it would fail over', async () => {
     const conf = `${tempDir()}/sentinel.conf`;
     writeFileSync(conf, `sentinel monitor app 127.0.0.1 ${server.port} 1\n`);
     const sentinel = await startSentinel(conf);
-    await waitFor(async () => (await server.cli('PUBSUB', 'NUMSUB', '__sentinel__:hello')).endsWith('1'), 20_000, 'the Sentinel');
+    await waitFor(async () => (await server.cli('PUBSUB', 'NUMSUB', '__sentinel__:hello')).endsWith('1'), 'the Sentinel');
     const { code, stderr } = await restore();
     expect(code).toBe(4);
     expect(stderr).toContain('watched by 1 Sentinel');
@@ -242,7 +238,7 @@ describe('a running server', () => {
     expect(backup.stderr).toContain('is a Sentinel, which holds no data');
     await sentinel.end();
     await server.cli('CLIENT', 'KILL', 'TYPE', 'pubsub');
-  }, 60_000);
+  });
 
   it('needs no more rights than doctor prints, and shows no secret', async () => {
     const { checks } = await done(at, 'doctor', 'redis', 'app');
@@ -280,7 +276,7 @@ describe('a running server', () => {
     expect(all).not.toMatch(/masterauth\W+[0-9a-f]{10}/);
     await isItself(server);
     await server.cli('ACL', 'DELUSER', 'bkp');
-  }, 60_000);
+  });
 
   it('a marker tells databases apart: another one is neither backed up nor written over', async () => {
     await server.cli('SET', 'bkp:marker', 'shop-1');
@@ -298,7 +294,7 @@ describe('a running server', () => {
     expect(await other.cli('GET', 'bkp:marker')).toBe('blog-7');
     await other.destroy();
     await server.cli('DEL', 'bkp:marker');
-  }, 60_000);
+  });
 
   it('leaves no file behind, here and in the data directory of the server', async () => {
     const temp = tempDir();
@@ -329,11 +325,7 @@ async function startSentinel(conf: string): Promise<{ port: number; end(): Promi
   const child = start('redis-server', [conf, '--sentinel', '--port', String(port), '--daemonize', 'no'], {
     env: { PATH: process.env['PATH'] ?? '' },
   });
-  await waitFor(
-    () => run('redis-cli', ['-p', String(port), 'PING']).then(({ stdout }) => stdout.startsWith('PONG')),
-    10_000,
-    'the Sentinel',
-  );
+  await waitFor(() => run('redis-cli', ['-p', String(port), 'PING']).then(({ stdout }) => stdout.startsWith('PONG')), 'the Sentinel');
   return {
     port,
     async end() {

@@ -15,7 +15,7 @@ describe('what a restore refuses', () => {
     db = await startPostgres({ version: '18' });
     at = await setUp(db);
     id = await aBackup(at);
-  }, 60_000);
+  });
 
   const restore = (to: string, args: readonly string[] = ['--yes']) =>
     runBkp(['restore', 'postgres', '--latest', '--to', to, ...args], at.run);

@@ -89,7 +89,7 @@ describe('what bkp renders, before a real kube-apiserver', () => {
 
     const again = (await api.kubectl('apply', '-k', dir, '--validate=strict')).split('\n');
     expect(again.filter(line => !line.endsWith(' unchanged'))).toEqual([]);
-  }, 120_000);
+  });
 
   it('as one stream on standard output it is the same', async () => {
     const { code, stdout } = await runBkp([...RENDER, ...PUSH, ...LINEAGE], { config: configFile() });
@@ -115,7 +115,7 @@ describe('what bkp renders, before a real kube-apiserver', () => {
     await expect(api.apply({ ...node, metadata: { ...node.metadata, namespace: 'bkp' } })).rejects.toThrow(
       /violates PodSecurity "restricted/,
     );
-  }, 120_000);
+  });
 
   it('an account may run commands in the container of its entry, and nothing else', async () => {
     const may = async (account: string, verb: string, what: string, namespace: string): Promise<string> => {
@@ -135,7 +135,7 @@ describe('what bkp renders, before a real kube-apiserver', () => {
       ['bkp', 'get', 'pods', 'shop'],
     ];
     for (const each of refused) expect([...each, await may(...each)]).toEqual([...each, 'no']);
-  }, 60_000);
+  });
 
   it('what bkp refuses would be refused, or never run: so it has to be refused before', async () => {
     const job = objectsOf(dir).find(({ kind }) => kind === 'CronJob');
@@ -145,7 +145,7 @@ describe('what bkp renders, before a real kube-apiserver', () => {
     await expect(refused({}, { schedule: '0 0 L * *' })).rejects.toThrow(/failed to parse/);
     await expect(refused({ name: 'a'.repeat(53) }, {})).rejects.toThrow(/must be no more than 52 characters/);
     await expect(refused({}, { timeZone: 'europe/berlin' })).rejects.toThrow(/unknown time zone/);
-  }, 60_000);
+  });
 
   it('promtool takes the alerts', () => {
     const { spec } = objectsOf(dir).find(({ kind }) => kind === 'PrometheusRule');
@@ -188,7 +188,7 @@ describe('what bkp renders, before a real kube-apiserver', () => {
     await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'strict', labels } });
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'restore', namespace: 'strict' }, spec: job.spec.template.spec };
     expect(await api.apply(pod)).toContain('created');
-  }, 60_000);
+  });
 });
 
 describe('a rendered job, run as it is', () => {
@@ -250,5 +250,5 @@ describe('a rendered job, run as it is', () => {
     for (let n = 0; n < jobs.length; n += 4) ends.push(...(await Promise.all(jobs.slice(n, n + 4).map(run))));
     expect(ends.filter(({ said }) => /needs the (variable|file)/.test(said))).toEqual([]);
     expect(ends.filter(({ name, code }) => name.startsWith('bkp-backup') && code === 0)).toEqual([]);
-  }, 120_000);
+  });
 });

@@ -45,7 +45,7 @@ describe('what a restore is told', () => {
     between = new Date(Math.ceil(Date.now() / 1000) * 1000);
     await pause(2100);
     await archived('insert into t values (2)');
-  }, 60_000);
+  });
 
   describe('a protected environment', () => {
     const guarded = () =>

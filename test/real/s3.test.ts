@@ -82,7 +82,7 @@ describe('PostgreSQL into the engine of Hetzner and into a B2, by the whole comm
     const first = await bkp('backup', 'postgres', '--json');
     expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: '' });
     id = last(first.stdout).backups[0].id;
-  }, 120_000);
+  });
 
   afterEach(() => {
     hetzner.faults = [];
@@ -128,7 +128,7 @@ describe('PostgreSQL into the engine of Hetzner and into a B2, by the whole comm
     const both = await restore();
     expect(both.code).toBe(0);
     expect(both.stderr).toContain('taking it from another store');
-  }, 120_000);
+  });
 
   it('S05 MO02: an upload that ends with 200 and an error inside is no copy: exit 3, and the next run heals it', async () => {
     hetzner.faults = [{ when: ({ method, query }) => method === 'POST' && query.has('uploadId'), act: errorIn200() }];
@@ -188,7 +188,7 @@ describe('PostgreSQL into the engine of Hetzner and into a B2, by the whole comm
     hetzner.faults = [{ when: ({ query }) => query.has('partNumber'), act: throttle(2_000_000) }];
     const from = hetzner.log.length;
     const child = startBkp(['backup', 'postgres'], options);
-    await waitFor(() => hetzner.log.slice(from).some(({ query }) => query.has('partNumber')), 30_000, 'a part on its way');
+    await waitFor(() => hetzner.log.slice(from).some(({ query }) => query.has('partNumber')), 'a part on its way');
     const ended = await stopBkp(child, 'SIGTERM');
     expect(ended.code).toBe(143);
     hetzner.faults = [];
@@ -202,7 +202,7 @@ describe('PostgreSQL into the engine of Hetzner and into a B2, by the whole comm
     hetzner.faults = [{ when: ({ query }) => query.has('partNumber'), act: throttle(1_000_000) }];
     const from = hetzner.log.length;
     const child = startBkp(['backup', 'postgres'], options);
-    await waitFor(() => hetzner.log.slice(from).some(({ query }) => query.has('partNumber')), 30_000, 'a part on its way');
+    await waitFor(() => hetzner.log.slice(from).some(({ query }) => query.has('partNumber')), 'a part on its way');
     await stopBkp(child, 'SIGKILL');
     await pause(200);
     hetzner.faults = [];

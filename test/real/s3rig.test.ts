@@ -347,10 +347,10 @@ test.each([
     console.log(JSON.stringify({ dirs, pids }));
     setInterval(() => {}, 1000);`;
   const victim = start(node24(), ['--no-warnings', '--input-type=module-typescript', '-e', script]);
-  const line = await waitFor(() => victim.output().stdout.match(/^\{.*\}$/m)?.[0], 30_000, 'the server to start');
+  const line = await waitFor(() => victim.output().stdout.match(/^\{.*\}$/m)?.[0], 'the server to start');
   const { dirs, pids } = JSON.parse(line) as { dirs: string[]; pids: number[] };
   expect([dirs.length, pids.filter(isAlive).length]).toEqual([1, processes]);
   victim.kill('SIGKILL');
   await victim.ended;
-  await waitFor(() => !pids.some(isAlive) && !dirs.some(existsSync), 15_000, 'the guard to clean up');
+  await waitFor(() => !pids.some(isAlive) && !dirs.some(existsSync), 'the guard to clean up');
 });

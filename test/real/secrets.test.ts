@@ -18,7 +18,7 @@ describe('secrets', () => {
     db = await startPostgres({ version: '18' });
     at = await setUp(db);
     await db.sql('create table t as select n, repeat(md5(n::text), 30) as text from generate_series(1, 5000) n');
-  }, 60_000);
+  });
 
   const PASSWORDS = ["p@s%41'#$x", '$HOME `id` $(id) ${x} \\n "', " ünïcödé ☃ \\ %s %d%% ';-- "];
 

@@ -25,14 +25,13 @@ describe('ended midway', () => {
   const uploading = () =>
     waitFor(
       () => roots().every(root => filesIn(root).some(file => file.includes('.tmp-') && statSync(join(root, file)).size >= 16 << 20)),
-      20_000,
       'both stores to be written',
     );
   /** What a scratch directory may still hold: Node's own compile cache is no file of a run. */
   const scratch = () => readdirSync(temp).filter(name => name.startsWith('bkp-'));
   const quiet = async () => {
     const connected = "select count(*) from pg_stat_activity where usename = 'bkp'";
-    await waitFor(async () => (await db.sql(connected)) === '0', 10_000, 'every session of bkp to end');
+    await waitFor(async () => (await db.sql(connected)) === '0', 'every session of bkp to end');
     expect(await db.sql('select slot_name from pg_replication_slots')).toBe('');
   };
 
@@ -41,7 +40,7 @@ describe('ended midway', () => {
     at = await setUp(db);
     await db.sql('create table t as select n, repeat(md5(n::text), 30) as text from generate_series(1, 20000) n');
     await aBackup(at);
-  }, 60_000);
+  });
 
   beforeEach(async () => {
     temp = tempDir();
@@ -85,7 +84,7 @@ describe('ended midway', () => {
     const to = aPlace();
     const packer = deadPacker();
     const child = startBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], environment(packer));
-    await waitFor(() => existsSync(join(packer, 'zstd.started')), 20_000, 'the unpacking to begin');
+    await waitFor(() => existsSync(join(packer, 'zstd.started')), 'the unpacking to begin');
     child.kill(signal);
     const end = await child.ended;
     expect(end.code).toBe(code);
@@ -100,7 +99,7 @@ describe('ended midway', () => {
     const to = aPlace();
     const packer = deadPacker();
     const child = startBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], environment(packer));
-    await waitFor(() => existsSync(join(packer, 'zstd.started')), 20_000, 'the unpacking to begin');
+    await waitFor(() => existsSync(join(packer, 'zstd.started')), 'the unpacking to begin');
     child.kill('SIGTERM');
     const words = (await child.ended).stderr.split(/^bkp: /m).at(-1);
     expect(words).toContain('SIGTERM');
@@ -111,11 +110,7 @@ describe('ended midway', () => {
     const to = aPlace();
     const child = startBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], { ...at.run, env: { ...at.run.env, TMPDIR: temp } });
     const pidFile = join(to, 'postmaster.pid');
-    const pid = await waitFor(
-      () => existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8').split('\n')[0]),
-      20_000,
-      'the private server',
-    );
+    const pid = await waitFor(() => existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8').split('\n')[0]), 'the private server');
     child.kill('SIGTERM');
     const end = await child.ended;
     expect(end.code).toBe(143);

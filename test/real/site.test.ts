@@ -128,7 +128,7 @@ describe.each(Object.entries(places))('tools on %s', (_name, where) => {
     const pid = await waitFor(() => existsSync(file) && Number(readFileSync(file, 'utf8')));
     stop.abort(new Error('stopped'));
     await expect(running).rejects.toThrow('stopped');
-    await waitFor(() => !isAlive(pid), 5000, 'the tool there to be ended');
+    await waitFor(() => !isAlive(pid), 'the tool there to be ended');
     await site.close();
   });
 });

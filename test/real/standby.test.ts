@@ -22,13 +22,9 @@ describe('a standby that lags', () => {
     mkdirSync(at.spool);
     await primary.sql('insert into t values (2)');
     const end = await primary.sql('select pg_current_wal_flush_lsn()');
-    await waitFor(
-      async () => (await standby.sql(`select pg_last_wal_receive_lsn() >= '${end}'`)) === 't',
-      20_000,
-      'the WAL at the standby',
-    );
+    await waitFor(async () => (await standby.sql(`select pg_last_wal_receive_lsn() >= '${end}'`)) === 't', 'the WAL at the standby');
     expect(await standby.sql('select count(*) from t')).toBe('1');
-  }, 60_000);
+  });
 
   it('is refused: its backup could claim a newer state than it holds', async () => {
     const { code, stdout } = await runBkp(['backup', 'postgres', '--json'], at.run);

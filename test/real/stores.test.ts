@@ -29,7 +29,7 @@ describe('several stores and several entries', () => {
 
   beforeAll(async () => {
     db = await startPostgres({ version: '18' });
-  }, 60_000);
+  });
   beforeEach(async () => {
     at = await setUp(db);
   });
@@ -85,7 +85,6 @@ describe('several stores and several entries', () => {
     const child = startBkp(['backup', 'postgres', '--json'], { ...at.run, env: { ...at.run.env, PATH: pathWith(packer.dir) } });
     await waitFor(
       () => Object.values(at.stores).every(root => filesIn(root).some(file => file.includes('.tmp-'))),
-      20_000,
       'both stores to be written',
     );
     lose();

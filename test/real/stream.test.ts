@@ -30,14 +30,14 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
 
   const streaming = async (): Promise<Running> => {
     const child = startBkp(['stream', 'postgres'], at.run);
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 30_000, 'the receiver');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 'the receiver');
     return child;
   };
   const kill = async (child: Running): Promise<void> => {
     child.kill('SIGKILL');
     await child.ended;
     await db.sql('select pg_terminate_backend(pid) from pg_stat_replication');
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 30_000, 'the receiver to be gone');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 'the receiver to be gone');
   };
   const segment = async (n: number): Promise<string> => {
     await db.sql(`insert into t values (${n})`);
@@ -45,7 +45,7 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
     await db.sql('select pg_switch_wal(); checkpoint');
     return name;
   };
-  const stored = (name: string, store = 'local') => waitFor(() => at.walNames(store).includes(name), 30_000, `WAL ${name} in ${store}`);
+  const stored = (name: string, store = 'local') => waitFor(() => at.walNames(store).includes(name), `WAL ${name} in ${store}`);
   const latest = async (): Promise<string> => {
     const to = aPlace();
     const run = await runBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], at.run);
@@ -63,7 +63,7 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
     await stored(name, 'offsite');
     const behind = await db.sql(`select '0/${(Number.parseInt(name.slice(16), 16) + 1).toString(16)}000000'::pg_lsn`);
     const moved = `select restart_lsn = '${behind}' from pg_replication_slots where slot_name = 'bkp_app'`;
-    await waitFor(async () => (await db.sql(moved)) === 't', 20_000, 'the slot to move');
+    await waitFor(async () => (await db.sql(moved)) === 't', 'the slot to move');
     expect((await stopBkp(child, 'SIGTERM')).code).toBe(143);
   });
 
@@ -117,11 +117,7 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
     const name = await segment(3);
     await stored(name);
     renameSync(`${at.stores['offsite']}.gone`, at.stores['offsite']!);
-    await waitFor(
-      () => JSON.stringify(at.walNames('offsite')) === JSON.stringify(at.walNames('local')),
-      60_000,
-      'both stores to hold the same',
-    );
+    await waitFor(() => JSON.stringify(at.walNames('offsite')) === JSON.stringify(at.walNames('local')), 'both stores to hold the same');
     await stopBkp(child, 'SIGTERM');
     expect(await latest()).toBe('1,2,3');
   });

@@ -26,7 +26,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     }
     id = await aBackup(at);
     await db.sql(`insert into in_fast values (5001, 'late'); select pg_switch_wal()`);
-  }, 120_000);
+  });
 
   it('are backed up, a stream each, and come back to new places; the originals are not touched', async () => {
     const before = Object.values(there).map(dir => readdirSync(dir, { recursive: true }).length);
@@ -44,7 +44,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     expect(await db.sql('select count(*) from in_cold')).toBe('5000');
     await copy.destroy();
     expect(Object.values(there).map(dir => readdirSync(dir, { recursive: true }).length)).toEqual(before);
-  }, 120_000);
+  });
 
   it('without a place for each it is refused before anything changes, and says what to type', async () => {
     const to = aPlace();
@@ -85,7 +85,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     expect(forced.code).toBe(0);
     const aside = (lastJson(forced.stdout)['next'] as string[]).find(line => line.includes(`${full}.before-`))!;
     expect(readdirSync(aside.split(' is in ')[1]!)).toEqual(['mine']);
-  }, 120_000);
+  });
 
   it('one that is created later in the WAL is not replayed onto the original, which stays as it is', async () => {
     const place = tempDir({ forServer: true });
@@ -105,7 +105,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     expect(await db.sql('select n from in_later')).toBe('2');
     await db.sql('drop table in_later');
     await db.sql('drop tablespace later');
-  }, 120_000);
+  });
 
   it('verify --deep restores and proves them too', async () => {
     const { code, stdout } = await runBkp(['verify', 'postgres', 'app', '--deep', '--from', 'local', '--json'], at.run);
@@ -115,5 +115,5 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
       failing: expect.not.arrayContaining([expect.objectContaining({ state: 'fail' })]),
     });
     expect(store.proof.backup).toBe(id);
-  }, 120_000);
+  });
 });

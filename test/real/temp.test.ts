@@ -22,7 +22,7 @@ describe('the directory for temporary files', () => {
       "create table noise as select string_agg(md5(random()::text), '') as text from generate_series(1, 200000) n group by n % 4000",
     );
     await db.sql('vacuum noise; checkpoint');
-  }, 60_000);
+  });
 
   /** Below a file nobody can write, root included. */
   const behindFile = () => {

@@ -24,7 +24,7 @@ describe('on a terminal', () => {
     run = at.run;
     await db.sql('create table t as select n, repeat(md5(n::text), 30) as text from generate_series(1, 20000) n');
     await aBackup(at);
-  }, 60_000);
+  });
 
   it('a backup shows how far it is, in colour, and ends', async () => {
     const end = await endOf(type(['backup', 'postgres']), 20_000);
@@ -64,7 +64,7 @@ describe('on a terminal', () => {
     const roots = Object.values(at.stores);
     const before = roots.map(filesIn);
     const child = type(['backup', 'postgres'], { PATH: pathWith(stuckPacker()) });
-    await waitFor(() => roots.every(root => filesIn(root).some(file => file.includes('.tmp-'))), 20_000, 'both stores to be written');
+    await waitFor(() => roots.every(root => filesIn(root).some(file => file.includes('.tmp-'))), 'both stores to be written');
     child.process.stdin?.write('\x03');
     const end = await endOf(child, 20_000);
     expect(end.code).toBe(130);
@@ -75,7 +75,7 @@ describe('on a terminal', () => {
 
   const asking = async (to: string, with_ = run) => {
     const child = type(['restore', 'postgres', '--latest', '--to', to], {}, 100, with_);
-    await waitFor(() => child.output().stdout.includes('to go on'), 20_000, 'the question');
+    await waitFor(() => child.output().stdout.includes('to go on'), 'the question');
     return child;
   };
 
@@ -97,7 +97,7 @@ describe('on a terminal', () => {
   it('--quiet hides no plan that has to be confirmed', async () => {
     const to = aPlace();
     const child = type(['--quiet', 'restore', 'postgres', '--latest', '--to', to]);
-    await waitFor(() => child.output().stdout.includes('to go on'), 20_000, 'the question');
+    await waitFor(() => child.output().stdout.includes('to go on'), 'the question');
     child.process.stdin?.write('no\n');
     const end = await endOf(child, 20_000);
     expect(end.code).toBe(5);

@@ -35,7 +35,7 @@ describe('bkp verify on what PostgreSQL left in two stores', () => {
       expect(run.code).toBe(0);
     }
     second = await aBackup(at);
-  }, 120_000);
+  });
 
   it('says that all is good, and reads everything with --deep', async () => {
     expect(await verify()).toEqual({ code: 0, findings: [] });

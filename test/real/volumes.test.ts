@@ -139,7 +139,7 @@ describe('a backup', () => {
   it('that is ended by a signal leaves no snapshot behind', async () => {
     double.actionsEnd = { looks: 1000, status: 'success' };
     const child = startBkp(['backup', 'volumes'], at());
-    await waitFor(() => ours().length > 0, 20_000, 'the snapshot begun');
+    await waitFor(() => ours().length > 0, 'the snapshot begun');
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
     expect(ids()).toEqual([90]);

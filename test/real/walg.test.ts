@@ -37,7 +37,7 @@ const world = (version: PostgresVersion, settings?: Yaml, options?: WorldOptions
 beforeAll(async () => {
   process.stderr.write(`contract of engine wal-g against ${walg.isReal ? 'the real wal-g on PATH' : 'the stand-in of test/walg'}\n`);
   rgw = await startRgw();
-}, 180_000);
+});
 
 afterAll(cleanUp);
 
@@ -49,7 +49,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     at = await world(version, { deltaMaxSteps: 2 });
     await at.db.sql('create table t (n int); insert into t values (1)');
     first = await backup(at);
-  }, 180_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -82,7 +82,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(heldId(made)).toMatch(/^base_[0-9A-F]{24}_D_[0-9A-F]{24}$/);
     expect(made.needs).toContainEqual({ backup: first });
     expect(await restored(at, ['--from-backup', second])).toBe('1,2');
-  }, 120_000);
+  });
 
   it('comes back to its own end, to the end of the WAL, to a time, out of either store', async () => {
     await at.db.sql('insert into t values (3)');
@@ -94,7 +94,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(await restored(at, ['--from-backup', first, '--from', 'local'])).toBe('1');
     expect(await restored(at, ['--latest', '--from', 'objects'])).toBe('1,2,3,4');
     expect(await restored(at, ['--target-time', `${time}Z`])).toBe('1,2,3');
-  }, 180_000);
+  });
 
   it('verify --deep restores and proves it out of each store alone', async () => {
     const { code, stdout, stderr } = await runBkp(['verify', 'postgres', 'app', '--deep', '--json'], at.run());
@@ -112,7 +112,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     const proven = (stores[0]!['proof'].checks as Yaml[]).map(({ name }) => name);
     expect(proven).toEqual(expect.arrayContaining(['unpack', 'recovery', 'baseline', 'pg_amcheck', 'write', 'pg_checksums']));
     expect(existsSync(join(at.directory, 'bkp/production/proofs/postgres/app', `${stores[1]!['proof'].backup}.json`))).toBe(true);
-  }, 180_000);
+  });
 
   it('a drill replays what was archived on top of a backup, out of each store alone', async () => {
     const { code, stdout, stderr } = await runBkp(
@@ -129,7 +129,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
       told: ['objects', 'local'].map(store => ({ store, backup: first, result: 'passed', further: true })),
       stderr: '',
     });
-  }, 180_000);
+  });
 
   it('wal fetch brings a segment byte for byte, 74 at the proven end, 255 at a hole', async () => {
     const name = at.archiver.pushed.find(({ name: each, ended }) => /^[0-9A-F]{24}$/.test(each) && ended.code === 0)!.name;
@@ -167,7 +167,7 @@ describe.each<PostgresVersion>(['15', '18'])('engine wal-g on PostgreSQL %s, in 
     expect(lastJson(stdout)['backups'][0].healed).toContainEqual(expect.objectContaining({ store: 'local' }));
     const { stdout: shown } = await runBkp(['list', 'postgres', '--json'], at.run());
     expect(lastJson(shown)['backups'].at(-1).copies).toEqual({ objects: 'whole', local: 'whole' });
-  }, 60_000);
+  });
 });
 
 /** What WAL-G does wrong, at the level of the whole program. Only the stand-in does, and what it seals nobody else opens. */
@@ -183,7 +183,7 @@ describe('when WAL-G does not do what it says', () => {
     at = await world('15', { settings: { WALG_TAR_SIZE_THRESHOLD: 2 ** 20 } }, { standIn: true });
     await at.db.sql('create table t (n int); insert into t values (1)');
     first = await backup(at);
-  }, 180_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -250,7 +250,7 @@ describe('when WAL-G does not do what it says', () => {
     expect(stderr).toMatch(/is incomplete \(BKP_RESTORE_INCOMPLETE\)/);
     expect(existsSync(join(to, 'BKP_RESTORE_INCOMPLETE'))).toBe(true);
     expect(Date.now() - began).toBeLessThan(30_000);
-  }, 60_000);
+  });
 
   it('PG01: parts that are left out with exit code 0 are noticed', async () => {
     const to = aPlace();
@@ -263,7 +263,7 @@ describe('when WAL-G does not do what it says', () => {
       stderr: expect.stringMatching(/left out \d+ of the files of base_\w+, the first \S+ \(part_00\d\.tar\.lz4/),
     });
     expect(existsSync(join(to, 'BKP_RESTORE_INCOMPLETE'))).toBe(true);
-  }, 60_000);
+  });
 
   it.each<[string, WalgFaults]>([
     ['PG05: a list in another order', { 'backup-list': 'shuffled-list' }],
@@ -295,7 +295,7 @@ describe('when WAL-G does not do what it says', () => {
     const { stdout } = await good(['verify', 'postgres', 'app'], at.run());
     expect(stdout).not.toMatch(/is not signed/);
     await other.destroy();
-  }, 60_000);
+  });
 
   it('a part that is gone is a damaged copy, and another store is restored from', async () => {
     const made = manifest(at, first);
@@ -314,7 +314,7 @@ describe('when WAL-G does not do what it says', () => {
       stderr: expect.stringMatching(/store local lacks part_001\.tar\.lz4 of base_/),
     });
     expect(await restored(at, ['--from-backup', first])).toBe('1');
-  }, 60_000);
+  });
 });
 
 describe('what is refused before anything is stored', () => {
@@ -330,7 +330,7 @@ describe('what is refused before anything is stored', () => {
   beforeAll(async () => {
     db = await startPostgres({ version: '18', settings: { archive_mode: 'off' } });
     await db.sql(GRANTS);
-  }, 60_000);
+  });
 
   it('MO10: no key and no word that nothing is encrypted: both ways are told', async () => {
     const { code, stderr } = await runBkp(['backup', 'postgres'], await begin({}));
@@ -362,7 +362,7 @@ describe('what is refused before anything is stored', () => {
       mend: expect.stringMatching(/GRANT pg_read_all_settings/),
     });
     await db.sql('grant pg_read_all_settings to bkp');
-  }, 60_000);
+  });
 
   it('no program of that name', async () => {
     const options = await begin({ pgpKey: TEST_KEYS.secretOne, program: 'wal-g-of-nobody' });
@@ -405,7 +405,7 @@ it('an S3 that is down fails a push of WAL and a backup in seconds, not minutes'
   const taken = await runBkp(['backup', 'postgres', 'app'], { config: down, env: env! });
   expect({ code: taken.code, seconds: Date.now() - began < 60_000 }).toEqual({ code: 8, seconds: true });
   await at.stop();
-}, 120_000);
+});
 
 describe('bkp verify over what WAL-G stored', () => {
   let at: World;
@@ -421,7 +421,7 @@ describe('bkp verify over what WAL-G stored', () => {
     at = await world('18', {}, { settings: { archive_mode: 'off' } });
     await at.db.sql('create table t (n int); insert into t values (1)');
     id = await backup(at);
-  }, 120_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -514,7 +514,7 @@ describe('bkp prune over what WAL-G stored', () => {
     const when = new Date(Date.now() - 38 * DAY);
     const wal = join(dir(), 'walg', manifest(at, kept).lineage!, 'wal_005');
     for (const name of readdirSync(wal)) utimesSync(join(wal, name), when, when);
-  }, 120_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -563,7 +563,7 @@ describe('bkp prune over what WAL-G stored', () => {
     expect(readdirSync(wal).length).toBeLessThan(before);
     expect(await restored(at, ['--from-backup', kept])).toBe('1');
     expect(await restored(at, ['--latest'])).toBe('1');
-  }, 60_000);
+  });
 });
 
 describe('bkp stream by wal-g wal-receive', () => {
@@ -580,24 +580,23 @@ describe('bkp stream by wal-g wal-receive', () => {
     const ship = async (): Promise<void> => {
       const name = await at.db.sql('insert into t values (1); select pg_walfile_name(pg_current_wal_lsn())');
       await at.db.sql('select pg_switch_wal()');
-      await waitFor(() => segments().includes(name), 30_000, `${name} in the second store; the stream says: ${said()}`);
+      await waitFor(() => segments().includes(name), `${name} in the second store; the stream says: ${said()}`);
     };
     await waitFor(
       async () => (await at.db.sql("select count(*) from pg_replication_slots where slot_name = 'bkp_app'")) === '1',
-      20_000,
       'the slot',
     );
     await at.db.sql('create table t (n int)');
     await ship();
     expect(said()).toMatch(/whole segments only.*archive_timeout/);
     await at.db.sql('select pg_terminate_backend(pid) from pg_stat_replication');
-    await waitFor(() => /wal-receive ended: .*; beginning again/.test(said()), 20_000, 'the end of the receiver');
+    await waitFor(() => /wal-receive ended: .*; beginning again/.test(said()), 'the end of the receiver');
     await ship();
     const id = await backup(at);
     expect(await restored(at, ['--from-backup', id, '--from', 'local'])).toBe('1,1');
     expect((await stopBkp(stream, 'SIGTERM')).code).toBe(143);
     await at.db.destroy();
-  }, 120_000);
+  });
 });
 
 describe('an archive of WAL-G that was there before bkp', () => {
@@ -627,11 +626,11 @@ describe('an archive of WAL-G that was there before bkp', () => {
   beforeAll(async () => {
     at = await world('15', { prefix: 'old/archive' }, { alone: true });
     await at.db.sql('create table t (n int); insert into t values (1); select pg_switch_wal()');
-    await waitFor(() => at.archiver.pushed.some(({ ended }) => ended.code === 0), 30_000, 'the first file in the archive');
+    await waitFor(() => at.archiver.pushed.some(({ ended }) => ended.code === 0), 'the first file in the archive');
     await alone(['backup-push', at.db.dataDir]);
     await at.db.sql('insert into t values (2); checkpoint');
     await alone(['backup-push', at.db.dataDir]);
-  }, 120_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -659,9 +658,9 @@ describe('an archive of WAL-G that was there before bkp', () => {
     expect(await restored(at, ['--from-backup', adopted[1].id])).toBe('1,2');
     const name = await at.db.sql('insert into t values (3); select pg_walfile_name(pg_current_wal_lsn())');
     await at.db.sql('select pg_switch_wal()');
-    await waitFor(() => at.archiver.pushed.some(pushed => pushed.name === name), 30_000, `${name} in the archive`);
+    await waitFor(() => at.archiver.pushed.some(pushed => pushed.name === name), `${name} in the archive`);
     expect(await restored(at, ['--latest'])).toBe('1,2,3');
-  }, 120_000);
+  });
 
   it('goes on as it is: the next backup lies beside the old ones, and windows and verify see its WAL', async () => {
     const id = await backup(at);
@@ -681,7 +680,7 @@ describe('an archive of WAL-G that was there before bkp', () => {
     );
     const plan = await good(['prune', 'postgres', 'app'], at.run());
     expect(lastJson(plan.stdout)['stores'][0].plan.lines).toHaveLength(3);
-  }, 60_000);
+  });
 });
 
 describe('bkp config walg', () => {
@@ -699,5 +698,5 @@ describe('bkp config walg', () => {
     const wrong = await runBkp(['config', 'walg', 'app', '--lineage', 'x'], at.run());
     expect({ code: wrong.code, stderr: wrong.stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/is no lineage/) });
     await at.db.destroy();
-  }, 60_000);
+  });
 });

@@ -60,7 +60,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     fast = await aSpace(at, 'fast');
     cold = await aSpace(at, 'cold');
     first = await backup(at);
-  }, 120_000);
+  });
 
   afterAll(() => at.stop());
 
@@ -73,7 +73,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     expect(await counted(at, first, [fast, 'cold'], ['in_fast', 'in_cold'])).toBe('3000|3000');
     expect(await at.db.sql('select (select count(*) from in_fast), (select count(*) from in_cold)')).toBe('3000|3000');
     expect([fast, cold].map(listing)).toEqual(before);
-  }, 120_000);
+  });
 
   it('a delta brings what changed in them, and one that was dropped since is no more', async () => {
     await aSpace(at, 'short');
@@ -83,14 +83,14 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     expect(heldId(manifest(at, delta))).toMatch(/_D_/);
     expect(manifest(at, delta).tablespaces).toHaveLength(2);
     expect(await counted(at, delta, ['fast', 'cold'], ['in_fast', 'in_cold'])).toBe('3001|3000');
-  }, 120_000);
+  });
 
   it('over the connection they are backed up too', async () => {
     const { stdout } = await good(['backup', 'postgres', 'app'], overConnection(at));
     const { id } = lastJson(stdout)['backups'][0];
     expect(heldId(manifest(at, id))).toMatch(/^base_[0-9A-F]{24}$/);
     expect(await counted(at, id, ['fast', 'cold'], ['in_fast', 'in_cold'])).toBe('3001|3000');
-  }, 120_000);
+  });
 
   it('without a place for each a restore is refused before anything changes, and says what to type', async () => {
     const to = aPlace();
@@ -109,7 +109,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     const [store] = lastJson(stdout)['stores'] as Yaml[];
     const failing = (store!['proof'].checks as Yaml[]).filter(({ state }) => state !== 'ok' && state !== 'note');
     expect({ code, failing }).toEqual({ code: 0, failing: [] });
-  }, 120_000);
+  });
 
   it('one behind a symbolic link, or in another one, is read over the connection: WAL-G would leave it out of the files', async () => {
     const place = join(tempDir({ forServer: true }), 'real');
@@ -130,14 +130,14 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     );
     await at.db.sql('drop table in_nested; checkpoint');
     await at.db.sql('drop tablespace nested');
-  }, 180_000);
+  });
 });
 
 it('an adopted backup names its tablespaces, is never written over the originals, and one without its tablespace is not adopted', async () => {
   const at = await makeWorld(undefined, '15', { prefix: 'old/archive' });
   const fast = await aSpace(at, 'fast');
   await at.db.sql('select pg_switch_wal()');
-  await waitFor(() => at.archiver.pushed.some(({ ended }) => ended.code === 0), 30_000, 'the first file in the archive');
+  await waitFor(() => at.archiver.pushed.some(({ ended }) => ended.code === 0), 'the first file in the archive');
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: '/nonexistent',
@@ -167,4 +167,4 @@ it('an adopted backup names its tablespaces, is never written over the originals
   expect(await counted(at, adopted[0].id, [fast], ['in_fast'])).toBe('3000');
   expect(listing(fast)).toEqual(before);
   await at.stop();
-}, 120_000);
+});

@@ -105,7 +105,7 @@ beforeAll(async () => {
   standIn = walgPath({});
   process.stderr.write(`contract of the tool against ${which.isReal ? 'the real wal-g on PATH' : 'the stand-in of test/walg'}\n`);
   [rgw, db] = await Promise.all([startRgw(), startPostgres({ version: '15', settings: { wal_keep_size: '1GB' } })]);
-}, 180_000);
+});
 
 afterAll(cleanUp);
 
@@ -136,7 +136,7 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s', version => {
     const settings = { archive_mode: 'off', restore_command: cli('wal-fetch', '"%f"', '"%p"').join(' ') };
     expect(existsSync(join(to, 'backup_manifest'))).toBe(false);
     const copy = await startPostgres({ version, dir: to, settings });
-    await waitFor(async () => (await copy.sql('select pg_is_in_recovery()')) === 'f', 60_000, 'the end of recovery');
+    await waitFor(async () => (await copy.sql('select pg_is_in_recovery()')) === 'f', 'the end of recovery');
     return { copy, to };
   }
 
@@ -148,11 +148,7 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s', version => {
     const name = /Wrote backup with name (\S+)/.exec(stderr)![1]!;
     await server.sql('insert into t values (2)');
     const last = await segment(server);
-    await waitFor(
-      async () => (await server.sql('select last_archived_wal from pg_stat_archiver')) === last.slice(-24),
-      60_000,
-      'the archiver',
-    );
+    await waitFor(async () => (await server.sql('select last_archived_wal from pg_stat_archiver')) === last.slice(-24), 'the archiver');
     const { copy, to } = await restored('LATEST');
     expect(await copy.sql("select string_agg(n::text, ',' order by n) from t")).toBe('1,2');
     expect((statSync(to).mode & 0o777).toString(8)).toBe(local ? '700' : '750');
@@ -501,10 +497,10 @@ describe('WAL', () => {
 
   it('wal-receive ships whole segments only, and its slot outlives it', async () => {
     const receiver = begin(['wal-receive'], { WALG_SLOTNAME: 'walg_test' });
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 60_000, 'the receiver');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 'the receiver');
     const whole = (await segment()).slice(-24);
     await db.sql('insert into filler values (1)');
-    await waitFor(async () => (await keys()).includes(`wal_005/${whole}.lz4`), 60_000, 'the segment');
+    await waitFor(async () => (await keys()).includes(`wal_005/${whole}.lz4`), 'the segment');
     const open = await db.sql('select pg_walfile_name(pg_current_wal_lsn())');
     expect((await keys()).some(key => key.includes(open))).toBe(false);
     receiver.kill('SIGTERM');
@@ -512,10 +508,10 @@ describe('WAL', () => {
     expect(await db.sql("select count(*) from pg_replication_slots where slot_name = 'walg_test' and restart_lsn is not null")).toBe('1');
     const missed = (await segment()).slice(-24);
     const again = begin(['wal-receive'], { WALG_SLOTNAME: 'walg_test' });
-    await waitFor(async () => (await keys()).includes(`wal_005/${missed}.lz4`), 60_000, 'the segment that came meanwhile');
+    await waitFor(async () => (await keys()).includes(`wal_005/${missed}.lz4`), 'the segment that came meanwhile');
     again.kill('SIGTERM');
     await again.ended;
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 60_000, 'the receiver to be gone');
+    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '0', 'the receiver to be gone');
     await db.sql("select pg_drop_replication_slot('walg_test')");
   });
 });
@@ -682,7 +678,6 @@ describe('faults', () => {
     const stuck = begin(['backup-fetch', to, name], fault('stalled-download'));
     await waitFor(
       () => (stuck.output().stderr.match(/Finished extraction of part/g) ?? []).length === parts - Math.floor(parts / 3),
-      60_000,
       'the others',
     );
     await expect(Promise.race([stuck.ended, new Promise(resolve => setTimeout(resolve, 2000, 'still there'))])).resolves.toBe(
@@ -705,7 +700,6 @@ describe('faults', () => {
     expect(Uploads).toHaveLength(1);
     await waitFor(
       async () => (await db.sql("select count(*) from pg_stat_activity where application_name = 'wal-g'")) === '0',
-      30_000,
       'the session to end',
     );
   });
@@ -737,7 +731,7 @@ describe('faults', () => {
 
   it('slow takes its time, and a signal ends it with 1 and the backup on the server with it', async () => {
     const child = begin(['backup-push', db.dataDir], fault('slow:5000'));
-    await waitFor(() => child.output().stderr.includes('Packing'), 30_000, 'the walk');
+    await waitFor(() => child.output().stderr.includes('Packing'), 'the walk');
     child.kill('SIGTERM');
     expect(await child.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('received interruption signal: terminated') });
     expect(await list()).toEqual([]);

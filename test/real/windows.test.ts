@@ -62,7 +62,7 @@ describe.each<PostgresVersion>(['15', '18'])('windows of PostgreSQL %s', version
     second = await aBackup(at);
     await push(await db.sql(`select pg_walfile_name('${manifestOf(second)['wal'].from}')`));
     names.push(await commit(5));
-  }, 180_000);
+  });
 
   it('one line per store, from the end of the first backup to the last commit, which is what a restore reaches', async () => {
     const result = await windows();

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const made = await certificate();
   ca = made.cert;
   [web, secure] = await Promise.all([startListener(), startListener(made)]);
-}, 60_000);
+});
 
 beforeEach(() => {
   web.asked.length = 0;

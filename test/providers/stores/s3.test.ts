@@ -29,7 +29,7 @@ let b2: B2;
 beforeAll(async () => {
   [rgw, versity] = await Promise.all([startRgw(), startVersity()]);
   b2 = await startB2(versity);
-}, 120_000);
+});
 
 afterAll(async () => {
   await stopAllS3();

@@ -66,11 +66,7 @@ export async function startApiServer(endpoint: string): Promise<ApiServer> {
   writeFileSync(config, JSON.stringify(whole), { mode: 0o600 });
   const env = { PATH: process.env['PATH'] ?? '', HOME: dir };
   const kubectl = async (...args: string[]) => (await runProgram('kubectl', ['--kubeconfig', config, ...args], { env })).stdout.trim();
-  await waitFor(
-    async () => child.process.exitCode !== null || (await kubectl('get', '--raw', '/readyz')) === 'ok',
-    60_000,
-    'kube-apiserver',
-  );
+  await waitFor(async () => child.process.exitCode !== null || (await kubectl('get', '--raw', '/readyz')) === 'ok', 'kube-apiserver');
   if (child.process.exitCode !== null) throw new Error(`kube-apiserver ended: ${child.output().stderr.slice(-2000)}`);
   return {
     kubeconfig: config,

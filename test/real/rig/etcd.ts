@@ -77,7 +77,6 @@ export class Etcd {
     });
     await waitFor(
       async () => child.process.exitCode !== null || (await this.ctl(['endpoint', 'health'])).code === 0,
-      20_000,
       `etcd ${this.version} at ${this.endpoint}`,
     );
     if (child.process.exitCode !== null) throw new Error(`etcd ended: ${child.output().stderr.slice(-2000)}`);

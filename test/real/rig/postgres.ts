@@ -174,7 +174,7 @@ export class Postgres {
         () => true,
         () => false,
       );
-    await waitFor(async () => ended() || (await answers()), 60_000, `PostgreSQL ${this.version} to answer`);
+    await waitFor(async () => ended() || (await answers()), `PostgreSQL ${this.version} to answer`);
     if (ended()) throw new Error(`PostgreSQL ${this.version} ended at its start:\n${this.log().split('\n').slice(-15).join('\n')}`);
   }
 
@@ -193,7 +193,7 @@ export class Postgres {
     if (pid === undefined) return;
     const all = [pid, ...childrenOf(pid)];
     for (const one of signal === 'SIGKILL' ? all : [pid]) if (isAlive(one)) process.kill(one, signal);
-    await waitFor(() => !all.some(isAlive) && this.#child === undefined, 60_000, `PostgreSQL ${this.version} to stop`);
+    await waitFor(() => !all.some(isAlive) && this.#child === undefined, `PostgreSQL ${this.version} to stop`);
   }
 
   /** Stops (fast) and starts again, on the same port. */

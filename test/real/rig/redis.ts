@@ -99,7 +99,7 @@ export class Redis {
       if (this.#child === child) this.#child = undefined;
     });
     const ended = () => child.exitCode !== null || child.signalCode !== null;
-    await waitFor(async () => ended() || (await this.info('loading')) === '0', 30_000, `${this.version} to answer`);
+    await waitFor(async () => ended() || (await this.info('loading')) === '0', `${this.version} to answer`);
     if (ended()) throw new Error(`${this.version} ended at its start:\n${this.log().split('\n').slice(-15).join('\n')}`);
   }
 
@@ -107,7 +107,7 @@ export class Redis {
     const pid = this.#child?.pid;
     if (pid === undefined) return;
     process.kill(pid, signal);
-    await waitFor(() => !isAlive(pid) && this.#child === undefined, 30_000, `${this.version} to stop`);
+    await waitFor(() => !isAlive(pid) && this.#child === undefined, `${this.version} to stop`);
   }
 
   stop = (): Promise<void> => this.#end('SIGTERM');

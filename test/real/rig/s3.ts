@@ -103,7 +103,7 @@ const hasEnded = ({ process: { exitCode, signalCode } }: Running): boolean => ex
  * @throws with its last words when one of the daemons ends instead
  */
 export async function untilAnswers(url: string, daemons: readonly Running[]): Promise<void> {
-  await waitFor(async () => daemons.some(hasEnded) || (await answers(url)), 60_000, `an answer from ${url}`);
+  await waitFor(async () => daemons.some(hasEnded) || (await answers(url)), `an answer from ${url}`);
   const ended = daemons.find(hasEnded);
   if (ended) throw new Error(`${ended.process.spawnfile} ended at its start: ${ended.output().stderr.slice(-2000)}`);
 }

@@ -53,12 +53,8 @@ export class Domain {
       keepInput: true,
     });
     guarded.addPid(this.#child.pid);
-    await waitFor(
-      () => this.beside('ldbsearch', ['-H', 'ldap://127.0.0.1', '-s', 'base', '-b', '', 'defaultNamingContext']),
-      40_000,
-      'LDAP',
-    );
-    await waitFor(() => this.beside('smbclient', ['-N', '-L', '//127.0.0.1']).catch(() => false), 20_000, 'SMB');
+    await waitFor(() => this.beside('ldbsearch', ['-H', 'ldap://127.0.0.1', '-s', 'base', '-b', '', 'defaultNamingContext']), 'LDAP');
+    await waitFor(() => this.beside('smbclient', ['-N', '-L', '//127.0.0.1']).catch(() => false), 'SMB');
   }
 
   async stop(): Promise<void> {

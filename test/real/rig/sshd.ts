@@ -43,7 +43,7 @@ export async function startSshd(): Promise<Sshd> {
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const server: Running = start('/usr/sbin/sshd', ['-D', '-e', '-f', join(dir, 'config')]);
   guarded.addPid(server.pid);
-  await waitFor(() => /Server listening/.test(server.output().stderr), 10_000, 'sshd listening').catch(error => {
+  await waitFor(() => /Server listening/.test(server.output().stderr), 'sshd listening').catch(error => {
     throw new Error(`sshd did not start: ${server.output().stderr}`, { cause: error });
   });
   return {

@@ -3,18 +3,20 @@ import { createServer } from 'node:net';
 /** Waits `ms` milliseconds. */
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
+const PATIENCE_MS = 120_000;
+
 /**
  * Asks again every `every` ms until the answer is neither false, null nor undefined, and returns it.
  * @param ask throwing counts as "not yet"
- * @throws after `ms` milliseconds, naming `what` and the last error
+ * @throws after two minutes, naming `what` and the last error: long enough for any machine, since no test is to fail for
+ *   being slow
  */
 export async function waitFor<T>(
   ask: () => T | Promise<T>,
-  ms = 10_000,
   what = 'the condition',
   every = 50,
 ): Promise<Exclude<T, false | null | undefined>> {
-  const end = Date.now() + ms;
+  const end = Date.now() + PATIENCE_MS;
   let last: unknown;
   for (;;) {
     try {
@@ -23,7 +25,7 @@ export async function waitFor<T>(
     } catch (error) {
       last = error;
     }
-    if (Date.now() >= end) throw new Error(`${what} did not come true in ${ms} ms`, { cause: last });
+    if (Date.now() >= end) throw new Error(`${what} did not come true in ${PATIENCE_MS} ms`, { cause: last });
     await pause(every);
   }
 }
