@@ -199,7 +199,7 @@ describe('a kit of PostgreSQL and Redis in two stores', () => {
         await waitFor(() => child.output().stdout.includes(['not shown', 'once more'][n]!), 'the question');
         child.process.stdin?.write(`${text}\r`);
       }
-      return endOf(child, 40_000);
+      return endOf(child);
     };
     expect((await type([PASSPHRASE, 'five other words'])).code).toBe(5);
     expect((await type(['too short', 'too short'])).code).toBe(2);
@@ -210,7 +210,7 @@ describe('a kit of PostgreSQL and Redis in two stores', () => {
     const age = onTerminal(['sh', ['-c', `age -d ${out} | tar -tz`]], {});
     await waitFor(() => age.output().stdout.includes('passphrase'), 'the question of age');
     age.process.stdin?.write(`${PASSPHRASE}\r`);
-    expect((await endOf(age, 20_000)).stdout).toContain('RUNBOOK.md');
+    expect((await endOf(age)).stdout).toContain('RUNBOOK.md');
   });
 
   it('is refused where it could not be opened, or would be no lock', async () => {

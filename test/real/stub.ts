@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { guarded } from './rig/guard.ts';
 import { type Ended, isAlive, node24, type Running, start, tempDir } from './rig/index.ts';
+import { PATIENCE_MS } from './rig/wait.ts';
 
 /** A directory with one program of that name, a script for Node, to stand first on PATH. */
 export function stub(name: string, script: string): string {
@@ -101,18 +102,18 @@ export function onTerminal(command: readonly [string, readonly string[]], env: R
   return { ...child, commandPid: () => (existsSync(mark) ? Number(readFileSync(mark, 'utf8')) : 0) };
 }
 
-/** The end of a command on a terminal; one that has not ended after `ms` is killed, and that is an error with what it showed last. */
-export async function endOf(child: OnTerminal, ms: number): Promise<Ended> {
+/** The end of a command on a terminal; one that has not ended after two minutes is killed, and that is an error with what it showed last. */
+export async function endOf(child: OnTerminal): Promise<Ended> {
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     const pid = child.commandPid();
     if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
     child.kill('SIGKILL');
-  }, ms);
+  }, PATIENCE_MS);
   const end = await child.ended;
   clearTimeout(timer);
-  if (late) throw new Error(`still running after ${ms} ms; it showed: ${end.stdout.slice(-300)}`);
+  if (late) throw new Error(`still running after ${PATIENCE_MS} ms; it showed: ${end.stdout.slice(-300)}`);
   return end;
 }
 

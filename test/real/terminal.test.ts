@@ -27,7 +27,7 @@ describe('on a terminal', () => {
   });
 
   it('a backup shows how far it is, in colour, and ends', async () => {
-    const end = await endOf(type(['backup', 'postgres']), 20_000);
+    const end = await endOf(type(['backup', 'postgres']));
     expect(end.code).toBe(0);
     expect(end.stdout).toMatch(/base\.tar: [\d.]+ [KM]iB/);
     expect(end.stdout).toMatch(COLOURED);
@@ -38,7 +38,7 @@ describe('on a terminal', () => {
     ['NO_COLOR', [], { NO_COLOR: '1' }],
     ['--no-color', ['--no-color'], {}],
   ])('%s: not one colour, the spinner included', async (_, flags, env) => {
-    const end = await endOf(type([...flags, 'backup', 'postgres'], env as Record<string, string>), 20_000);
+    const end = await endOf(type([...flags, 'backup', 'postgres'], env as Record<string, string>));
     expect(end.code).toBe(0);
     expect(end.stdout).toMatch(/base\.tar: [\d.]+ [KM]iB/);
     expect(end.stdout).not.toMatch(COLOURED);
@@ -46,7 +46,7 @@ describe('on a terminal', () => {
 
   // A serial console and `docker exec -t` have no size.
   it('a terminal that does not know its width neither hangs nor floods', async () => {
-    const end = await endOf(type(['backup', 'postgres'], {}, 0), 8000);
+    const end = await endOf(type(['backup', 'postgres'], {}, 0));
     expect(end.code).toBe(0);
     expect(end.stdout.length).toBeLessThan(100_000);
   });
@@ -54,7 +54,7 @@ describe('on a terminal', () => {
   it('a stage that fails ends the run with its sentence: nothing that still comes in keeps it alive', async () => {
     const env = { PATH: pathWith(brokenPacker()) };
     for (let n = 0; n < 4; n += 1) {
-      const end = await endOf(type(['backup', 'postgres'], env), 10_000);
+      const end = await endOf(type(['backup', 'postgres'], env));
       expect(end.code).toBe(1);
       expect(end.stdout).toMatch(/bkp: zstd ended with exit code 3: boom/);
     }
@@ -66,7 +66,7 @@ describe('on a terminal', () => {
     const child = type(['backup', 'postgres'], { PATH: pathWith(stuckPacker()) });
     await waitFor(() => roots.every(root => filesIn(root).some(file => file.includes('.tmp-'))), 'both stores to be written');
     child.process.stdin?.write('\x03');
-    const end = await endOf(child, 20_000);
+    const end = await endOf(child);
     expect(end.code).toBe(130);
     expect(end.stdout).toMatch(/bkp: .*SIGINT/);
     expect(roots.map(filesIn)).toEqual(before);
@@ -88,7 +88,7 @@ describe('on a terminal', () => {
     const to = aPlace();
     const child = await asking(to);
     child.process.stdin?.write(typed);
-    const end = await endOf(child, 20_000);
+    const end = await endOf(child);
     expect(codes).toContain(end.code);
     expect(end.stdout).toMatch(/bkp: \S/);
     expect(readdirSync(join(to, '..'))).toEqual([]);
@@ -99,7 +99,7 @@ describe('on a terminal', () => {
     const child = type(['--quiet', 'restore', 'postgres', '--latest', '--to', to]);
     await waitFor(() => child.output().stdout.includes('to go on'), 'the question');
     child.process.stdin?.write('no\n');
-    const end = await endOf(child, 20_000);
+    const end = await endOf(child);
     expect(end.code).toBe(5);
     expect(end.stdout).toContain(to);
     expect(end.stdout).toMatch(/backup \d{8}T/);
@@ -109,7 +109,7 @@ describe('on a terminal', () => {
     const to = aPlace();
     const child = await asking(to);
     process.kill(child.commandPid(), 'SIGTERM');
-    const end = await endOf(child, 5000);
+    const end = await endOf(child);
     expect(end.code).toBe(143);
     expect(readdirSync(join(to, '..'))).toEqual([]);
   });
@@ -121,12 +121,12 @@ describe('on a terminal', () => {
     const refused = aPlace();
     const yes = await asking(refused, guarded);
     yes.process.stdin?.write('yes\n');
-    expect((await endOf(yes, 20_000)).code).toBe(5);
+    expect((await endOf(yes)).code).toBe(5);
     expect(readdirSync(join(refused, '..'))).toEqual([]);
     const to = aPlace();
     const named = await asking(to, guarded);
     named.process.stdin?.write('production\n');
-    const end = await endOf(named, 40_000);
+    const end = await endOf(named);
     expect(end.code).toBe(0);
     expect(readdirSync(to)).toContain('PG_VERSION');
   });

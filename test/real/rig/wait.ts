@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 /** Waits `ms` milliseconds. */
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
-const PATIENCE_MS = 120_000;
+/** What no machine is too slow for, in milliseconds: what takes longer hangs. */
+export const PATIENCE_MS = 120_000;
 
 /**
  * Asks again every `every` ms until the answer is neither false, null nor undefined, and returns it.
