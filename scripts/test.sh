@@ -10,8 +10,10 @@ biome check --error-on-warnings .
 tsc --noEmit
 node scripts/build.mjs
 
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+# Kept for `npm run cases`.
+results=.cache/tests.json
+mkdir -p .cache
+rm -f "$results"
 code=0
 node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js --json --outputFile="$results" "$@" >/dev/null || code=$?
 node scripts/count.mjs "$results" || code=1

@@ -34,14 +34,14 @@ const instead = (name: string, file: string): Runner => ({
     ),
 });
 
-test('a dump that exits 1 after 1 MiB publishes nothing', async () => {
+test('CF05: a dump that exits 1 after 1 MiB publishes nothing', async () => {
   using r = rig();
   const bad = tool(r, 'dump', 'head -c 1048576 /dev/urandom; echo no space >&2; exit 1');
   await expect(r.backup(fakeTarget(() => ({ data: dump(bad) })))).rejects.toThrow(/dump ended with exit code 1: no space/);
   expect([r.files('one'), r.files('two')]).toEqual([[], []]);
 });
 
-test('a dump killed by a signal is a failure, and the signal is named', async () => {
+test('CF07: a dump killed by a signal is a failure, and the signal is named', async () => {
   using r = rig();
   const bad = tool(r, 'dump', 'head -c 1048576 /dev/urandom; kill -9 $$');
   await expect(r.backup(fakeTarget(() => ({ data: dump(bad) })))).rejects.toThrow(/dump was ended by signal SIGKILL/);
@@ -66,7 +66,7 @@ test.each(['zstd', 'age'])('CF07: %s killed in the middle of the line is a failu
   expect([r.files('one'), r.files('two')]).toEqual([[], []]);
 });
 
-test('a dump that warns on stderr and exits 0 is a success whose warning is kept', async () => {
+test('CF16: a dump that warns on stderr and exits 0 is a success whose warning is kept', async () => {
   using r = rig();
   const loud = tool(r, 'dump', 'echo careful >&2; head -c 1000 /dev/urandom');
   const warnings: string[] = [];
@@ -76,7 +76,7 @@ test('a dump that warns on stderr and exits 0 is a success whose warning is kept
   expect(r.events).toContainEqual({ type: 'warning', text: 'careful' });
 });
 
-test('50 MiB go through without a file beside the stores', async () => {
+test('CF14: 50 MiB go through without a file beside the stores', async () => {
   using r = rig();
   const big = tool(r, 'dump', 'head -c 52428800 /dev/urandom');
   let most = 0;
@@ -90,7 +90,7 @@ test('50 MiB go through without a file beside the stores', async () => {
   expect(r.files('one').filter(file => file.includes('.tmp-'))).toEqual([]);
 });
 
-test('kill -9 at any moment leaves nothing that counts, and the rerun is whole', async () => {
+test('CF06: kill -9 at any moment leaves nothing that counts, and the rerun is whole', async () => {
   const pair = agePair();
   const { keys } = keySet(pair, Buffer.alloc(32, 9));
   using r = rig(keys);
