@@ -17,6 +17,9 @@ export const ENDPOINT = 'https://api.hetzner.cloud/v1';
 /** How often a request is tried, and how long the first wait is, ms; it doubles. A token's requests come back at one a second. */
 const TRIES = 6;
 const FIRST_WAIT_MS = 1000;
+/** Where nobody listens it helps little to wait: so often, with a first wait of so long, ms, a connection that was refused is tried again. */
+const KNOCKS = 4;
+const FIRST_KNOCK_MS = 250;
 /** A request without an answer is given up after so long, ms. */
 const TIMEOUT_MS = 30_000;
 
@@ -57,12 +60,17 @@ export function makeClient({ token, endpoint = ENDPOINT, clock, signal }: Client
 
   return {
     async call(what, changes, send) {
-      for (let tried = 1; ; tried++) {
+      for (let [tried, knocked] = [0, 0]; ; ) {
         const answer = await once(send);
         if (!('failure' in answer) && answer.response.ok) return answer.data;
+        const closed = 'failure' in answer && isClosed(answer.failure);
+        if (closed && ++knocked < KNOCKS) {
+          await clock.sleep(FIRST_KNOCK_MS * 2 ** (knocked - 1), signal);
+          continue;
+        }
         const refusal = 'failure' in answer ? undefined : refusalOf(answer.response.status, answer.error);
-        const passing = refusal ? isPassing(refusal, changes) : !changes;
-        if (!passing || tried === TRIES)
+        const passing = refusal ? isPassing(refusal, changes) : !changes && !closed;
+        if (!passing || ++tried === TRIES)
           throw refusal ? errorOf(what, refusal) : unreachable(what, endpoint, (answer as { failure: unknown }).failure, changes);
         await clock.sleep(FIRST_WAIT_MS * 2 ** (tried - 1), signal);
       }
@@ -70,12 +78,19 @@ export function makeClient({ token, endpoint = ENDPOINT, clock, signal }: Client
   };
 }
 
+/** Nobody takes the connection, nobody has that name, or fetch goes to no such port: no request was sent, so nothing was done. */
+function isClosed(failure: unknown): boolean {
+  const { code, message } = ((failure as Error | undefined)?.cause ?? {}) as NodeJS.ErrnoException;
+  return code === 'ECONNREFUSED' || code === 'ENOTFOUND' || message === 'bad port';
+}
+
 function unreachable(what: string, endpoint: string, failure: unknown, changes: boolean): BkpError {
   const why = [failure, (failure as Error | undefined)?.cause].filter(Boolean).map(sentence).join(': ');
   return new BkpError('storeUnreachable', `${what} got no answer from ${endpoint}: ${why}`, {
-    next: changes
-      ? 'whether it was done is not known: look at the project before it is run again'
-      : 'is the network up, is `endpoint` right?',
+    next:
+      changes && !isClosed(failure)
+        ? 'whether it was done is not known: look at the project before it is run again'
+        : 'is the network up, is `endpoint` right?',
     cause: failure,
   });
 }

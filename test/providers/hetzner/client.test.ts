@@ -8,6 +8,7 @@ import { image, read, server } from '../../../src/providers/hetzner/shapes.ts';
 import { type Double, refusal, startHetzner } from '../../hetzner/double.ts';
 import { anImage, aServer } from '../../hetzner/state.ts';
 import { node24, root } from '../../real/rig/places.ts';
+import { freePort } from '../../real/rig/wait.ts';
 
 let double: Double;
 let waits: number[];
@@ -148,11 +149,29 @@ describe('what goes wrong', () => {
   });
 
   it('a host that does not answer is named, after six tries', async () => {
-    await expect(open({ endpoint: 'http://127.0.0.1:1/v1' }).servers()).rejects.toMatchObject({
+    double.faults.push({ when: () => true, drop: true, times: 9 });
+    await expect(open().servers()).rejects.toMatchObject({
       exit: 'storeUnreachable',
-      message: expect.stringMatching(/GET \/servers got no answer from http:\/\/127\.0\.0\.1:1\/v1/),
+      message: expect.stringContaining(`GET /servers got no answer from ${double.endpoint}`),
     });
-    expect(waits).toHaveLength(5);
+    expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000]);
+  });
+
+  it('a connection that is refused, or cannot be made, is told after four quick tries', async () => {
+    const refused = `http://127.0.0.1:${await freePort()}/v1`;
+    for (const endpoint of [refused, 'http://127.0.0.1:1/v1']) {
+      waits = [];
+      const told = {
+        exit: 'storeUnreachable',
+        message: expect.stringMatching(/got no answer from http:\/\/127\.0\.0\.1:\d+\/v1: .*(ECONNREFUSED|bad port)/),
+        next: [expect.stringContaining('is `endpoint` right?')],
+      };
+      await expect(open({ endpoint }).servers()).rejects.toMatchObject(told);
+      expect(waits).toEqual([250, 500, 1000]);
+      // Nothing was sent, so nothing can have been done.
+      await expect(open({ endpoint }).createSnapshot(1, '', {})).rejects.toMatchObject(told);
+      expect(waits).toHaveLength(6);
+    }
   });
 
   it('ends at once with the run', async () => {
