@@ -32,8 +32,8 @@ function environmentsBelow(pid: number): { command: string; environment: string 
   try {
     const own = read(`${pid}/cmdline`);
     const all = below(pid).map(child => ({ command: read(`${child}/cmdline`), environment: read(`${child}/environ`) }));
-    // A child is a copy of its parent until it begins its own program.
-    return all.filter(({ command }) => command !== own);
+    // A child is a copy of its parent until it begins its own program, and nobody while it does.
+    return all.filter(({ command }) => command !== '' && command !== own);
   } catch {
     return [];
   }
