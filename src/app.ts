@@ -233,10 +233,10 @@ export class App {
   }
 
   /** The hooks around the backup of an entry. Throws BkpError('usage') when a variable for them is missing. */
-  backupHooks(envName: string | undefined, kind: string, name: string): Hooks {
+  hooks(envName: string | undefined, kind: string, name: string): Hooks {
     const env = this.env(envName);
-    const { timeout, env: variables, ...programs } = entry(env, kind, name).entry.backupHooks!;
-    const path = `environments.${env.name}.${kind}.${name}.backupHooks`;
+    const { timeout, env: variables, ...programs } = entry(env, kind, name).entry.hooks!;
+    const path = `environments.${env.name}.${kind}.${name}.hooks`;
     const resolved = resolveSecrets({ ...programs, env: variables }, path, this.#from.secret);
     return { ...resolved, timeoutMs: parseDuration(timeout) };
   }
@@ -283,7 +283,7 @@ export class App {
       alarmBelow: _alarm,
       pruneShare: _share,
       fullDr: _fullDr,
-      backupHooks: _hooks,
+      hooks: _hooks,
       ...own
     } = chosen;
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);

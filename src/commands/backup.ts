@@ -56,7 +56,7 @@ async function attempt(session: Session, kind: string, name: string, flags: Flag
       newLineage: flags.newLineage ?? false,
       alarmBelow: entry.alarmBelow,
       acceptSize: flags.acceptSize ?? false,
-      hooks: session.app.backupHooks(session.options.env, kind, name),
+      hooks: session.app.hooks(session.options.env, kind, name),
       ...(window === undefined ? {} : { window }),
       random: randomBytes(8),
       tool: `bkp ${session.version}`,

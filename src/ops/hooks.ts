@@ -96,7 +96,7 @@ async function run(ctx: TargetContext, hooks: Hooks, which: Which, came: Came, s
     const [{ code, signal: by }] = await Promise.all([child.ended, tellLines(ctx, who, child)]);
     if (watch?.reason() === 'ended') throw signal!.reason;
     if (watch?.reason() === 'late')
-      throw new Error(`it had not ended after ${hooks.timeoutMs / 1000} s (backupHooks.timeout), and was ended with all that it started`);
+      throw new Error(`it had not ended after ${hooks.timeoutMs / 1000} s (hooks.timeout), and was ended with all that it started`);
     if (code !== 0) throw new Error(by ? `it was ended by ${by}` : `it ended with exit code ${code}`);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
@@ -126,7 +126,7 @@ export async function withHooks<T>(
     await run(ctx, hooks, 'before', {}, ctx.signal).catch(error => {
       ctx.signal.throwIfAborted();
       throw new BkpError('refused', `${sentence(error)}; nothing was backed up`, {
-        next: 'backupHooks.before of the entry has to end with 0',
+        next: 'hooks.before of the entry has to end with 0',
         cause: error,
       });
     });

@@ -224,12 +224,12 @@ describe('what is no good backup', () => {
   it('hooks run around it; one that fails or hangs is told, and what was stopped is started again', async () => {
     const log = join(at.dir, 'hooks');
     const say = (text: string, then = '') => ['sh', '-c', `echo ${text} >> ${log}; ${then}`];
-    at.write({ mountPoint: false, hooks: { before: say('stop', 'exit 3'), after: say('start') } });
-    await refused(1, /the hook `before` failed/);
-    expect(readFileSync(log, 'utf8')).toBe('stop\nstart\n');
+    at.write({ mountPoint: false, hooks: { before: say('stop', 'exit 3'), after: say('start'), onError: say('start again') } });
+    await refused(4, /hook before \(sh\) failed: it ended with exit code 3; nothing was backed up/);
+    expect(readFileSync(log, 'utf8')).toBe('stop\nstart again\n');
     at.write({ mountPoint: false, hooks: { before: say('stop'), after: say('start', 'exec sleep 60'), timeout: '500ms' } });
     const { stdout, code } = await at.bkp('backup', 'volumes', '--json');
-    expect([code, stdout]).toEqual([3, expect.stringMatching(/the hook `after` failed: .*gave no answer in 500 ms/)]);
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/hook after \(sh\) failed: it had not ended after 0\.5 s/)]);
   });
 });
 

@@ -27,7 +27,7 @@ const withHooks = (hooks: Yaml, edit: (entry: Yaml) => void = () => {}) =>
     at as never,
     config => {
       const { app } = config['environments'].production.redis;
-      app.backupHooks = hooks;
+      app.hooks = hooks;
       edit(app);
     },
     { HOOK_WORD: SECRET },
@@ -125,7 +125,7 @@ it('a hook that takes too long is ended with all that it started, though it igno
   const dir = tempDir();
   const { code, stderr } = await runBkp(['backup', 'redis'], withHooks({ before: stubborn(dir), timeout: '500ms' }));
   expect(code).toBe(4);
-  expect(stderr).toMatch(/had not ended after 0\.5 s \(backupHooks\.timeout\)/);
+  expect(stderr).toMatch(/had not ended after 0\.5 s \(hooks\.timeout\)/);
   expect(pidsIn(dir).filter(isAlive)).toEqual([]);
 });
 
@@ -143,5 +143,5 @@ it('SIGTERM during a hook ends it and what it started, runs onError, and is the 
 it('CF04: a reference in the arguments of a hook is refused, since everybody sees arguments', async () => {
   const { code, stderr } = await runBkp(['config', 'check'], withHooks({ before: ['curl', 'https://${HOOK_WORD}@example.org'] }));
   expect(code).toBe(2);
-  expect(stderr).toMatch(/backupHooks\.before\.1: .* holds a reference, and everybody on the host sees arguments/);
+  expect(stderr).toMatch(/hooks\.before\.1: .* holds a reference, and everybody on the host sees arguments/);
 });

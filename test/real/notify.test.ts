@@ -283,7 +283,7 @@ describe('MO01: a notifier that fails is itself a failure', () => {
 
   it('a run that is ended by SIGTERM says so before it goes', async () => {
     const run = only({ ops: {}, check: {} }, config => {
-      config['environments'].production.redis.app.backupHooks = { before: ['sleep', '60'] };
+      config['environments'].production.redis.app.hooks = { before: ['sleep', '60'] };
     });
     const child = startBkp(['backup', 'redis'], run);
     await waitFor(() => toCheck().includes('/start'));
@@ -360,7 +360,7 @@ describe('a run over several targets', () => {
 
   it('a hook that fails is told without the secret that it printed', async () => {
     const run = only({ ops: {}, any: {} }, config => {
-      config['environments'].production.redis.app.backupHooks = {
+      config['environments'].production.redis.app.hooks = {
         after: ['sh', '-c', 'echo "$TOKEN"; exit 3'],
         env: { TOKEN: '${HOOK_TOKEN}' },
       };

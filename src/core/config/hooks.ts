@@ -11,7 +11,7 @@ const word = z
 const command = z.array(word).min(1);
 
 /** Programs that run around the backup of an entry. */
-export const backupHooks = z
+export const hooks = z
   .strictObject({
     before: command
       .optional()

@@ -15,10 +15,10 @@ export {
 } from './secrets.ts';
 export { shownConfig } from './shown.ts';
 export type {
-  BackupHooks,
   Config,
   Environment,
   FullDr,
+  Hooks,
   KitSettings,
   NotifierEntry,
   Price,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NotifierKind } from '../notify/types.ts';
 import { count, duration, name, prefix, schedule, timezone } from './fields.ts';
-import { backupHooks } from './hooks.ts';
+import { hooks } from './hooks.ts';
 import { notifierFields } from './notify.ts';
 
 /** What a kind of target brings: the fields of its entries and the built-in policy. */
@@ -69,7 +69,7 @@ const common = (defaults: KindSchema['defaults']) => ({
     .default(50)
     .describe('prune halts, unless forced, when more than this percentage of the backups of a store would go'),
   fullDr: fullDr(defaults.after ?? []),
-  backupHooks,
+  hooks,
 });
 
 function extended(schema: z.ZodType, fields: Record<string, z.ZodType>): z.ZodType {

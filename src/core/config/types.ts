@@ -24,7 +24,7 @@ export interface FullDr {
 }
 
 /** Programs with their arguments that run around the backup of an entry. */
-export interface BackupHooks {
+export interface Hooks {
   before?: string[];
   after?: string[];
   onError?: string[];
@@ -58,7 +58,7 @@ export interface TargetEntry {
   pruneShare: number;
   fullDr: FullDr;
   /** Always there in a config that was read. */
-  backupHooks?: BackupHooks;
+  hooks?: Hooks;
   [field: string]: unknown;
 }
 

@@ -5,7 +5,6 @@ import { census } from './census.ts';
 import { fromClaims } from './claims.ts';
 import { type Context, passwordOf, prefixOf, who } from './context.ts';
 import { copyFresh } from './copy.ts';
-import { withHooks } from './hooks.ts';
 import { checkedPlaces, type Place } from './paths.ts';
 import { refuseOld } from './program.ts';
 import { forget, ready, snapshotsIn } from './repository.ts';
@@ -122,7 +121,7 @@ async function looked(source: Source, { store, taken }: Stored): Promise<{ warni
   return { warnings, allocated, sparse };
 }
 
-/** Whatever the source is: read within the hooks, stored, looked at. Then it may change again. */
+/** Whatever the source is: read, stored, looked at. */
 async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
   const at = ctx.clock.now();
   const stored = await store(ctx, id, source, touched);
@@ -147,8 +146,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
   const source = await open(ctx, options);
   const touched = new Set<Store>();
   try {
-    const { done, lacks } = await withHooks(ctx, () => read(ctx, options.id, source, touched));
-    const { at, stored, look } = done;
+    const { at, stored, look } = await read(ctx, options.id, source, touched);
     const failed = await copyToOthers(ctx, options.id, source, stored, touched);
     for (const { name, paths } of source.parts) yield { name, held: heldOf(ctx, options.id, paths), failed };
     const { taken } = stored;
@@ -170,7 +168,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       versions: { restic: version },
       notCovered: source.notCovered,
       warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings],
-      ...(lacks.length + source.lacks.length > 0 ? { lacks: [...source.lacks, ...lacks] } : {}),
+      ...(source.lacks.length > 0 ? { lacks: [...source.lacks] } : {}),
     };
   } catch (error) {
     await discard(ctx, options.id, touched);

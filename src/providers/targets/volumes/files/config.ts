@@ -7,16 +7,6 @@ const absolute = z
   .regex(/^\/[^\0\n]*$/, { error: 'is no absolute path' })
   .overwrite(path => (path === '/' ? path : path.replace(/\/+$/, '')));
 
-const command = z.array(text).min(1).describe('a program and its arguments, started without a shell');
-
-const hooks = z
-  .strictObject({
-    before: command.optional().describe('run before the files are read; when it fails, nothing is backed up'),
-    after: command.optional().describe('run afterwards, whatever came of the backup; when it fails, the run ends as partial'),
-    timeout: duration.default('5m').describe('for each of the two, which is ended then'),
-  })
-  .prefault({});
-
 const claims = z
   .strictObject({
     namespace: text.default('default'),
@@ -55,7 +45,6 @@ export const filesConfig = z
       .describe('true = each path has to be a mount point; default: where it was one in the last backup it has to be one still'),
     exclude: z.array(text).default([]).describe("patterns of restic's --exclude"),
     oneFileSystem: z.boolean().default(true).describe('leave out what is mounted below a path'),
-    hooks,
     program: text.optional().describe('path of restic; default: the one on PATH'),
     dataDir: absolute.optional().describe('where `bkp restore volumes` without --to puts the files'),
     cache: absolute.optional().describe("directory of restic's cache for stores elsewhere; default: restic's own, ~/.cache/restic"),
