@@ -1,10 +1,12 @@
 // Bundles src/ into dist/ with code splitting, so that a command loads only what it uses.
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
-import { forNode } from './bundle.ts';
+import { baked, forNode } from './bundle.ts';
+import { licencesOf } from './licences.ts';
 
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true });
-const common = { ...forNode, outdir: 'dist', logLevel: 'warning' };
-await build({ ...common, entryPoints: { main: 'src/main.ts' }, splitting: true });
+const common = { ...forNode, outdir: 'dist', logLevel: 'warning', metafile: true };
+const main = await build({ ...common, entryPoints: { main: 'src/main.ts' }, define: baked, splitting: true });
 // A restore copies this one file to where the private server may read it, so it is whole in itself.
-await build({ ...common, entryPoints: { ready: 'src/system/ready.ts' } });
+const ready = await build({ ...common, entryPoints: { ready: 'src/system/ready.ts' } });
+writeFileSync(new URL('../dist/LICENCES.txt', import.meta.url), licencesOf(main.metafile, ready.metafile));

@@ -1,4 +1,23 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { BuildOptions } from 'esbuild';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+/** BKP_COMMIT where there is no checkout to ask, as in a container build; '' where nobody knows. */
+function commit(): string {
+  if (process.env['BKP_COMMIT'] !== undefined) return process.env['BKP_COMMIT'];
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: new URL('..', import.meta.url), stdio: ['ignore', 'pipe', 'ignore'] })
+      .toString()
+      .trim();
+  } catch {
+    return '';
+  }
+}
+
+/** What the program says of itself. */
+export const baked = { BKP_BUILD: JSON.stringify({ version, commit: commit() }) };
 
 /** How esbuild bundles for Node here: ESM, `module` before `main`, and a `require` for what was CommonJS. */
 export const forNode: BuildOptions = {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { about } from './about.ts';
 import type { GlobalOptions } from './app.ts';
 import { backupCommand } from './commands/backup.ts';
 import { completionCommands } from './commands/completion/index.ts';
@@ -25,14 +25,13 @@ import { type BareRun, type BareSession, EXIT_HELP, type Run, type Session } fro
 import { statusCommand } from './commands/status.ts';
 import { streamCommand } from './commands/stream.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { type VersionDeps, versionCommand } from './commands/version.ts';
 import { walCommand } from './commands/wal.ts';
 import type { Reporter } from './core/contracts.ts';
 import { BkpError, EXIT, type ExitName, sentence } from './core/errors.ts';
 
 let exit: number = EXIT.failed;
 let redactText = (text: string): string => text;
-
-const version = (): string => JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
 
 const out = (text: string): void => void process.stdout.write(`${redactText(text)}\n`);
 const err = (text: string): void => void process.stderr.write(`${redactText(text)}\n`);
@@ -99,7 +98,7 @@ const bareRunnerFor =
       options,
       report,
       signal: abort.signal,
-      version: version(),
+      version: about().version,
       result(json, text) {
         report.close?.();
         if (options.json) out(JSON.stringify({ type: 'result', ...json }));
@@ -141,6 +140,11 @@ async function initDeps(program: Command): Promise<InitDeps> {
   const { systemRunner } = await import('./system/runner.ts');
   return { ...keygenDeps(program), registry, run: systemRunner };
 }
+const versionDeps: VersionDeps = {
+  about,
+  runner: async () => (await import('./system/runner.ts')).systemRunner,
+  postgresql: async () => (await import('./providers/targets/postgres/tools.ts')).debianDirs(),
+};
 
 async function configDeps(program: Command): Promise<ConfigDeps> {
   const { redact, registry, source } = await import('./app.ts');
@@ -168,7 +172,7 @@ async function renderDeps(program: Command): Promise<RenderDeps> {
   return {
     load: () => readConfig(options.config),
     registry,
-    version: version(),
+    version: about().version,
     env: options.env,
     json: () => options.json ?? false,
     out: line => {
@@ -184,7 +188,7 @@ async function renderDeps(program: Command): Promise<RenderDeps> {
 export function build(): Command {
   const program = new Command('bkp')
     .description('backs up, restores and proves the restore of what a platform would lose')
-    .version(version())
+    .version(about().version)
     .option('--config <file>', 'config file; else BKP_CONFIG, ./bkp.yaml, $XDG_CONFIG_HOME/bkp/bkp.yaml, /etc/bkp/bkp.yaml')
     .option('--env <name>', 'environment of the config')
     .option('--json', 'one JSON object per line; the last is the result')
@@ -221,6 +225,7 @@ export function build(): Command {
     initCommand(() => initDeps(program)),
     kitCommand(run, bareRunnerFor(program)),
     completion!,
+    versionCommand(bareRunnerFor(program), versionDeps),
   ];
   for (const command of commands) program.addCommand(command);
   program.addCommand(complete!, { hidden: true });

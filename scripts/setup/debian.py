@@ -38,6 +38,7 @@ SERVICES = {
     "openssh-server": ("ssh",),
     "samba": ("samba-ad-dc", "smbd", "nmbd"),
     "winbind": ("winbind",),
+    "podman": ("podman.socket", "podman.service", "podman-auto-update.timer"),
 }
 
 

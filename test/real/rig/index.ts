@@ -1,5 +1,6 @@
 import { stopAllApiServers } from './apiserver.ts';
 import { killAllBkp } from './bkp.ts';
+import { removeAllContainers } from './container.ts';
 import { stopAllEtcd } from './etcd.ts';
 import { destroyAll } from './postgres.ts';
 import { destroyAllRedis } from './redis.ts';
@@ -12,6 +13,7 @@ export { type B2, startB2 } from './b2.ts';
 export { type BkpOptions, bkpCommand, runBkp, startBkp, stopBkp } from './bkp.ts';
 export { childrenOf, type Ended, isAlive, type Running, run, start } from './child.ts';
 export { type ConfigParts, makeConfig, makeKeys, type WrittenConfig } from './config.ts';
+export { type Container, givenTo, IMAGE, imageReady, inImage, podman, startInImage } from './container.ts';
 export { Etcd, type EtcdOptions, type EtcdVersion, etcdBin, startEtcd } from './etcd.ts';
 export {
   type Act,
@@ -38,7 +40,8 @@ export {
 } from './faulty.ts';
 export { K3s, type K3sMode } from './k3s.ts';
 export { kubeletStub } from './kubelet.ts';
-export { binDir, node24, type PostgresVersion, redisServer, root, valkeyServer } from './places.ts';
+export { binDir, hadolint, node24, type PostgresVersion, redisServer, root, valkeyServer } from './places.ts';
+export { Pod } from './pod.ts';
 export { Postgres, type PostgresOptions, type StopMode, startPostgres } from './postgres.ts';
 export { type Entry, errorXml, type Seen } from './proxy.ts';
 export { Redis, type RedisOptions, type RedisVersion, startRedis } from './redis.ts';
@@ -53,6 +56,7 @@ export { type WalgFaults, walg, walgPath, walgStorage } from './walg.ts';
 /** Ends every bkp and every server that this process started and removes every temporary directory: for `afterAll`. */
 export async function cleanUp(): Promise<void> {
   await killAllBkp();
+  await removeAllContainers();
   await destroyAll();
   await destroyAllRedis();
   await stopAllApiServers();

@@ -31,6 +31,12 @@ export const valkeyServer = (): string => present(join(cache(), 'valkey9/valkeyl
 /** Debian's Redis 7.0. @throws as above */
 export const redisServer = (): string => present('/usr/bin/redis-server', 'Redis 7');
 
+/** The linter of Dockerfiles. @throws as above */
+export const hadolint = (): string => present(join(cache(), 'hadolint/bin/hadolint'), 'hadolint');
+
+/** Where the images of the tests are. */
+export const imageStorage = (): string[] => ['--root', join(cache(), 'image/storage'), '--runroot', join(cache(), 'image/run')];
+
 function present(path: string, what: string): string {
   if (existsSync(path)) return path;
   throw new Error(`${what} is not at ${path}: run \`npm run setup\``);

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { chown, copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import type { Child, Command, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
@@ -102,30 +103,36 @@ const STARTER = [
   '',
 ].join('\n');
 
-/** The restore_command: a copy of the small fetch program, run by a Node that the server's user may execute. */
+/**
+ * The restore_command: a copy of the small fetch program, run by a Node that the server's user may execute. The one-file executable is
+ * both in one.
+ * @throws BkpError('refused') when that user can execute neither
+ */
 export async function restoreCommand(ctx: Context, place: Private, socket: string): Promise<string> {
+  if (isSea()) return shellCommand([await executable(ctx, place.owner, [process.execPath]), 'wal', 'fetch', '--ready', socket, '%f', '%p']);
   const start = join(place.dir, 'fetch.mjs');
   await copyFile(fetchProgram(), join(place.dir, 'ready.mjs'));
   await writeFile(start, STARTER);
   if (place.owner) for (const file of [start, join(place.dir, 'ready.mjs')]) await chown(file, place.owner.uid, place.owner.gid);
-  const node = await usableNode(ctx, place.owner);
+  const node = await executable(ctx, place.owner, [process.execPath, '/usr/bin/node', '/usr/local/bin/node']);
   return shellCommand([node, start, socket, '%f', '%p']);
 }
 
-async function usableNode(ctx: Context, owner: Owner | undefined): Promise<string> {
-  for (const node of [process.execPath, '/usr/bin/node', '/usr/local/bin/node']) {
-    const works = await ctx.run.text({ file: node, args: ['--version'], cwd: '/', ...(owner ?? {}) }).then(
+async function executable(ctx: Context, owner: Owner | undefined, files: readonly string[]): Promise<string> {
+  for (const file of files) {
+    const works = await ctx.run.text({ file, args: ['--version'], cwd: '/', ...(owner ?? {}) }).then(
       () => true,
       () => false,
     );
-    if (works) return node;
+    if (works) return file;
   }
+  const [what, next] = isSea()
+    ? ['bkp cannot be run by uid', 'put it where every user can run it, such as /usr/local/bin']
+    : ['no Node.js can be run by uid', 'install Node.js where every user can run it'];
   throw new BkpError(
     'refused',
-    `postgres/${ctx.name}: no Node.js can be run by uid ${owner?.uid}, which replays the WAL (${process.execPath} is not readable for it)`,
-    {
-      next: 'install Node.js where every user can run it, or run bkp as the user that will own the data directory',
-    },
+    `postgres/${ctx.name}: ${what} ${owner?.uid}, which replays the WAL (${process.execPath} is not readable for it)`,
+    { next: `${next}, or run bkp as the user that will own the data directory` },
   );
 }
 

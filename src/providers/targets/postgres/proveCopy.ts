@@ -2,7 +2,7 @@ import type { TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
-import { type Private, privateEnv, privatePsql } from './private.ts';
+import { askPrivate, type Private, privateEnv, privatePsql } from './private.ts';
 import type { Rows } from './proveBaseline.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -55,7 +55,7 @@ select collname, collversion, pg_collation_actual_version(oid) from pg_collation
 where oid in (select unnest(indcollation) from pg_index) and collversion <> pg_collation_actual_version(oid)`;
 
 /** Why the indexes of a database may be in another order than this host's libc or ICU would have them; undefined when they are not. */
-export async function driftOf(ctx: Context, place: Private, database: string): Promise<string | undefined> {
+async function driftOf(ctx: Context, place: Private, database: string): Promise<string | undefined> {
   try {
     const { stdout } = await ctx.run.text(privatePsql(place, ['-c', DRIFT], database), { signal: ctx.signal });
     const [name, recorded, actual] = stdout.trim().split('\n')[0]!.split('|');
@@ -64,4 +64,18 @@ export async function driftOf(ctx: Context, place: Private, database: string): P
     ctx.signal.throwIfAborted();
     return `the collations of database "${database}" could not be compared: ${sentence(error)}`;
   }
+}
+
+/** What to type in each of those databases. */
+export const REBUILD = 'REINDEX DATABASE …; ALTER DATABASE … REFRESH COLLATION VERSION';
+
+/** Why, by database, of those that can be entered; empty where this host sorts as the source did. Throws BkpError('failed') when it cannot ask. */
+export async function driftsOf(ctx: Context, place: Private): Promise<Map<string, string>> {
+  const names = await askPrivate(ctx, place, 'select datname from pg_database where datallowconn order by 1');
+  const found = new Map<string, string>();
+  for (const name of names.split('\n')) {
+    const why = await driftOf(ctx, place, name);
+    if (why) found.set(name, why);
+  }
+  return found;
 }

@@ -4,7 +4,7 @@ import type { PostgresConfig } from './config.ts';
 import { askPrivate, type Private } from './private.ts';
 import { checkRelations } from './proveAmcheck.ts';
 import { type Baseline, compareBaseline, type Rows, readBaseline } from './proveBaseline.ts';
-import { copyBaseline, driftOf, rowsOf } from './proveCopy.ts';
+import { copyBaseline, driftsOf, REBUILD, rowsOf } from './proveCopy.ts';
 import { few, timed } from './proveRun.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -64,8 +64,6 @@ async function write(ctx: Context, place: Private, id: string): Promise<Trial[]>
   return [{ name: 'write', state: 'ok', text: 'a table was made, filled, read and dropped' }];
 }
 
-const REBUILD = 'after a restore on such a host: REINDEX DATABASE …; ALTER DATABASE … REFRESH COLLATION VERSION';
-
 /** A copy compared with its source; `drifted` are databases whose collations this host orders otherwise. */
 export interface Compared {
   trials: Trial[];
@@ -75,16 +73,16 @@ export interface Compared {
 /** Compares a copy, which may only be read, with what the source had at backup time. Only its private socket is used. */
 export async function compare(ctx: Context, place: Private, manifest: Manifest): Promise<Compared> {
   let copy: Baseline | undefined;
-  const drifted = new Map<string, string>();
   const compared = await timed(ctx, 'baseline', async () => {
     copy = readBaseline(await copyBaseline(ctx, place));
     return likeSource(ctx, place, manifest, copy);
   });
-  for (const name of copy ? entered(copy) : []) {
-    const why = await driftOf(ctx, place, name);
-    if (why) drifted.set(name, why);
-  }
-  const notes = [...drifted.values()].map((text): Trial => ({ name: 'collation', state: 'note', text, mend: REBUILD }));
+  let drifted: ReadonlyMap<string, string> = new Map();
+  const mend = `after a restore on such a host: ${REBUILD}`;
+  const notes = await timed(ctx, 'collation', async () => {
+    if (copy) drifted = await driftsOf(ctx, place);
+    return [...drifted.values()].map((text): Trial => ({ name: 'collation', state: 'note', text, mend }));
+  });
   return { trials: [...compared, ...notes], drifted: new Set(drifted.keys()) };
 }
 

@@ -16,6 +16,7 @@ import { formatMarker } from './lineage.ts';
 import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { controlData, type Private, prepare, serve } from './private.ts';
+import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import {
@@ -186,9 +187,13 @@ async function bringBack(
   ctx.report.emit({ type: 'started', what: 'replay' });
   const recovery = recoveryOf(ctx, plan, place);
   let faults: string[] = [];
+  let drifts: string[] = [];
   const recovered = await recover(ctx, place, recovery, async () => {
     faults = await unlikeSource(ctx, place, plan.known.manifest);
+    drifts = [...(await driftsOf(ctx, place)).values()];
   });
+  for (const text of drifts)
+    ctx.report.emit({ type: 'warning', text: `${text}: its indexes may be in another order than this host sorts` });
   checkReached(recovery, recovered);
   // What was replayed on top of the backup may have dropped it since.
   const differs = plan.target['recovery_target'] === 'immediate' ? faults : [];
@@ -216,6 +221,7 @@ async function bringBack(
     },
     next: [
       ...[...(moved ? [moved] : []), ...aside].map(path => `what was there before is in ${path}`),
+      ...(drifts.length > 0 ? [`${REBUILD}   # where it runs with other collations than the source had`] : []),
       ...(request.serve ? served(place) : started(place, ctx.name)),
     ],
   };

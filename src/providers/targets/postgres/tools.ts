@@ -4,8 +4,8 @@ import type { Runner, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 
-/** Debian keeps one directory of programs per major version; newest first. */
-const debianDirs = (): string[] => {
+/** Debian keeps one directory of programs per major version; newest first. Empty where there is none. */
+export const debianDirs = (): string[] => {
   try {
     return readdirSync('/usr/lib/postgresql')
       .sort((a, b) => Number(b) - Number(a))
