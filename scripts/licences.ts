@@ -1,9 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Metafile } from 'esbuild';
-
-/** `node_modules/…/NAME` of a bundled file; undefined for a file of our own. */
-const packageOf = (file: string): string | undefined => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1];
 
 function termsOf(dir: string): string {
   const { name, version, license } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
@@ -14,10 +10,7 @@ function termsOf(dir: string): string {
 
 /**
  * The terms of everything that a bundle carries beside our own code, each with its text.
- * @param metafiles of esbuild
+ * @param dirs of the packages
  */
-export function licencesOf(...metafiles: readonly Metafile[]): string {
-  const dirs = metafiles.flatMap(({ inputs }) => Object.keys(inputs)).flatMap(file => packageOf(file) ?? []);
-  const terms = [...new Set(dirs)].filter(dir => existsSync(join(dir, 'package.json'))).map(termsOf);
-  return `${[...new Set(terms)].sort().join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
-}
+export const licencesOf = (dirs: readonly string[]): string =>
+  `${[...new Set(dirs.map(termsOf))].sort().join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;

@@ -7,6 +7,7 @@ import { build } from 'esbuild';
 import { inject } from 'postject';
 import { baked, forNode } from './bundle.ts';
 import { licencesOf } from './licences.ts';
+import { packagesIn } from './packages.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const scratch = mkdtempSync(join(root, 'build-'));
@@ -42,7 +43,7 @@ try {
   mkdirSync(join(root, 'build'), { recursive: true });
   writeFileSync(
     join(root, 'build/LICENCES.txt'),
-    `Node.js ${process.version}: see https://github.com/nodejs/node/blob/${process.version}/LICENSE\n\n${licencesOf(metafile)}`,
+    `Node.js ${process.version}: see https://github.com/nodejs/node/blob/${process.version}/LICENSE\n\n${licencesOf(packagesIn([metafile]))}`,
   );
   renameSync(made, join(root, 'build/bkp'));
 } finally {

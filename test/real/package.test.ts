@@ -33,6 +33,27 @@ it('has the program, its docs, its licence and those of what is bundled in it, a
   expect(about).toMatchObject({ engines: { node: '>=22.15' }, bin: { bkp: 'bin/bkp.js' }, license: 'MIT' });
 });
 
+it('tells what is bundled in it, as npm knows those packages, and all of it under terms that ask for a notice at most', async () => {
+  expect(files).toContain('dist/sbom.cdx.json');
+  const ours = JSON.parse(readFileSync(join(root, 'dist/sbom.cdx.json'), 'utf8'));
+  const theirs = JSON.parse(await npm(['sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'], root));
+  interface Component {
+    purl: string;
+    licenses: [{ license: { id: string } }];
+    hashes: { alg: string; content: string }[];
+  }
+  const known = new Map(theirs.components.map((one: Component) => [one.purl, one]));
+  for (const { purl, licenses, hashes } of ours.components as Component[])
+    expect({ purl, known: known.get(purl) }).toEqual({ purl, known: expect.objectContaining({ licenses, hashes }) });
+  const bundled = readFileSync(join(root, 'dist/LICENCES.txt'), 'utf8').match(/^\S+ \d+\.\d+\.\S+ \(.*\)$/gm)!;
+  expect(bundled).toHaveLength(ours.components.length);
+  const terms = new Set((ours.components as Component[]).map(({ licenses: [{ license }] }) => license.id));
+  const free = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'MIT', 'MIT-0'];
+  expect([...terms].filter(id => !free.includes(id))).toEqual([]);
+  const twice = ours.components.map(({ purl }: Component) => purl);
+  expect(new Set(twice).size).toBe(twice.length);
+});
+
 it('installs into an empty prefix without a network and runs', async () => {
   const prefix = tempDir();
   await npm(['install', '--offline', '--no-audit', '--no-fund', '--prefix', prefix, tarball], prefix);
