@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Keys, Manifest } from './contracts.ts';
 import { BkpError } from './errors.ts';
 import { isId } from './id.ts';
+import { firstIssue } from './issue.ts';
 import { checkKey } from './key.ts';
 import { decodeSigned, encodeSigned } from './signed.ts';
 
@@ -21,18 +22,34 @@ const key = z.string().refine(text => {
 
 const held = z.looseObject({
   by: z.enum(['wal-g', 'restic', 'hetzner']),
-  id: z.string().min(1),
+  // Other programs get it as an argument.
+  id: z.string().regex(/^[^\s\p{C}-][^\p{C}]*$/u),
   under: key.optional(),
   objects: z.array(z.looseObject({ key, bytes: bytes.optional() })).optional(),
 });
-const piece = z.object({
-  name: z.string().regex(/^[A-Za-z0-9._-]+$/),
-  bytes,
-  sha256,
-  stored: z.object({ bytes, sha256 }),
-  blockBytes: z.int().min(1),
-  objects: z.array(z.object({ key, bytes, blocks: z.array(sha256).min(1) })).min(1),
-});
+const pieceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/);
+const piece = z
+  .object({
+    name: pieceName,
+    bytes,
+    sha256,
+    stored: z.object({ bytes, sha256 }),
+    blockBytes: z.int().min(1),
+    objects: z.array(z.object({ key, bytes, blocks: z.array(sha256).min(1) })).min(1),
+  })
+  // What no block covers would be read back by nobody.
+  .refine(({ objects, blockBytes }) => objects.every(each => each.blocks.length === Math.max(1, Math.ceil(each.bytes / blockBytes))), {
+    error: 'its blocks are not those of its bytes',
+  })
+  .refine(({ objects, stored }) => objects.reduce((sum, each) => sum + each.bytes, 0) === stored.bytes, {
+    error: 'its objects do not add up to what is stored',
+  });
+const need = z.union([
+  z.looseObject({ backup: z.string().refine(isId, 'not an id') }),
+  z.looseObject({ log: lineage, from: lsn, to: lsn }),
+  z.looseObject({ held }),
+  z.looseObject({ key: z.string().min(1) }),
+]);
 
 const shape = z.looseObject({
   version: z.literal(1),
@@ -48,8 +65,8 @@ const shape = z.looseObject({
   finishedAt: instant,
   line: z.array(z.enum(['zstd', 'age'])),
   recipients: z.array(z.string()),
-  pieces: z.array(z.union([piece, z.object({ name: z.string(), held })])).min(1),
-  needs: z.array(z.looseObject({})),
+  pieces: z.array(z.union([piece, z.object({ name: pieceName, held })])).min(1),
+  needs: z.array(need),
   wal: z.object({ timeline: z.int().min(1), from: lsn, to: lsn, segmentBytes: z.int().min(1) }).optional(),
   tablespaces: z
     .array(z.object({ oid: z.string().regex(/^\d{1,10}$/), name: z.string().min(1), location: z.string().startsWith('/') }))
@@ -73,6 +90,5 @@ export const encodeManifest = (manifest: Manifest, sign: Keys['sign']): Buffer =
 export function decodeManifest(raw: Buffer, verify: Keys['verify'], what: string): Manifest {
   const parsed = shape.safeParse(decodeSigned(raw, verify, what));
   if (parsed.success) return parsed.data as unknown as Manifest;
-  const issue = parsed.error.issues[0]!;
-  throw new BkpError('verifyFailed', `${what} is no manifest that this version reads: ${issue.path.join('.')}: ${issue.message}`);
+  throw new BkpError('verifyFailed', `${what} is no manifest that this version reads: ${firstIssue(parsed.error)}`);
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Keys } from './contracts.ts';
 import { BkpError } from './errors.ts';
 import { isId } from './id.ts';
+import { firstIssue } from './issue.ts';
 import { decodeSigned, encodeSigned } from './signed.ts';
 
 const id = z.string().refine(isId, 'not an id');
@@ -41,10 +42,7 @@ export const encodeSet = (set: BackupSet, sign: Keys['sign']): Buffer => encodeS
  */
 export function decodeSet(raw: Buffer, verify: Keys['verify'], what: string, place: { id: string; env: string }): BackupSet {
   const parsed = shape.safeParse(decodeSigned(raw, verify, what));
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new BkpError('verifyFailed', `${what} is no set that this version reads: ${issue.path.join('.')}: ${issue.message}`);
-  }
+  if (!parsed.success) throw new BkpError('verifyFailed', `${what} is no set that this version reads: ${firstIssue(parsed.error)}`);
   const { data } = parsed;
   if (data.id === place.id && data.env === place.env) return data;
   throw new BkpError('verifyFailed', `${what} is set ${data.id} of ${data.env}, and lies where ${place.id} of ${place.env} belongs`);

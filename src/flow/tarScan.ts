@@ -19,8 +19,9 @@ const text = (block: Buffer, from: number, to: number): string => {
 
 /** Sizes are octal, or base 256 when the first bit is set (files of 8 GiB and more). */
 const sizeOf = (block: Buffer): number => {
-  if ((block[124]! & 0x80) === 0) return Number.parseInt(text(block, 124, 136).trim() || '0', 8);
-  return Number(block.readBigUInt64BE(128));
+  if ((block[124]! & 0x80) !== 0) return Number(block.readBigUInt64BE(128));
+  const digits = text(block, 124, 136).trim();
+  return /^[0-7]*$/.test(digits) ? Number.parseInt(digits || '0', 8) : Number.NaN;
 };
 
 const memberOf = (block: Buffer): Member => {
@@ -123,6 +124,8 @@ export class TarScan {
     if (!checksumHolds(block))
       throw new BkpError('verifyFailed', 'the base backup is no tar archive, or was damaged on the way: a header checksum is wrong');
     const member = memberOf(block);
+    if (!Number.isSafeInteger(member.bytes))
+      throw new BkpError('verifyFailed', `the archive has a member "${member.name}" whose size is none`);
     this.onMember(member);
     this.#skip = Math.ceil(member.bytes / BLOCK) * BLOCK;
     this.#left = member.bytes;

@@ -2,17 +2,18 @@ import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { NAME } from './fields.ts';
 import type { Fault, Path } from './position.ts';
+import { quoted } from './quoted.ts';
 import { isSecretField } from './secrets.ts';
 
 /** A value in words; never the value of a secret field. */
-function shown(input: unknown, path: Path = []): string {
-  if (input === null) return 'empty';
-  return isSecretField(path) ? 'this value' : (JSON.stringify(input) ?? String(input));
-}
+const shown = (input: unknown, path: Path = []): string => (input !== null && isSecretField(path) ? 'this value' : quoted(input));
+
+/** What was probably meant for a word; a map or a list is none. */
+const wordOf = (value: unknown): string => (typeof value === 'object' ? '' : String(value));
 
 /** `; did you mean "stores"? Allowed: …` */
 export function hint(word: string, allowed: readonly string[]): string {
-  const near = allowed.length ? closest(word, allowed) : '';
+  const near = word && allowed.length ? closest(word, allowed) : '';
   const mean = near && distance(word, near) <= Math.max(2, Math.floor(word.length / 3)) ? `; did you mean "${near}"?` : '';
   return `${mean || ';'} ${allowed.length ? `allowed: ${allowed.join(', ')}` : 'nothing is allowed here'}`;
 }
@@ -49,9 +50,9 @@ const choice = (issue: any): string => {
   if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
     const given = issue.input?.[issue.discriminator];
     const options: string[] = (issue.options ?? []).map(String);
-    return given === undefined ? `is missing; allowed: ${options.join(', ')}` : `${shown(given)} is unknown${hint(String(given), options)}`;
+    return given === undefined ? `is missing; allowed: ${options.join(', ')}` : `${shown(given)} is unknown${hint(wordOf(given), options)}`;
   }
-  return `${shown(issue.input, issue.path)} is unknown${hint(String(issue.input), (issue.values ?? []).map(String))}`;
+  return `${shown(issue.input, issue.path)} is unknown${hint(wordOf(issue.input), (issue.values ?? []).map(String))}`;
 };
 
 const missing = (issue: any): string =>
@@ -86,7 +87,7 @@ export function guessed(error: z.ZodError, data: unknown): unknown {
   for (const { path, options } of unknowns as any[]) {
     const field = path.at(-1)!;
     const at: any = valueAt(copy, path.slice(0, -1));
-    at[field] = closest(String(at[field]), options.map(String));
+    at[field] = closest(wordOf(at[field]), options.map(String));
   }
   return copy;
 }

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { DURATION } from '../duration.ts';
+import { quoted } from './quoted.ts';
 
 /** Names of environments, stores and entries: they become parts of keys. */
 export const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -15,7 +16,7 @@ export const duration = z
 
 const DURATION_TEXT = 'no duration; a whole number and a unit are needed (ms, s, m, h, d, w), e.g. 15m or 30d';
 
-const notA = (input: unknown, text: string) => `${JSON.stringify(input)} is ${text}`;
+const notA = (input: unknown, text: string) => `${quoted(input)} is ${text}`;
 
 export const count = z.int().min(0).max(100_000);
 

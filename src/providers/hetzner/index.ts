@@ -2,7 +2,7 @@ import type { Clock } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { type ClientOptions, makeClient } from './client.ts';
 import { everyPage, PER_PAGE } from './pages.ts';
-import { type Action, action, type Image, image, read, type Server, server, serverType, type Volume, volume } from './shapes.ts';
+import { type Action, action, type Image, image, pricing, read, type Server, server, serverType, type Volume, volume } from './shapes.ts';
 
 export type { Action, Image, Server, Volume } from './shapes.ts';
 
@@ -44,6 +44,8 @@ export interface Hetzner {
   untilDone(action: Action, what: string, onProgress?: (percent: number) => void): Promise<void>;
 }
 
+const of = (answer: unknown, key: string): unknown => (answer as Record<string, unknown> | null | undefined)?.[key];
+
 /** Opens the API with a token of one project. */
 export function openHetzner(options: ClientOptions): Hetzner {
   const client = makeClient(options);
@@ -51,8 +53,6 @@ export function openHetzner(options: ClientOptions): Hetzner {
 
   const list = async <T>(what: string, key: string, ask: (page: number) => Promise<unknown>, shape: Parameters<typeof read<T>>[0]) =>
     (await everyPage<unknown>(what, key, ask)).map(each => read(shape, each, what));
-
-  const of = (answer: unknown, key: string): unknown => (answer as Record<string, unknown> | undefined)?.[key];
 
   const act = async (id: number, name: 'shutdown' | 'poweron'): Promise<Action> => {
     const what = `POST /servers/${id}/actions/${name}`;
@@ -139,9 +139,8 @@ export function openHetzner(options: ClientOptions): Hetzner {
     },
     async imagePrice() {
       const answer = await client.call('GET /pricing', false, api => api.GET('/pricing'));
-      const pricing = of(answer, 'pricing') as { currency?: string; image?: { price_per_gb_month?: { net?: string } } } | undefined;
-      const perGbMonth = Number(pricing?.image?.price_per_gb_month?.net);
-      return Number.isFinite(perGbMonth) ? { perGbMonth, currency: pricing?.currency ?? '' } : undefined;
+      const { data } = pricing.safeParse(of(answer, 'pricing'));
+      return data && { perGbMonth: Number(data.image.price_per_gb_month.net), currency: data.currency };
     },
     untilDone: (begun, what, onProgress) => untilDone(client, { clock, signal }, begun, what, onProgress),
   };
@@ -165,7 +164,7 @@ async function untilDone(
     const path = { id: begun.id };
     const asked = `GET /actions/${begun.id}`;
     const answer = await client.call(asked, false, api => api.GET('/actions/{id}', { params: { path } }));
-    now = read(action, (answer as { action?: unknown }).action, asked);
+    now = read(action, of(answer, 'action'), asked);
     onProgress(now.progress);
   }
   if (now.status === 'success') return;

@@ -1,15 +1,16 @@
 import { z } from 'zod';
 import { BkpError } from '../../core/errors.ts';
+import { firstIssue } from '../../core/issue.ts';
 
 /**
  * What bkp reads of an answer. Hetzner adds values and leaves fields away between versions: what is not needed may be missing, null or
  * new, and only an id that is none is an error.
  */
 const text = z.string().catch('');
-const id = z.number().int();
+const id = z.number().int().min(1);
+const amount = z.number().min(0);
 const labels = z.record(z.string(), z.string()).catch({});
-const bytesOfGb = z
-  .number()
+const bytesOfGb = amount
   .nullish()
   .catch(null)
   .transform(gb => gb ?? undefined);
@@ -31,7 +32,7 @@ export const image = z.object({
   protection: z.object({ delete: z.boolean().catch(false) }).catch({ delete: false }),
 });
 
-export const serverType = z.object({ name: text, architecture: text, disk: z.number().catch(0) });
+export const serverType = z.object({ name: text, architecture: text, disk: amount.catch(0) });
 
 export const server = z.object({
   id,
@@ -52,7 +53,7 @@ export const server = z.object({
 export const volume = z.object({
   id,
   name: text,
-  size: z.number().catch(0),
+  size: amount.catch(0),
   server: id
     .nullish()
     .catch(null)
@@ -66,8 +67,14 @@ export const action = z.object({
   command: text,
   /** `running`, `success`, `error`. */
   status: text,
-  progress: z.number().catch(0),
+  progress: amount.catch(0),
   error: z.object({ code: text, message: text }).nullish().catch(null),
+});
+
+/** Of the price list; what a GB of an image costs in a month stands there as text. */
+export const pricing = z.object({
+  currency: text,
+  image: z.object({ price_per_gb_month: z.object({ net: z.string().regex(/^\d+(\.\d+)?$/) }) }),
 });
 
 export type Image = z.infer<typeof image>;
@@ -79,9 +86,5 @@ export type Action = z.infer<typeof action>;
 export function read<T>(shape: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = shape.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new BkpError(
-    'failed',
-    `Hetzner's API answered ${what} with something that is not understood: ${issue?.path.join('.')}: ${issue?.message}`,
-  );
+  throw new BkpError('failed', `Hetzner's API answered ${what} with something that is not understood: ${firstIssue(parsed.error)}`);
 }

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { z } from 'zod';
 import { BkpError } from '../../../../core/errors.ts';
 
 /** A snapshot as `k3s etcd-snapshot ls` shows it. */
@@ -17,15 +18,20 @@ export interface Listed {
 const pathIn = (location: string): string | undefined =>
   location.startsWith('file://') ? decodeURIComponent(location.slice('file://'.length)) : undefined;
 
-interface Resource {
-  spec: { snapshotName: string; nodeName?: string; location?: string };
-  status?: { size?: string | number; creationTime?: string; readyToUse?: boolean; error?: { message?: string } };
-}
+const text = z.string().nullish();
+const size = z.union([z.string(), z.number()]).nullish();
+
+const resource = z.looseObject({
+  spec: z.looseObject({ snapshotName: z.string().min(1), nodeName: text, location: text }),
+  status: z
+    .looseObject({ size, creationTime: text, readyToUse: z.boolean().nullish(), error: z.looseObject({ message: text }).nullish() })
+    .nullish(),
+});
 
 /** Sizes of resources are Kubernetes' quantities; K3s writes plain bytes. */
-const bytesOf = (size: string | number | undefined): number => Number(/^\d+/.exec(String(size ?? 0))?.[0] ?? 0);
+const bytesOf = (of: z.infer<typeof size>): number => Number(/^\d{1,15}/.exec(String(of ?? 0))?.[0] ?? 0);
 
-function ofResource({ spec, status }: Resource): Listed {
+function ofResource({ spec, status }: z.infer<typeof resource>): Listed {
   const path = pathIn(spec.location ?? '');
   const failed = status?.error?.message ?? (status?.readyToUse === false ? 'it is not ready to use' : undefined);
   return {
@@ -38,17 +44,17 @@ function ofResource({ spec, status }: Resource): Listed {
   };
 }
 
-interface Old {
-  name: string;
-  nodeName?: string;
-  location?: string;
-  size?: number | string;
-  createdAt?: string;
-  status?: string;
-  message?: string;
-}
+const old = z.looseObject({
+  name: z.string().min(1),
+  nodeName: text,
+  location: text,
+  size,
+  createdAt: text,
+  status: text,
+  message: text,
+});
 
-function ofOld({ name, nodeName, location, size, createdAt, status, message }: Old): Listed {
+function ofOld({ name, nodeName, location, size, createdAt, status, message }: z.infer<typeof old>): Listed {
   const path = pathIn(location ?? '');
   return {
     name,
@@ -60,20 +66,28 @@ function ofOld({ name, nodeName, location, size, createdAt, status, message }: O
   };
 }
 
+const lists = z.union([
+  z.null().transform((): Listed[] => []),
+  z.array(old).transform(all => all.map(ofOld)),
+  z
+    .looseObject({ kind: z.string().regex(/List$/), items: z.array(resource).nullish() })
+    .transform(({ items }) => (items ?? []).map(ofResource)),
+]);
+
 /**
  * Reads `k3s etcd-snapshot ls -o json`: a `List` of ETCDSnapshotFile in newer releases, an array in older, `null` for none.
  * @throws BkpError('failed') on anything else
  */
 export function readList(text: string): Listed[] {
+  const bad = (what: string, cause?: unknown): BkpError =>
+    new BkpError('failed', `k3s etcd-snapshot ls gave ${what}`, { next: 'k3s etcd-snapshot ls -o json', cause });
   try {
-    const found = JSON.parse(text.trim() || 'null') as { kind?: string; items?: Resource[] | null } | Old[] | null;
-    if (found === null) return [];
-    if (Array.isArray(found)) return found.map(ofOld);
-    if (/List$/.test(found.kind ?? '')) return (found.items ?? []).map(ofResource);
+    const parsed = lists.safeParse(JSON.parse(text.trim() || 'null'));
+    if (parsed.success) return parsed.data;
   } catch (cause) {
-    throw new BkpError('failed', 'k3s etcd-snapshot ls gave no JSON that can be read', { next: 'k3s etcd-snapshot ls -o json', cause });
+    throw bad('no JSON that can be read', cause);
   }
-  throw new BkpError('failed', 'k3s etcd-snapshot ls gave JSON of a shape that is not known', { next: 'k3s etcd-snapshot ls -o json' });
+  throw bad('JSON of a shape that is not known');
 }
 
 /** `<name>-<node>-<unix>[.zip]`: when K3s took it, by its name; undefined for what is no finished snapshot, such as `….part`. */

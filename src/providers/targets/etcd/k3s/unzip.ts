@@ -4,7 +4,9 @@ import { createInflateRaw } from 'node:zlib';
 import type { Bytes } from '../../../../core/contracts.ts';
 import { BkpError } from '../../../../core/errors.ts';
 
-const END = 0x06054b50;
+/** The record at the end, and how long it is at least. */
+const END = Buffer.from([0x50, 0x4b, 0x05, 0x06]);
+const END_BYTES = 22;
 const CENTRAL = 0x02014b50;
 const LOCAL = 0x04034b50;
 const DEFLATED = 8;
@@ -29,13 +31,14 @@ async function memberOf(path: string): Promise<{ method: number; packed: number;
   const { size } = await handle.stat();
   await handle.close();
   const tail = await part(path, Math.max(0, size - 1024), 1024);
-  const end = tail.lastIndexOf(Buffer.from([0x50, 0x4b, 0x05, 0x06]));
-  if (end < 0 || tail.readUInt32LE(end) !== END) throw bad(path, 'its directory is missing');
+  const end = tail.lastIndexOf(END);
+  if (end < 0 || tail.length < end + END_BYTES) throw bad(path, 'its directory is missing');
   if (tail.readUInt16LE(end + 10) !== 1) throw bad(path, `it holds ${tail.readUInt16LE(end + 10)} files`);
   const entry = await part(path, tail.readUInt32LE(end + 16), 46);
   if (entry.length < 46 || entry.readUInt32LE(0) !== CENTRAL) throw bad(path, 'its directory cannot be read');
   const packed = entry.readUInt32LE(20);
   if (packed === 0xffffffff) throw bad(path, 'it is of 4 GiB or more, which only zip64 can hold');
+  if (packed === 0) throw bad(path, 'its file is empty');
   const offset = entry.readUInt32LE(42);
   const header = await part(path, offset, 30);
   if (header.length < 30 || header.readUInt32LE(0) !== LOCAL) throw bad(path, 'its file cannot be found');

@@ -4,6 +4,9 @@ import { MODULE, NUMBER, SCORE, type Step, TEXT } from './types.ts';
 /** Not enough bytes yet: what was begun is tried again once more are there. */
 const MORE = -1;
 
+/** A text that is read and not passed over is kept until it is whole: the longest are scripts, which older servers put there. Bytes. */
+const LONGEST = 16 << 20;
+
 /** The parts of a module's value by their kind (RDB_MODULE_OPCODE_*): two kinds of whole numbers, two of others, text. */
 const PARTS: readonly (readonly Step[])[] = [[], [NUMBER], [NUMBER], [4], [8], [TEXT]];
 
@@ -113,6 +116,7 @@ export class Cursor {
     if (!this.#text()) return undefined;
     const length = this.#skip;
     this.#skip = 0;
+    if (length > LONGEST) throw corrupt(`a field of its head has ${length} bytes`);
     const whole = this.#coded;
     const value = this.value;
     const bytes = this.take(length);
