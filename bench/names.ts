@@ -12,4 +12,6 @@ export const benches: Readonly<Record<string, Readonly<Record<string, number>>>>
   samba: {},
   files: { 'ratio.first': 1.05, 'ratio.second': 1.05, 'ratio.restore': 1.05 },
   'full-dr': {},
+  rpo: { max_1s: 1.02, max_250ms: 0.3, max_sync: 0 },
+  replay: { ratio: 1.4 },
 };

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+
 /**
  * PostgreSQL's language: to restore_command 1 to 125 mean "the WAL ends here", so only 0 and 74 (the proven end) pass and all else is
  * 255; archive_command has to fail with 1 to 125, since above the archiver restarts and does not count it.
@@ -37,8 +39,16 @@ export async function launch({ version, load }) {
     fail(`it broke down, which is a defect of bkp: ${sentence(error)}`);
     process.exit();
   });
+  // Where a process reads ahead for this server, it has the file already, and most of bkp need not be loaded.
+  const asked = archiving === 'fetch' && args.at(-4) === 'fetch' && args.at(-5) === 'wal' ? args.slice(-3) : undefined;
+  const ahead = asked && existsSync(`pg_wal/.bkp-ahead-${asked[0]}/wal`) ? asked : undefined;
   const program = args[0] === 'wal' && args[1] === 'fetch' && args[2] === '--ready' ? 'ready' : 'main';
   try {
+    const code = ahead && (await (await load('ready')).fromAhead(...ahead));
+    if (code !== undefined) {
+      process.exitCode = code;
+      return;
+    }
     const { main } = await load(program);
     process.exitCode = spoken(archiving, await main(program === 'ready' ? args.slice(3) : process.argv));
   } catch (error) {

@@ -31,7 +31,7 @@ import { stores as storeKinds } from './providers/stores/index.ts';
 import { targets } from './providers/targets/index.ts';
 import { systemClock } from './system/clock.ts';
 import { cacheDir, manifestCache } from './system/manifestCache.ts';
-import { systemRunner } from './system/runner.ts';
+import { startApart, systemRunner } from './system/runner.ts';
 import { readConfig, secretSource } from './system/secrets.ts';
 
 /** Flags that every command takes. */
@@ -263,6 +263,12 @@ export class App {
     const dir = await mkdtemp(join(tmpdir(), 'bkp-'));
     this.#scratch.push(dir);
     return dir;
+  }
+
+  /** Starts bkp once more, as a process that outlives this one and says nothing. */
+  apart(args: readonly string[], options: GlobalOptions): void {
+    const given = [...(options.config ? ['--config', options.config] : []), ...(options.env ? ['--env', options.env] : [])];
+    startApart([...given, ...args]);
   }
 
   async close(): Promise<void> {

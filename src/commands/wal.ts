@@ -20,6 +20,7 @@ async function fetch(session: Session, name: string, file: string, path: string)
   session.signal.throwIfAborted();
   if (plain === undefined) return END_OF_WAL;
   await writeFile(path, plain, { mode: 0o600 });
+  if (await log.ahead?.wanted(ctx, file, process.cwd())) session.app.apart(['wal', 'ahead', name, file], session.options);
   return 0;
 }
 
@@ -52,6 +53,18 @@ export const walCommand = (run: Run, end: (code: number, error?: unknown) => voi
         } catch (error) {
           end(STOP, new Error(`WAL ${file} could not be fetched: ${sentence(error)}`, { cause: error }));
         }
+        return 'done';
+      }),
+    );
+  wal
+    .command('ahead', { hidden: true })
+    .description('read ahead for `wal fetch`, until nothing is asked any more')
+    .argument('<name>', 'entry of postgres')
+    .argument('<file>', 'the file that was handed out last')
+    .action((name: string, file: string) =>
+      run(async session => {
+        const { log, ctx } = logOf(session, name);
+        await log.ahead?.run(ctx, file, process.cwd());
         return 'done';
       }),
     );

@@ -712,6 +712,14 @@ export interface Target<C = any> {
   log?: {
     push(ctx: TargetContext<C>, name: string, path: string, dataDir: string): Promise<void>;
     fetch(ctx: TargetContext<C>, name: string, dataDir: string): Promise<Buffer | undefined>;
+    /**
+     * Reads ahead of `fetch` for one server, after the file `name` was handed out, until nothing is asked any more. `wanted` says whether that
+     * is worth a process.
+     */
+    ahead?: {
+      wanted(ctx: TargetContext<C>, name: string, dataDir: string): Promise<boolean>;
+      run(ctx: TargetContext<C>, name: string, dataDir: string): Promise<void>;
+    };
     /** The newest of each lineage in one store's listing under `base/`, as far as the manifests of `known` tell how to count it. Pure. */
     state(ctx: TargetContext<C>, objects: readonly ObjectInfo[], known: readonly Known[]): LogState[];
     /** Keys of one store's listing that no kept backup and no instant of the window needs, each with why. Pure. */

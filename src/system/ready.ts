@@ -33,11 +33,29 @@ export async function main(args: readonly string[]): Promise<number> {
     const cut = answer.indexOf(' ');
     const code = Number(cut < 0 ? answer || STOP : answer.slice(0, cut));
     if (code === 0) await copyFile(answer.slice(cut + 1), path);
+    else if (cut > 0) process.stderr.write(`bkp: WAL ${name} could not be fetched: ${answer.slice(cut + 1)}\n`);
     return Number.isInteger(code) ? code : STOP;
   } catch (error) {
     process.stderr.write(
       `bkp: ${name} could not be fetched from the running restore: ${error instanceof Error ? error.message : String(error)}\n`,
     );
     return STOP;
+  }
+}
+
+/**
+ * Asks the process that reads ahead for `wal fetch`, if there is one, in the data directory (the current one).
+ * @returns the exit code; undefined when it does not have the answer, and the file has to be fetched the long way
+ */
+export async function fromAhead(entry: string, name: string, path: string): Promise<number | undefined> {
+  try {
+    const answer = await ask(`pg_wal/.bkp-ahead-${entry}/wal`, name);
+    if (answer === '74') return 74;
+    if (!answer.startsWith('0 ')) return undefined;
+    await copyFile(answer.slice(2), path);
+    return 0;
+  } catch {
+    // Nobody is there, or it ended just now.
+    return undefined;
   }
 }

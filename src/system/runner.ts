@@ -4,6 +4,7 @@ import { accessSync, closeSync, constants, openSync, unlinkSync, writeSync } fro
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { isSea } from 'node:sea';
 import { PassThrough, Readable, type Writable } from 'node:stream';
 import { ExecaError, execa } from 'execa';
 import type { Bytes, Child, Command, Pipeline, Runner } from '../core/contracts.ts';
@@ -263,3 +264,11 @@ export const systemRunner: Runner = {
       .find(isExecutable);
   },
 };
+
+/** Starts this very program with other arguments in a session of its own, in the same directory and environment; nothing of it is heard. */
+export function startApart(args: readonly string[]): void {
+  const child = spawn(process.execPath, isSea() ? args : [process.argv[1]!, ...args], { stdio: 'ignore', detached: true });
+  // Without it what is asked next is fetched the long way.
+  child.on('error', () => {});
+  child.unref();
+}

@@ -9,7 +9,6 @@ import {
   type Postgres,
   type PostgresVersion,
   pause,
-  type Running,
   runBkp,
   s3Client,
   startBkp,
@@ -19,7 +18,7 @@ import {
   tempDir,
   waitFor,
 } from './rig/index.ts';
-import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -32,15 +31,6 @@ async function standbyOf(primary: Postgres): Promise<Postgres> {
   await primary.asServer(primary.tool('pg_basebackup'), ['-D', dir, '-R', '--checkpoint=fast', ...from]);
   return startPostgres({ version: primary.version, dir });
 }
-
-const streamTo = async (at: Setup, db: Postgres): Promise<Running> => {
-  const child = startBkp(['stream', 'postgres'], at.run);
-  const receiving = "select count(*) from pg_stat_replication where application_name = 'bkp'";
-  await waitFor(async () => (await db.sql(receiving)) === '1', 'the receiver').catch(error => {
-    throw new Error(`${error.message}: ${child.output().stderr}`);
-  });
-  return child;
-};
 
 /** Writes a row and closes the segment in which it lies; answers with that segment's name. */
 const segment = async (db: Postgres, n: number): Promise<string> => {

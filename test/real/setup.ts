@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BkpOptions, makeConfig, type Postgres, runBkp, tempDir } from './rig/index.ts';
+import { type BkpOptions, makeConfig, type Postgres, type Running, runBkp, startBkp, tempDir, waitFor } from './rig/index.ts';
 
 /** A server with a config, keys and two directory stores. */
 export interface Setup {
@@ -37,7 +37,7 @@ export async function setUp(
     keys: config.keys,
     walNames: store =>
       readdirSync(join(stores[store]!), { recursive: true, encoding: 'utf8' })
-        .map(path => /\/wal\/.*\/([^/]+)-[0-9a-f]{32}\.zst/.exec(`/${path}`)?.[1])
+        .map(path => /\/wal\/.*\/([^/-]+)-[0-9a-f]{32}\.zst/.exec(`/${path}`)?.[1])
         .filter(name => name !== undefined)
         .sort(),
   };
@@ -50,6 +50,16 @@ export async function aBackup(at: Setup, args: readonly string[] = []): Promise<
   const id = /\d{8}T\d{6}Z-[0-9a-f]{6}/.exec(stdout)?.[0];
   if (!id) throw new Error(`bkp backup named no id: ${stdout}`);
   return id;
+}
+
+/** Starts `bkp stream`, and waits until its receiver gets WAL of the server: a question to the server is for a moment a sender, too. */
+export async function streamTo(at: Pick<Setup, 'run'>, db: Postgres): Promise<Running> {
+  const child = startBkp(['stream', 'postgres'], at.run);
+  const receiving = "select count(*) from pg_stat_replication where application_name = 'bkp' and state = 'streaming'";
+  await waitFor(async () => (await db.sql(receiving)) === '1', 'the receiver').catch(error => {
+    throw new Error(`${error.message}: ${child.output().stderr}`);
+  });
+  return child;
 }
 
 /** A path that does not exist yet, in an empty directory that a server's account can enter. */

@@ -13,7 +13,7 @@ import {
   stopBkp,
   waitFor,
 } from './rig/index.ts';
-import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -28,11 +28,7 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
   });
   afterEach(() => db.destroy());
 
-  const streaming = async (): Promise<Running> => {
-    const child = startBkp(['stream', 'postgres'], at.run);
-    await waitFor(async () => (await db.sql('select count(*) from pg_stat_replication')) === '1', 'the receiver');
-    return child;
-  };
+  const streaming = (): Promise<Running> => streamTo(at, db);
   const kill = async (child: Running): Promise<void> => {
     child.kill('SIGKILL');
     await child.ended;

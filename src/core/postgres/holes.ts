@@ -1,6 +1,6 @@
 import { timelineOf } from './history.ts';
 import { segmentAt, segmentName, segmentStart } from './lsn.ts';
-import { type Archive, type Base, newestPath } from './plan.ts';
+import { type Archive, type Base, coveredIn, newestPath, wholeIn } from './plan.ts';
 
 /** A run of WAL segments that a store lacks although it has later ones. */
 export interface Hole {
@@ -30,6 +30,13 @@ function runsMissing(present: readonly number[]): [number, number][] {
   });
 }
 
+/** The last segment that is begun counts as an end, where it lies beyond what is whole; one between those is a hole for its rest. */
+function withNext(present: readonly number[], begun: readonly number[]): number[] {
+  const last = present.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const next = begun.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  return present.length > 0 && next > last ? [...present, next] : [...present];
+}
+
 /**
  * Every hole in the WAL of one lineage, along the newest timeline that goes through its oldest base. A base has its own WAL inside, so
  * a hole breaks it only where it reaches beyond that. The stretch between a base's own WAL and the first archived segment counts too.
@@ -43,17 +50,20 @@ export function holesOf(bases: readonly Base[], archive: Archive): Hole[] {
   const nameOf = (number: number): string => segmentName({ timeline: timelineOf(path, number, size), number }, size);
   const perFile = 0x100000000 / size;
   const numberOf = (name: string): number => Number.parseInt(name.slice(8, 16), 16) * perFile + Number.parseInt(name.slice(16), 16);
-  const archived = [...archive.segments].map(numberOf).filter(number => archive.segments.has(nameOf(number)));
+  const names = new Set(wholeIn(archive, size));
+  const archived = [...names].map(numberOf).filter(number => names.has(nameOf(number)));
+  // The beginning of a later segment, in chunks, shows as well that what lies before it is missing.
+  const begun = [...(archive.open?.keys() ?? [])].map(numberOf).filter(number => coveredIn(archive, nameOf(number), size) > 0);
   const first = least(byStart.map(lastInside));
   const present = archived.length > 0 && first < least(archived) ? [first, ...archived] : archived;
-  return runsMissing(present).map(([first, last]) => {
+  return runsMissing(withNext(present, begun)).map(([first, last]) => {
     const breaks = byStart.filter(base => segmentAt(base.from, size) <= last && lastInside(base) < last);
     const next = byStart.find(base => lastInside(base) >= last && !breaks.includes(base));
     return {
       first: nameOf(first),
       last: nameOf(last),
       segments: last - first + 1,
-      from: segmentStart(first, size),
+      from: segmentStart(first, size) + BigInt(coveredIn(archive, nameOf(first), size)),
       breaks,
       ...(next ? { next } : {}),
     };

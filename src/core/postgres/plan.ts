@@ -15,6 +15,8 @@ export interface Base {
 /** The WAL of one lineage in the stores: file names of whole segments, and the histories by timeline. */
 export interface Archive {
   segments: ReadonlySet<string>;
+  /** Segments that are there in chunks only: up to which byte from their first one on. */
+  open?: ReadonlyMap<string, number>;
   histories: ReadonlyMap<number, readonly Ancestor[]>;
 }
 
@@ -25,11 +27,21 @@ export interface Reach {
   timeline: number;
   /** Segments needed beyond nothing: from the base's first to the last before a hole or the end, in order. */
   segments: readonly string[];
-  /** First LSN that can no longer be replayed. */
+  /** First LSN that can no longer be replayed; inside the last segment where that is there in chunks. */
   end: bigint;
   /** The first missing segment, where later ones exist. */
   hole?: string;
 }
+
+/** How many bytes of a segment are there from its first one on; all of them in chunks is as good as whole. */
+export const coveredIn = (archive: Archive, name: string, segmentBytes: number): number =>
+  archive.segments.has(name) ? segmentBytes : Math.min(archive.open?.get(name) ?? 0, segmentBytes);
+
+/** Names of the segments of which the archive has every byte. */
+export const wholeIn = (archive: Archive, segmentBytes: number): string[] => [
+  ...archive.segments,
+  ...[...(archive.open ?? [])].filter(([name, end]) => end >= segmentBytes && !archive.segments.has(name)).map(([name]) => name),
+];
 
 const timelineFromName = (name: string): number => Number.parseInt(name.slice(0, 8), 16);
 
@@ -41,25 +53,51 @@ const passes = (path: readonly Stretch[], base: Base): boolean => {
 
 /** The newest timeline that goes through `base`, as its path. */
 export function newestPath(base: Base, archive: Archive): Stretch[] {
-  const timelines = new Set([base.timeline, ...archive.histories.keys(), ...[...archive.segments].map(timelineFromName)]);
+  const seen = [...archive.segments, ...(archive.open?.keys() ?? [])].map(timelineFromName);
+  const timelines = new Set([base.timeline, ...archive.histories.keys(), ...seen]);
   const newestFirst = [...timelines].sort((a, b) => b - a);
   const path = newestFirst.map(timeline => pathTo(timeline, archive.histories)).find(candidate => passes(candidate, base));
   return path ?? pathTo(base.timeline, archive.histories);
 }
 
-/** What can be replayed on top of `base`, along `path` or the newest timeline that goes through it. Pure. */
+/** The longest beginning of segment `number` that chunks hold on any timeline of the path, and no further than where that one was left. */
+function openTail(number: number, size: number, archive: Archive, path: readonly Stretch[]): { name: string; end: bigint } | undefined {
+  const start = segmentStart(number, size);
+  const found = path
+    .filter(({ from, until }) => from < start + BigInt(size) && (until === undefined || until > start))
+    .map(({ timeline, until }) => {
+      const name = segmentName({ timeline, number }, size);
+      const end = start + BigInt(coveredIn(archive, name, size));
+      return { name, end: until !== undefined && until < end ? until : end };
+    })
+    .filter(({ end }) => end > start);
+  return found.reduce<(typeof found)[number] | undefined>((best, each) => (best && best.end > each.end ? best : each), undefined);
+}
+
+/**
+ * What can be replayed on top of `base`, along `path` or the newest timeline that goes through it. The last segment may be there in chunks,
+ * up to some byte inside it. Pure.
+ */
 export function reachOf(base: Base, archive: Archive, path: readonly Stretch[] = newestPath(base, archive)): Reach {
   const size = base.segmentBytes;
   const nameOf = (number: number) => segmentName({ timeline: timelineOf(path, number, size), number }, size);
+  const covered = (number: number): number => coveredIn(archive, nameOf(number), size);
   const lastInside = segmentAt(base.to - 1n, size);
   const segments: string[] = [];
   let number = segmentAt(base.from, size);
-  for (; number <= lastInside || archive.segments.has(nameOf(number)); number += 1) segments.push(nameOf(number));
-  const fromArchive = archive.segments.has(nameOf(number - 1));
-  const end = fromArchive ? segmentStart(number, size) : base.to;
-  const missing = nameOf(number);
+  for (; number <= lastInside || covered(number) === size; number += 1) segments.push(nameOf(number));
+  const upto = segmentStart(number - 1, size) + BigInt(covered(number - 1));
+  let end = upto > base.to ? upto : base.to;
+  let missing = end < segmentStart(number, size) && end > base.to ? nameOf(number - 1) : nameOf(number);
+  const tail = end === segmentStart(number, size) ? openTail(number, size, archive, path) : undefined;
+  if (tail) {
+    segments.push(tail.name);
+    end = tail.end;
+    missing = tail.name;
+  }
   const wanted = new Set(path.map(stretch => stretch.timeline));
-  const beyond = [...archive.segments].some(name => wanted.has(timelineFromName(name)) && name.slice(8) > missing.slice(8));
+  const later = (name: string): boolean => wanted.has(timelineFromName(name)) && name.slice(8) > missing.slice(8);
+  const beyond = [...archive.segments, ...(archive.open?.keys() ?? [])].some(later);
   return { base, timeline: path.at(-1)!.timeline, segments, end, ...(beyond ? { hole: missing } : {}) };
 }
 

@@ -1,7 +1,7 @@
 import { type Stretch, timelineOf } from './history.ts';
 import type { Hole } from './holes.ts';
 import { parseSegment, segmentAt, segmentName, segmentStart } from './lsn.ts';
-import { type Archive, type Base, newestPath, type Reach, reachOf } from './plan.ts';
+import { type Archive, type Base, coveredIn, newestPath, type Reach, reachOf, wholeIn } from './plan.ts';
 import { isOnPath } from './resume.ts';
 
 /** A run of WAL on top of one or more bases: each position from the end of the first base to `end` can be reached. */
@@ -41,7 +41,7 @@ interface Way {
 const wayOf = ({ path, base: { segmentBytes } }: Ranged, archive: Archive): Way => ({
   path,
   segmentBytes,
-  archived: [...archive.segments]
+  archived: wholeIn(archive, segmentBytes)
     .filter(name => isOnPath(name, path, segmentBytes))
     .map(name => parseSegment(name, segmentBytes)!.number)
     .sort((a, b) => a - b),
@@ -100,7 +100,7 @@ function windowOf(way: Way, run: readonly Ranged[], next: Ranged | undefined, ar
     bases,
     path: usedOf(way.path, first, reach.end),
     end: reach.end,
-    segments: reach.segments.filter(name => archive.segments.has(name)),
+    segments: reach.segments.filter(name => coveredIn(archive, name, first.segmentBytes) > 0),
     gaps: gapsOf(way, bases, reach.end, next?.base),
   };
 }

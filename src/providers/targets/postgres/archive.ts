@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
@@ -6,6 +5,7 @@ import { isWalName } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
+import { type Chunk, chunkAt, coverage, hashOf } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { WAL, walgArchive, walNameAt } from './walg/layout.ts';
 
@@ -20,9 +20,7 @@ export interface WalObject {
   walg?: true;
 }
 
-const HASH_DIGITS = 32;
 const dirOf = (base: string, lineage: string, name: string): string => `${base}/wal/${lineage}/${name.slice(0, 8)}/`;
-const hashOf = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, HASH_DIGITS);
 
 /** The stores that keep the WAL of a target. Throws BkpError('usage') when `wal.stores` names one that the target does not have. */
 export function walStores(ctx: TargetContext<PostgresConfig>): readonly Store[] {
@@ -39,11 +37,9 @@ export function walObjectOf(store: Store, { key, bytes }: Pick<ObjectInfo, 'key'
   return match && isWalName(match[1]!) ? { name: match[1]!, hash: match[2]!, key, store, bytes } : undefined;
 }
 
-async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalObject> {
-  for await (const info of store.list(prefix)) {
-    const object = walObjectOf(store, info);
-    if (object) yield object;
-  }
+async function* listed(store: Store, base: string, lineage: string, names: string, walg: string | undefined): AsyncGenerator<ObjectInfo> {
+  yield* store.list(names === '' ? `${base}/wal/${lineage}/` : `${dirOf(base, lineage, names)}${names}`);
+  if (walg !== undefined) yield* store.list(`${walg}/${WAL}/${names}`);
 }
 
 /**
@@ -51,12 +47,17 @@ async function* objectsUnder(store: Store, prefix: string): AsyncGenerator<WalOb
  * @param walg key prefix of WAL-G's archive of that lineage, where there may be one
  */
 export async function* walObjects(store: Store, base: string, lineage: string, names = '', walg?: string): AsyncGenerator<WalObject> {
-  yield* objectsUnder(store, names === '' ? `${base}/wal/${lineage}/` : `${dirOf(base, lineage, names)}${names}`);
-  if (walg !== undefined) yield* objectsUnder(store, `${walg}/${WAL}/${names}`);
+  for await (const info of listed(store, base, lineage, names, walg)) {
+    const object = walObjectOf(store, info);
+    if (object) yield object;
+  }
 }
 
 const find = async (store: Store, base: string, lineage: string, name: string): Promise<WalObject | undefined> => {
-  for await (const object of objectsUnder(store, `${dirOf(base, lineage, name)}${name}-`)) if (object.name === name) return object;
+  for await (const info of store.list(`${dirOf(base, lineage, name)}${name}-`)) {
+    const object = walObjectOf(store, info);
+    if (object?.name === name) return object;
+  }
   return undefined;
 };
 
@@ -122,19 +123,24 @@ export async function readWal(ctx: TargetContext, lineage: string, object: WalOb
 export const holdingsOf = (ctx: TargetContext<PostgresConfig>, lineage: string, names = ''): Promise<Holdings> =>
   holdings(walStores(ctx), ctx.base, lineage, names, walgArchive(ctx, lineage));
 
-/** What the stores hold of a lineage: copies by file name, first store first, and what could not be asked. */
+/** What the stores hold of a lineage: copies and chunks by file name, first store first, and what could not be asked. */
 export interface Holdings {
   copies: Map<string, WalObject[]>;
+  /** Of segments that were open, merged or not. */
+  chunks: Map<string, Chunk[]>;
   unreachable: { store: string; reason: string }[];
 }
 
 /** Lists a lineage, or the files of it whose name begins with `names`, in every given store. Stores that do not answer are told in `unreachable`. */
 export async function holdings(stores: readonly Store[], base: string, lineage: string, names = '', walg?: string): Promise<Holdings> {
-  const result: Holdings = { copies: new Map(), unreachable: [] };
+  const result: Holdings = { copies: new Map(), chunks: new Map(), unreachable: [] };
   for (const store of stores) {
     try {
-      for await (const object of walObjects(store, base, lineage, names, walg)) {
-        result.copies.set(object.name, [...(result.copies.get(object.name) ?? []), object]);
+      for await (const info of listed(store, base, lineage, names, walg)) {
+        const object = walObjectOf(store, info);
+        const chunk = object ? undefined : chunkAt(store, info);
+        if (object) result.copies.set(object.name, [...(result.copies.get(object.name) ?? []), object]);
+        if (chunk) result.chunks.set(chunk.name, [...(result.chunks.get(chunk.name) ?? []), chunk]);
       }
     } catch (error) {
       result.unreachable.push({ store: store.name, reason: sentence(error) });
@@ -160,8 +166,12 @@ export async function readFirstWhole(ctx: TargetContext, lineage: string, copies
   throw last;
 }
 
-/** The planner's view of a lineage: whole segments and the histories, which are read. Throws as `readFirstWhole` does. */
-export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<Holdings, 'copies'>): Promise<Archive> {
+/** What chunks add to whole segments: those of a merged one say nothing new. */
+export const openIn = ({ copies, chunks }: Pick<Holdings, 'copies' | 'chunks'>): Map<string, number> =>
+  new Map([...coverage(chunks)].filter(([name]) => !copies.has(name)));
+
+/** The planner's view of a lineage: whole segments, open ones, and the histories, which are read. Throws as `readFirstWhole` does. */
+export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<Holdings, 'copies' | 'chunks'>): Promise<Archive> {
   const histories = new Map<number, readonly Ancestor[]>();
   const segments = new Set<string>();
   for (const [name, copies] of held.copies) {
@@ -170,5 +180,5 @@ export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<
       histories.set(Number.parseInt(name.slice(0, 8), 16), parseHistory((await readFirstWhole(ctx, lineage, copies)).toString('utf8')));
     }
   }
-  return { segments, histories };
+  return { segments, open: openIn(held), histories };
 }

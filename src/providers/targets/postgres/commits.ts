@@ -1,9 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TargetContext } from '../../../core/contracts.ts';
-import { readFirstWhole } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
-import type { RestorePlan } from './plan.ts';
+import { type RestorePlan, readPlanned } from './plan.ts';
 import { serverTools } from './tools.ts';
 
 /** A commit as pg_waldump shows it: `text` in UTC with microseconds, `at` cut to milliseconds. */
@@ -27,10 +26,10 @@ export async function lastCommit(ctx: TargetContext<PostgresConfig>, plan: Resto
   const tools = await serverTools(ctx, Math.floor(Number(/^\d+/.exec(plan.known.manifest.versions['server'] ?? '')?.[0])));
   const dir = await ctx.scratch();
   for (const name of [...segments].reverse()) {
-    const copies = plan.held.copies.get(name);
-    if (!copies) continue;
+    const plain = await readPlanned(ctx, plan, name);
+    if (!plain) continue;
     const file = join(dir, name);
-    await writeFile(file, await readFirstWhole(ctx, plan.lineage, copies), { mode: 0o600 });
+    await writeFile(file, plain, { mode: 0o600 });
     const found = await lastIn(ctx, tools.path('pg_waldump'), file);
     if (found && found.at > base.endedAt) return found;
   }

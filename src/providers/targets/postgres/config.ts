@@ -1,6 +1,35 @@
 import { z } from 'zod';
+import { DURATION, parseDuration } from '../../../core/duration.ts';
 import { checks } from './checks.ts';
 import { walgSettings } from './walg/config.ts';
+
+const LEAST_FLUSH_MS = 250;
+const LEAST_HEARTBEAT_MS = 1000;
+
+/** A duration of at least `ms`, or `off`. */
+const every = (ms: number) =>
+  z
+    .string()
+    .regex(new RegExp(`^off$|${DURATION.source}`), {
+      error: 'no duration; allowed are a whole number with a unit, e.g. 1s, or off',
+      abort: true,
+    })
+    .refine(text => text === 'off' || parseDuration(text) >= ms, { error: `too short; allowed are ${ms}ms and more, or off` });
+
+/** How the native engine ships and fetches WAL. */
+const nativeWal = {
+  flush: every(LEAST_FLUSH_MS)
+    .default('1s')
+    .describe('how often `bkp stream postgres` stores the new bytes of the open segment, from 250ms on; off = whole segments only'),
+  synchronous: z
+    .boolean()
+    .default(false)
+    .describe("commits are to wait for the receiver's disk: the server is checked for `synchronous_standby_names = 'bkp'`"),
+  heartbeat: every(LEAST_HEARTBEAT_MS)
+    .default('30s')
+    .describe('how often `bkp stream postgres` commits an empty transaction, so that an idle database stays reachable; off = never'),
+  prefetch: z.int().min(0).max(64).default(8).describe('segments that a restore and `bkp wal fetch` read ahead; 0 = none'),
+};
 
 /** What every engine needs to know of a cluster. */
 const cluster = {
@@ -20,29 +49,33 @@ const cluster = {
       'where `bkp restore postgres` without --to puts the data directory; wal-g reads the files there when the server runs on them',
     ),
   owner: z.string().min(1).optional().describe('user that owns a restored data directory when bkp runs as root'),
-  wal: z
-    .strictObject({ stores: z.array(z.string()).min(1).optional().describe('stores of the WAL; default: every store of the target') })
-    .prefault({}),
   checks,
 };
+
+const stores = z.array(z.string()).min(1).optional().describe('stores of the WAL; default: every store of the target');
 
 const native = z.strictObject({
   engine: z.literal('native').describe("PostgreSQL's own tools (pg_basebackup, pg_receivewal) down bkp's line"),
   ...cluster,
+  wal: z.strictObject({ stores, ...nativeWal }).prefault({}),
   spool: z.string().min(1).optional().describe('directory in which `bkp stream postgres` receives WAL before it is stored'),
 });
 
 const walg = z.strictObject({
   engine: z.literal('wal-g').describe('WAL-G, which stores the backups in its own layout'),
   ...cluster,
+  wal: z.strictObject({ stores }).prefault({}),
   walg: walgSettings.prefault({}),
 });
 
 /** One named PostgreSQL cluster; `engine` says which tools do the work. */
 export const postgresConfig = z.discriminatedUnion('engine', [native, walg]);
 
+type NativeWal = z.infer<typeof native>['wal'];
+
 /** A cluster under either engine: `walg` is there under `wal-g`, `spool` under `native` at most. */
-export type PostgresConfig = Omit<z.infer<typeof native>, 'engine'> & {
+export type PostgresConfig = Omit<z.infer<typeof native>, 'engine' | 'wal'> & {
   engine: 'native' | 'wal-g';
+  wal: Pick<NativeWal, 'stores'> & Partial<NativeWal>;
   walg?: z.infer<typeof walgSettings> | undefined;
 };

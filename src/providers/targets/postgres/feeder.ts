@@ -1,23 +1,30 @@
-import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { type FSWatcher, watch } from 'node:fs';
+import { chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BkpError } from '../../../core/errors.ts';
 import { parseSegment } from '../../../core/postgres/lsn.ts';
 import type { Reach } from '../../../core/postgres/plan.ts';
+import { Wire } from './wire.ts';
 
-const END_OF_WAL = 74;
-const STOP = 255;
-const AHEAD = 4;
 /** PostgreSQL asks again for the first and the last segments, so a few stay. */
 const KEEP_BEHIND = 8;
 
 /** What the feeder may hand out. `read` yields the plain bytes of an archived file, or undefined when no store has it. */
 export interface FeederSource {
   reach: Reach;
+  /** Segments that are read ahead of replay; 0 = none. */
+  ahead: number;
   read(name: string): Promise<Buffer | undefined>;
   /** Looks at a segment before a server gets it. Throws BkpError when it must not. */
   check?(file: string): Promise<void>;
 }
+
+/** Directories of a feeder: what lies ready, marks of what the server took, and what is not checked yet. */
+export const feederPlaces = (dir: string): { ready: string; taken: string; raw: string } => ({
+  ready: join(dir, 'ready'),
+  taken: join(dir, 'taken'),
+  raw: join(dir, 'raw'),
+});
 
 /** Serves a private server's restore_command over a Unix socket, and remembers why it stopped one. */
 export class Feeder {
@@ -26,7 +33,8 @@ export class Feeder {
   readonly #dir: string;
   readonly #owner: { uid: number; gid: number } | undefined;
   readonly #ready = new Map<string, Promise<string | undefined>>();
-  readonly #server: Server;
+  readonly #wire: Wire;
+  #watching: FSWatcher | undefined;
   #trouble: unknown;
   served = 0;
 
@@ -35,7 +43,7 @@ export class Feeder {
     this.#dir = dir;
     this.#owner = owner;
     this.socket = join(dir, 'wal');
-    this.#server = createServer({ allowHalfOpen: true }, link => this.#answer(link));
+    this.#wire = new Wire(name => this.#answer(name));
   }
 
   /** The first thing that went wrong while serving; a restore that failed reports this instead of the server's words. */
@@ -44,31 +52,43 @@ export class Feeder {
   }
 
   async listen(): Promise<void> {
-    await mkdir(join(this.#dir, 'ready'), { mode: 0o700, recursive: true });
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(this.socket, () => resolve());
-    });
-    if (this.#owner) for (const path of [this.socket, join(this.#dir, 'ready')]) await chown(path, this.#owner.uid, this.#owner.gid);
+    const places = Object.values(feederPlaces(this.#dir));
+    for (const path of places) {
+      // A server that was here before took what it needed.
+      await rm(path, { recursive: true, force: true });
+      await mkdir(path, { mode: 0o700 });
+    }
+    const { ready, taken } = feederPlaces(this.#dir);
+    await this.#wire.listen(this.socket);
+    if (this.#owner) for (const path of [this.socket, ready, taken]) await chown(path, this.#owner.uid, this.#owner.gid);
+    this.#watching = watch(taken, (_, name) => void (name !== null && this.#note(name)));
   }
 
-  close = (): Promise<void> => new Promise(resolve => this.#server.close(() => resolve()));
+  close = (): Promise<void> => {
+    this.#watching?.close();
+    return this.#wire.close();
+  };
 
-  #answer(link: Socket): void {
-    let asked = '';
-    link.setEncoding('utf8');
-    link.on('error', () => link.destroy());
-    link.on('data', chunk => {
-      asked += chunk;
-      if (!asked.includes('\n')) return;
-      this.#lookUp(asked.trim()).then(
-        path => link.end(path === undefined ? `${END_OF_WAL}` : `0 ${path}`),
-        error => {
-          this.#trouble ??= error;
-          link.end(`${STOP}`);
-        },
-      );
-    });
+  /** The server took a file that lay ready, without a question. */
+  #note(name: string): void {
+    const mark = join(feederPlaces(this.#dir).taken, name);
+    rm(mark).then(
+      () => {
+        this.served += 1;
+        this.#ahead(name);
+      },
+      // The removal is an event, too.
+      () => {},
+    );
+  }
+
+  async #answer(name: string): Promise<string | undefined> {
+    try {
+      return await this.#lookUp(name);
+    } catch (error) {
+      this.#trouble ??= error;
+      throw error;
+    }
   }
 
   async #lookUp(name: string): Promise<string | undefined> {
@@ -97,18 +117,21 @@ export class Feeder {
     if (known) return known;
     const made = this.#fetch(name);
     this.#ready.set(name, made);
-    made.catch(() => {});
+    // What failed when it was read ahead is tried again once it is asked for.
+    made.catch(() => this.#ready.delete(name));
     return made;
   }
 
   async #fetch(name: string): Promise<string | undefined> {
     const plain = await this.#source.read(name);
     if (plain === undefined) return undefined;
-    const path = join(this.#dir, 'ready', name);
-    await writeFile(path, plain, { mode: 0o600 });
-    if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(path);
-    if (this.#owner) await chown(path, this.#owner.uid, this.#owner.gid);
-    return path;
+    const { ready, raw } = feederPlaces(this.#dir);
+    await writeFile(join(raw, name), plain, { mode: 0o600 });
+    if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(join(raw, name));
+    if (this.#owner) await chown(join(raw, name), this.#owner.uid, this.#owner.gid);
+    // What lies there is taken without a question: whole and checked, or not at all.
+    await rename(join(raw, name), join(ready, name));
+    return join(ready, name);
   }
 
   /** Keeps the next few segments ready, and forgets those that replay has left behind. */
@@ -116,13 +139,12 @@ export class Feeder {
     const { segments } = this.#source.reach;
     const at = segments.indexOf(name);
     if (at < 0) return;
-    for (const next of segments.slice(at + 1, at + 1 + AHEAD)) void this.#prepare(next);
-    const old = segments[at - KEEP_BEHIND];
-    if (old !== undefined && at - KEEP_BEHIND > 0) void this.#drop(old);
+    for (const next of segments.slice(at + 1, at + 1 + this.#source.ahead)) void this.#prepare(next);
+    for (const old of segments.slice(1, Math.max(1, at - KEEP_BEHIND + 1))) if (this.#ready.has(old)) void this.#drop(old);
   }
 
   async #drop(name: string): Promise<void> {
-    const path = await this.#ready.get(name);
+    const path = await this.#ready.get(name)?.catch(() => undefined);
     this.#ready.delete(name);
     if (path !== undefined) await rm(path, { force: true });
   }

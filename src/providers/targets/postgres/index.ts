@@ -1,12 +1,13 @@
 import type { Target } from '../../../core/contracts.ts';
+import { ahead } from './ahead.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
 import { engineOf } from './engine.ts';
+import { fetch } from './fetch.ts';
 import { healWal } from './healWal.ts';
 import { kit } from './kit.ts';
 import { live } from './liveChecks.ts';
-import { fetch } from './log.ts';
 import { expired } from './logKeep.ts';
 import { distance, state } from './logState.ts';
 import { prove } from './prove.ts';
@@ -32,7 +33,7 @@ export const postgres: Target<PostgresConfig> = {
     return yield* (await engineOf(ctx)).capture(ctx, options);
   },
   restore,
-  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, state, expired, distance },
+  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, ahead, state, expired, distance },
   healLog: healWal,
   async *adopt(ctx, known) {
     if (ctx.config.engine === 'wal-g') yield* (await import('./walg/adopt.ts')).adopt(ctx, known);

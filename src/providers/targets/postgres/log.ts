@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
-import { holdingsOf, putWal, readFirstWhole, sealWal, walStores } from './archive.ts';
+import { putWal, sealWal, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
-import { currentOf, knownLineages, lineageFor } from './lineage.ts';
+import { lineageFor } from './lineage.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -61,34 +61,4 @@ export async function push(ctx: Context, name: string, path: string, dataDir: st
   }
   for (const { store, reason } of failed)
     ctx.report.emit({ type: 'warning', text: `WAL ${name} is not in store ${store}: ${sentence(reason)}` });
-}
-
-/**
- * restore_command outside a restore of bkp (a standby that catches up): the plain bytes of a file of the newest lineage of this cluster.
- * @returns undefined only when every WAL store answered, none has the file, and none lists a later segment of its timeline
- * @throws BkpError for everything else; the caller ends with 255, so that PostgreSQL stops instead of promoting at a hole
- */
-export async function fetch(ctx: Context, name: string, dataDir: string): Promise<Buffer | undefined> {
-  checkName(ctx, name);
-  const identity = await identityOf(dataDir);
-  const lineage = currentOf([...(await knownLineages(ctx)).values()], identity)?.lineage;
-  if (!lineage) throw new BkpError('notFound', `postgres/${ctx.name}: no store has WAL of the cluster ${identity.systemIdentifier}`);
-  const copies = (await holdingsOf(ctx, lineage, name)).copies.get(name);
-  if (copies) return readFirstWhole(ctx, lineage, copies);
-  await refuseHole(ctx, lineage, name);
-  return undefined;
-}
-
-/** A file may be called absent only when every store answered and none has a later segment of its timeline. */
-async function refuseHole(ctx: Context, lineage: string, name: string): Promise<void> {
-  const { copies, unreachable } = await holdingsOf(ctx, lineage, name.slice(0, 8));
-  if (copies.has(name)) throw new BkpError('conflict', `WAL ${name} was stored just now`, { next: 'ask for it again' });
-  if (unreachable.length > 0) {
-    throw new BkpError(
-      'storeUnreachable',
-      `${name} is in no store that answers, and ${unreachable.map(u => `${u.store} does not: ${u.reason}`).join('; ')}`,
-    );
-  }
-  const later = /^[0-9A-F]{24}/.test(name) && [...copies.keys()].find(other => /^[0-9A-F]{24}$/.test(other) && other > name);
-  if (later) throw new BkpError('verifyFailed', `WAL ${name} is missing in every store although ${later} is there: there is a hole`);
 }

@@ -1,13 +1,19 @@
 import type { Manifest, ObjectInfo, Stay, TargetContext } from '../../../core/contracts.ts';
 import { expiredWal, type KeptBase } from '../../../core/postgres/expiry.ts';
 import { baseOf } from './plan.ts';
-import { walByLineage } from './walFiles.ts';
+import { chunksByLineage, type StoredChunk, type StoredWal, walByLineage } from './walFiles.ts';
 import { unneededByOthers } from './walg/keep.ts';
 import { adoptedOf } from './walg/layout.ts';
 
 /** A kept backup as the log's retention sees it; none for one without WAL. */
 export const keptBase = ({ manifest, guarded }: Stay): KeptBase[] =>
   baseOf({ manifest, stores: [] }).map(base => ({ ...base, guarded, anomalous: manifest.anomaly !== undefined }));
+
+/** What a stream that was killed left of segments that the same store holds whole. Restores read the whole one. */
+const merged = (files: readonly StoredWal[], chunks: readonly StoredChunk[]): StoredChunk[] => {
+  const whole = new Set(files.map(({ name }) => name));
+  return chunks.filter(({ name }) => whole.has(name));
+};
 
 /**
  * The WAL of one store that may go, each file with why. Records of lineages never go: their counters must not be used twice.
@@ -25,12 +31,19 @@ export function expired(
 ): { key: string; bytes: number; reason: string }[] {
   const old = `older than the window, which begins at ${cutoff.toISOString()}`;
   const adopted = adoptedOf(ctx, all);
-  return [...walByLineage(ctx.base, objects, adopted)].flatMap(([lineage, files]) => {
+  const wal = walByLineage(ctx.base, objects, adopted);
+  const chunks = chunksByLineage(ctx.base, objects);
+  return [...new Set([...wal.keys(), ...chunks.keys()])].flatMap(lineage => {
+    const files = wal.get(lineage) ?? [];
+    const done = merged(files, chunks.get(lineage) ?? []);
+    const open = (chunks.get(lineage) ?? []).filter(chunk => !done.includes(chunk));
     const bases = kept.filter(({ manifest }) => manifest.lineage === lineage).flatMap(keptBase);
     const reason = bases.length === 0 ? `${old}, and no backup of lineage ${lineage} is kept` : `${old}, and no kept backup needs it`;
     const isFree = unneededByOthers(adopted?.lineage === lineage ? adopted.prefix : `${ctx.base}/walg/${lineage}`, objects, all);
-    return expiredWal(files, bases, cutoff)
-      .filter(({ name }) => isFree(name))
-      .map(({ key, bytes }) => ({ key, bytes, reason }));
+    const gone = expiredWal([...files, ...open], bases, cutoff).filter(({ name }) => isFree(name));
+    return [
+      ...gone.map(({ key, bytes }) => ({ key, bytes, reason })),
+      ...done.map(({ key, bytes, name }) => ({ key, bytes, reason: `a part of WAL ${name}, which is stored whole` })),
+    ];
   });
 }

@@ -1,8 +1,10 @@
 import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { formatLsn, parseLsn } from '../../../core/postgres/lsn.ts';
+import { knownTo } from '../../../core/postgres/chunks.ts';
+import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
 import { type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
-import { archiveOf, type Holdings, holdingsOf } from './archive.ts';
+import { archiveOf, type Holdings, holdingsOf, readFirstWhole } from './archive.ts';
+import { readOpen } from './chunks.ts';
 import { type Commit, lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
 
@@ -36,6 +38,35 @@ export const baseOf = ({ manifest }: Known): Base[] =>
         },
       ]
     : [];
+
+/**
+ * The plain bytes of a file that a plan may need: a whole copy, or its chunks up to where the plan ends, padded with zeros. Of a segment
+ * that the base has more of inside, the chunks are not read.
+ * @returns undefined when no store has it
+ */
+export async function readPlanned(
+  ctx: Context,
+  { lineage, reach, held }: Pick<RestorePlan, 'lineage' | 'reach' | 'held'>,
+  name: string,
+): Promise<Buffer | undefined> {
+  const copies = held.copies.get(name);
+  if (copies) return readFirstWhole(ctx, lineage, copies);
+  const chunks = held.chunks.get(name);
+  if (!chunks || !reach.segments.includes(name)) return undefined;
+  const size = reach.base.segmentBytes;
+  const start = segmentStart(parseSegment(name, size)!.number, size);
+  const end = Math.min(size, Number(reach.end - start));
+  if (knownTo(chunks) < end) return undefined;
+  try {
+    return await readOpen(ctx, lineage, chunks, end, size);
+  } catch (error) {
+    if (!(error instanceof BkpError && error.exit === 'notFound')) throw error;
+    // The stream merged the segment, or joined its chunks, since the stores were listed.
+    const fresh = await holdingsOf(ctx, lineage, name);
+    const merged = fresh.copies.get(name);
+    return merged ? readFirstWhole(ctx, lineage, merged) : readOpen(ctx, lineage, fresh.chunks.get(name) ?? chunks, end, size);
+  }
+}
 
 const oldest = (bases: readonly Base[]): Base => bases.reduce((a, b) => (a.endedAt < b.endedAt ? a : b));
 

@@ -8,6 +8,7 @@ import { BkpError } from '../../../core/errors.ts';
 import { shellCommand, shellWord } from '../../../core/shell.ts';
 import type { Owner } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
+import { feederPlaces } from './feeder.ts';
 import type { Tools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -104,18 +105,23 @@ const STARTER = [
 ].join('\n');
 
 /**
- * The restore_command: a copy of the small fetch program, run by a Node that the server's user may execute. The one-file executable is
- * both in one.
+ * The restore_command: what lies ready is copied by the shell, which is a tenth of the time of a Node; all else is asked for by a copy of the small
+ * fetch program, run by a Node that the server's user may execute. The one-file executable is both in one.
  * @throws BkpError('refused') when that user can execute neither
  */
 export async function restoreCommand(ctx: Context, place: Private, socket: string): Promise<string> {
-  if (isSea()) return shellCommand([await executable(ctx, place.owner, [process.execPath]), 'wal', 'fetch', '--ready', socket, '%f', '%p']);
+  const { ready, taken } = feederPlaces(place.dir);
+  const atOnce = `cp ${shellWord(`${ready}/`)}"%f" "%p" 2>/dev/null && : > ${shellWord(`${taken}/`)}"%f"`;
+  return `${atOnce} || ${shellCommand([...(await fetcher(ctx, place)), socket, '%f', '%p'])}`;
+}
+
+async function fetcher(ctx: Context, place: Private): Promise<string[]> {
+  if (isSea()) return [await executable(ctx, place.owner, [process.execPath]), 'wal', 'fetch', '--ready'];
   const start = join(place.dir, 'fetch.mjs');
   await copyFile(fetchProgram(), join(place.dir, 'ready.mjs'));
   await writeFile(start, STARTER);
   if (place.owner) for (const file of [start, join(place.dir, 'ready.mjs')]) await chown(file, place.owner.uid, place.owner.gid);
-  const node = await executable(ctx, place.owner, [process.execPath, '/usr/bin/node', '/usr/local/bin/node']);
-  return shellCommand([node, start, socket, '%f', '%p']);
+  return [await executable(ctx, place.owner, [process.execPath, '/usr/bin/node', '/usr/local/bin/node']), start];
 }
 
 async function executable(ctx: Context, owner: Owner | undefined, files: readonly string[]): Promise<string> {

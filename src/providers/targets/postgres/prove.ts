@@ -49,7 +49,7 @@ async function ownEnd(ctx: Context, place: Private, manifest: Known['manifest'])
   const reach = reachOf(base, { segments: new Set(), histories: new Map() }, [{ timeline: base.timeline, from: 0n }]);
   const read = await ownWal(ctx, manifest, reach.segments);
   const check = (file: string): Promise<void> => refuseNewSpaces(ctx, place, file);
-  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], read, check };
+  return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], ahead: 4, read, check };
 }
 
 async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], { manifest, read }: ProofRequest): Promise<Trial[]> {

@@ -20,6 +20,8 @@ export interface Recovery {
   target: Readonly<Record<string, string>>;
   /** Ids of older backups, to be tried where the target lies before this one. */
   older: readonly string[];
+  /** Segments that are read ahead of replay. */
+  ahead: number;
   /** Plain bytes of an archived file; undefined when no store has it. */
   read(name: string): Promise<Buffer | undefined>;
   check?(file: string): Promise<void>;

@@ -9,12 +9,12 @@ import { formatLsn, parseSegment, segmentAt } from '../../../core/postgres/lsn.t
 import { confValue } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull } from '../../../flow/place.ts';
-import { readFirstWhole } from './archive.ts';
 import { baseBytes, isWalg, type Read, refuseMissing, unpackBase } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { formatMarker } from './lineage.ts';
+import { measureLoss } from './loss.ts';
 import { inspect, ownerOf } from './place.ts';
-import { planRestore, type RestorePlan } from './plan.ts';
+import { planRestore, type RestorePlan, readPlanned } from './plan.ts';
 import { controlData, type Private, prepare, serve } from './private.ts';
 import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
@@ -33,6 +33,9 @@ import { checkExtracted } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
+
+/** Segments read ahead of replay where the config does not say. */
+const AHEAD = 8;
 
 /** Everything a person should know before saying yes. */
 function told(
@@ -151,15 +154,13 @@ function isNeeded({ target, known, reach: { base } }: RestorePlan, name: string)
 
 /** The recovery that a plan asks of a private server. */
 export function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Recovery {
-  const read = async (name: string): Promise<Buffer | undefined> => {
-    const copies = isNeeded(plan, name) ? plan.held.copies.get(name) : undefined;
-    return copies && readFirstWhole(ctx, plan.lineage, copies);
-  };
+  const read = async (name: string): Promise<Buffer | undefined> => (isNeeded(plan, name) ? readPlanned(ctx, plan, name) : undefined);
   return {
     id: plan.known.manifest.id,
     reach: plan.reach,
     target: plan.target,
     older: plan.older,
+    ahead: ctx.config.wal.prefetch ?? AHEAD,
     read,
     check: file => refuseNewSpaces(ctx, place, file),
   };
@@ -205,6 +206,7 @@ async function bringBack(
   await completeTablespaces(spaces);
   await complete(place.dataDir);
   const at = commitTime(log);
+  const heartbeat = Object.keys(plan.target).length === 0 ? await measureLoss(ctx, plan.lineage, fork, at) : undefined;
   if (request.serve) await serve(ctx, place);
   return {
     ...(at ? { at } : {}),
@@ -215,6 +217,7 @@ async function bringBack(
       lineage: plan.lineage,
       timeline,
       dataDir: place.dataDir,
+      ...(heartbeat ? { heartbeat } : {}),
       ...(moved ? { movedAside: moved } : {}),
       ...(spaces.length > 0 ? { tablespaces: Object.fromEntries(spaces.map(({ name, to }) => [name, to])) } : {}),
       ...(request.serve ? { socket: place.dir } : {}),

@@ -1,8 +1,26 @@
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isAstray } from '../../../core/postgres/resume.ts';
+
+/** The largest page of WAL that PostgreSQL can be built with: a block of it without any byte was never written, for each page has a header. */
+const PAGE = 64 * 1024;
+const NOTHING = Buffer.alloc(PAGE);
+
+/** Behind the last byte from `from` on that is not zero; the receiver fills a new file with zeros before it writes. */
+async function writtenTo(file: FileHandle, from: number): Promise<number> {
+  const block = Buffer.alloc(PAGE);
+  let end = from;
+  for (let at = from - (from % PAGE); ; at += PAGE) {
+    const { bytesRead } = await file.read(block, 0, PAGE, at);
+    let last = bytesRead;
+    if (bytesRead === PAGE && block.equals(NOTHING)) last = 0;
+    while (last > 0 && block[last - 1] === 0) last -= 1;
+    if (last > 0) end = Math.max(end, at + last);
+    if (last === 0 || bytesRead < PAGE) return end;
+  }
+}
 
 /** The directory into which pg_receivewal writes. */
 export class Spool {
@@ -39,6 +57,47 @@ export class Spool {
   /** True when nothing tells pg_receivewal where to go on. */
   async isEmpty(): Promise<boolean> {
     return !(await readdir(this.dir)).some(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
+  }
+
+  /** The segment that the receiver writes now: without `.partial`; undefined where there is none. */
+  async open(): Promise<string | undefined> {
+    const newest = (await this.names()).findLast(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
+    return newest?.endsWith('.partial') ? newest.slice(0, 24) : undefined;
+  }
+
+  /**
+   * The bytes of the open segment from `from` to the last that is not zero, once they are on the disk: what is stored must not be more than
+   * what the receiver keeps if its machine fails. @returns undefined when the segment was finished meanwhile
+   */
+  written = (name: string, from: number): Promise<Buffer | undefined> => this.#writtenIn(`${name}.partial`, from);
+
+  /** The bytes of a file that is there, up to the last that is not zero. */
+  trimmed = async (file: string): Promise<Buffer> => (await this.#writtenIn(file, 0)) ?? Buffer.alloc(0);
+
+  async #writtenIn(name: string, from: number): Promise<Buffer | undefined> {
+    const file = await open(join(this.dir, name)).catch(error => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (!file) return undefined;
+    try {
+      const end = await writtenTo(file, from);
+      if (end <= from) return Buffer.alloc(0);
+      await file.datasync();
+      const bytes = Buffer.alloc(end - from);
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** When something was last written into the newest segment, in ms since 1970; 0 for an empty spool. */
+  async touched(): Promise<number> {
+    const newest = (await this.names()).findLast(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
+    if (newest === undefined) return 0;
+    const seen = await stat(join(this.dir, newest)).catch(() => undefined);
+    return seen?.mtimeMs ?? 0;
   }
 
   read = (name: string): Promise<Buffer> => readFile(join(this.dir, name));

@@ -1,133 +1,31 @@
 import { join } from 'node:path';
-import type { Child, Store, TargetContext } from '../../../core/contracts.ts';
-import { BkpError, sentence } from '../../../core/errors.ts';
+import type { Store } from '../../../core/contracts.ts';
+import { parseDuration } from '../../../core/duration.ts';
+import { BkpError } from '../../../core/errors.ts';
 import { type Stretch, timelineOf } from '../../../core/postgres/history.ts';
 import { formatLsn, parseLsn, parseSegment, segmentAt, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isOnPath, resumeAt } from '../../../core/postgres/resume.ts';
-import { holdings, putWal, sealWal, walStores } from './archive.ts';
-import type { PostgresConfig } from './config.ts';
+import { type Holdings, holdings, walStores } from './archive.ts';
+import { Background } from './background.ts';
+import { type Context, coverage } from './chunks.ts';
+import { drain } from './drain.ts';
+import { chunkStore, Flusher } from './flusher.ts';
+import { Pulse } from './heartbeat.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
+import { astray, complaint, receive, removed } from './receiver.ts';
+import { Resent } from './resent.ts';
 import { refuseLeft, serverPath } from './serverPath.ts';
-import { advanceSlot, createSlot } from './slot.ts';
+import { Shipper } from './shipper.ts';
+import { createSlot, dropSlot } from './slot.ts';
 import { Spool } from './spool.ts';
-import { connectionEnv } from './sql.ts';
-import { DECLARE_GAP, isFinal, settleLostSlot, supervise, whileReceiving } from './supervise.ts';
-import { clientTools } from './tools.ts';
+import { sql } from './sql.ts';
+import { DECLARE_GAP, isFinal, supervise, whileReceiving } from './supervise.ts';
+import { Watch } from './watch.ts';
 
-type Context = TargetContext<PostgresConfig>;
-
+/** How often finished segments are looked for, and server and slot. */
 const TICK_MS = 500;
-/** What the shipper has put where: file name → stores that hold it. */
-class Shipper {
-  readonly #ctx: Context;
-  readonly #stores: readonly Store[];
-  readonly #lineage: string;
-  readonly #spool: Spool;
-  readonly #path: readonly Stretch[];
-  readonly #held = new Map<string, Set<string>>();
-  readonly #told = new Set<string>();
-
-  constructor(
-    ctx: Context,
-    stores: readonly Store[],
-    lineage: string,
-    spool: Spool,
-    path: readonly Stretch[],
-    held: ReadonlyMap<string, readonly { store: Store }[]>,
-  ) {
-    this.#ctx = ctx;
-    this.#stores = stores;
-    this.#lineage = lineage;
-    this.#spool = spool;
-    this.#path = path;
-    for (const [name, copies] of held) this.#held.set(name, new Set(copies.map(copy => copy.store.name)));
-  }
-
-  /** Ships every finished file of the spool, oldest first, and lets the server forget what enough stores hold. */
-  async tick(): Promise<void> {
-    for (const name of await this.#spool.finished()) {
-      const held = this.#held.get(name)?.size ?? 0;
-      if (held === this.#stores.length) {
-        await this.#forget(name);
-        continue;
-      }
-      const plain = await this.#spool.read(name);
-      if (!(await this.#spool.isReal(name, plain))) continue;
-      await this.#ship(name, plain);
-      if ((this.#held.get(name)?.size ?? 0) < this.#need) return;
-      await this.#advance(name);
-    }
-  }
-
-  /**
-   * Stores what the server cannot go on with and takes it out of the spool: after a failover that is what the old primary had written up to
-   * the switch and beyond. @throws BkpError('storeUnreachable') while too few stores take it
-   */
-  async clear(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      const plain = await this.#spool.read(name);
-      const real = await this.#spool.isReal(name, plain);
-      if (real) await this.#ship(name, plain);
-      if (real && (this.#held.get(name)?.size ?? 0) < this.#need)
-        throw new BkpError('storeUnreachable', `WAL ${name} of the old primary is in the spool, and too few stores take it`);
-      await this.#spool.remove(name);
-    }
-  }
-
-  get #need(): number {
-    return Math.min(this.#ctx.need, this.#stores.length);
-  }
-
-  async #ship(name: string, plain: Buffer): Promise<void> {
-    const sealed = await sealWal(this.#ctx, this.#lineage, name, plain);
-    const held = this.#held.get(name) ?? new Set<string>();
-    this.#held.set(name, held);
-    const missing = this.#stores.filter(store => !held.has(store.name));
-    await Promise.all(
-      missing.map(async store => {
-        try {
-          await putWal(store, this.#ctx.base, this.#lineage, sealed);
-          held.add(store.name);
-          this.#told.delete(store.name);
-        } catch (error) {
-          if (isFinal(error)) throw error;
-          this.#tell(store, error);
-        }
-      }),
-    );
-    if (held.size > 0) this.#ctx.report.emit({ type: 'note', text: `WAL ${name} is in ${[...held].join(' and ')}` });
-  }
-
-  /** Once per outage, not once per tick. */
-  #tell(store: Store, error: unknown): void {
-    if (this.#told.has(store.name)) return;
-    this.#told.add(store.name);
-    this.#ctx.report.emit({
-      type: 'warning',
-      text: `store ${store.name} does not take WAL (kept in the spool until it does): ${sentence(error)}`,
-    });
-  }
-
-  async #advance(name: string): Promise<void> {
-    const segment = /^[0-9A-F]{24}$/.test(name) ? parseSegment(name, this.#spool.segmentBytes) : undefined;
-    // What the server has left holds nothing back there, and says nothing of what has to be kept.
-    if (!segment || !isOnPath(name, this.#path, this.#spool.segmentBytes)) return;
-    try {
-      await advanceSlot(this.#ctx, segmentStart(segment.number + 1, this.#spool.segmentBytes));
-    } catch (error) {
-      // The server may just be down while its last segments are still being stored; the next segment moves the slot past this one.
-      this.#ctx.report.emit({ type: 'warning', text: `the slot was not moved behind ${name}: ${sentence(error)}` });
-    }
-  }
-
-  /** The newest whole segment stays in the spool: pg_receivewal goes on from it. */
-  async #forget(name: string): Promise<void> {
-    const whole = (await this.#spool.finished()).filter(other => /^[0-9A-F]{24}$/.test(other));
-    if (name === whole.at(-1) || name.endsWith('.history')) return;
-    await this.#spool.remove(name);
-  }
-}
+const LOOK_MS = 5000;
 
 const spoolDir = (ctx: Context): string => {
   if (ctx.config.spool) return ctx.config.spool;
@@ -136,11 +34,36 @@ const spoolDir = (ctx: Context): string => {
   });
 };
 
-/** The slot is ours, advanced only to what is stored. A lost slot means lost WAL, which is never passed over in silence. */
+/**
+ * The slot is ours, advanced only to what is stored. One that the server gave up is made anew: whether something was lost shows when receiving
+ * goes on behind what spool and stores have, for a server that has thrown that away says so.
+ */
 async function ensureSlot(ctx: Context, live: Live, spool: Spool, newLineage: boolean): Promise<void> {
-  await settleLostSlot(ctx, live, newLineage);
+  const lost = live.slot?.walStatus === 'lost';
+  if (lost) {
+    await dropSlot(ctx);
+    const text =
+      'the server gave up our slot (max_slot_wal_keep_size was reached): it is made anew, and receiving tries to go on where it was';
+    ctx.report.emit({ type: 'warning', text });
+  }
   if (newLineage) await spool.clear();
-  if (!live.slot?.restartLsn) await createSlot(ctx);
+  if (lost || !live.slot?.restartLsn) await createSlot(ctx);
+}
+
+/** Stored bytes that the server does not have: it was set back, or lost what it had said was written. Nothing good can follow on them. */
+async function refuseSetBack(ctx: Context, live: Live, path: readonly Stretch[], { chunks }: Holdings): Promise<void> {
+  const flushed = parseLsn(await sql(ctx, 'select pg_current_wal_flush_lsn()'));
+  for (const [name, bytes] of coverage(chunks)) {
+    const segment = parseSegment(name, live.segmentBytes);
+    if (!segment || !isOnPath(name, path, live.segmentBytes)) continue;
+    const end = segmentStart(segment.number, live.segmentBytes) + BigInt(bytes);
+    if (end <= flushed) continue;
+    throw new BkpError(
+      'refused',
+      `postgres/${ctx.name}: the stores have WAL up to ${formatLsn(end)}, and the server ends at ${formatLsn(flushed)}: it was set back, or lost what it had written`,
+      { next: ['restore it to what the stores have: bkp restore postgres', ...DECLARE_GAP] },
+    );
+  }
 }
 
 /** What a server cannot go on with after a failover is stored and leaves the spool; receiving then goes on at the switch. */
@@ -165,31 +88,79 @@ async function seedSpool(ctx: Context, live: Live, spool: Spool, path: readonly 
   await spool.seed(from);
 }
 
-async function receive(ctx: Context, live: Live, spool: Spool): Promise<Child> {
-  const tools = await clientTools(ctx, Math.floor(live.versionNum / 10000));
-  return ctx.run.start({
-    file: tools.path('pg_receivewal'),
-    args: ['-D', spool.dir, '--synchronous', '--no-loop', '--no-password', '--status-interval=5', '-v'],
-    env: { ...connectionEnv(ctx.config), PGAPPNAME: 'bkp' },
-  });
-}
-
-const removed = (lines: readonly string[]): string | undefined => lines.find(line => /has already been removed/.test(line));
-
-/** The spool is ahead of the server, or of another history: no waiting mends that (both were tried on 15 and 18). */
-const astray = (lines: readonly string[]): string | undefined =>
-  lines.find(line => /is not in this server's history|is ahead of the WAL flush position/.test(line));
-
-/** What the receiver complained of last; its very last line only says that it ended. */
-const complaint = (lines: readonly string[]): string =>
-  lines.findLast(line => /error|fatal|could not/i.test(line) && !/error: disconnected$/.test(line)) ?? lines.at(-1) ?? 'without a word';
-
 /** The other end of a gap: what the server still has. */
 async function keptFrom(ctx: Context, path: readonly Stretch[]): Promise<string> {
   const { slot, segmentBytes } = await liveState(ctx);
   if (!slot?.restartLsn) return '';
   const number = segmentAt(parseLsn(slot.restartLsn), segmentBytes);
   return `; it keeps ${segmentName({ timeline: timelineOf(path, number, segmentBytes), number }, segmentBytes)} and what follows`;
+}
+
+/** What works beside a receiver: chunks at once, whole segments, heartbeats and a look at the server each in its own time. */
+interface Work {
+  /** One round of the loop. */
+  round(): Promise<void>;
+  /** After the receiver's end: all that it wrote goes to the stores. */
+  last(): Promise<void>;
+}
+
+function workOf(
+  ctx: Context,
+  shipper: Shipper,
+  resent: Resent,
+  flusher: Flusher | undefined,
+  pulse: Pulse | undefined,
+  watch: Watch,
+): Work {
+  const flush = async (): Promise<void> => {
+    await resent.look();
+    if (!flusher) return;
+    for (const name of flusher.names()) if (shipper.holds(flusher.store, name)) await flusher.merged(name);
+    await flusher.tick(await shipper.waiting(flusher.store));
+  };
+  const beatMs = pulse ? parseDuration(ctx.config.wal.heartbeat!) : 0;
+  const beside = [
+    { everyMs: TICK_MS, next: 0, work: new Background(() => shipper.tick()) },
+    { everyMs: LOOK_MS, next: 0, work: new Background(() => watch.look()) },
+    ...(pulse ? [{ everyMs: beatMs, next: 0, work: new Background(() => pulse.beat()) }] : []),
+  ];
+  const round = async (): Promise<void> => {
+    const now = ctx.clock.now().getTime();
+    for (const each of beside.filter(({ next }) => next <= now)) {
+      each.work.poke();
+      each.next = now + each.everyMs;
+    }
+    await flush();
+  };
+  const last = async (): Promise<void> => {
+    await flush();
+    for (const { work } of beside) await work.settle();
+    await shipper.tick();
+    await flush();
+  };
+  return { round, last };
+}
+
+/** The rhythm of the loop: that of the chunks, where there are any. */
+const everyMs = ({ config }: Context, flusher: Flusher | undefined): number => (flusher ? parseDuration(config.wal.flush!) : TICK_MS);
+
+/** What is lost where no store takes chunks is another thing, so that is said. */
+function tellWhole(ctx: Context, store: Store | undefined): void {
+  if (store || ctx.config.wal.flush === 'off') return;
+  const text =
+    'no store of the WAL answers that keeps neither versions nor locks, so only whole segments are stored: archive_timeout bounds what can be lost';
+  ctx.report.emit({ type: 'warning', text });
+}
+
+/** Whether commits really wait for us is the server's setting, which this role may not change. */
+async function tellSynchronous(ctx: Context): Promise<void> {
+  if (!ctx.config.wal.synchronous) return;
+  const names = await sql(ctx, "select setting from pg_settings where name = 'synchronous_standby_names'");
+  if (!/(^|[\s,("])bkp($|[\s,)"])|\*/.test(names))
+    ctx.report.emit({
+      type: 'warning',
+      text: `synchronous: true, but the server does not wait for us (synchronous_standby_names = '${names}'): ALTER SYSTEM SET synchronous_standby_names = 'bkp'; SELECT pg_reload_conf();`,
+    });
 }
 
 /** One connection: receives and ships until the receiver ends or the signal fires. Returns the receiver's last words. */
@@ -203,24 +174,41 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   const stores = walStores(ctx);
   const held = await holdings(stores, ctx.base, lineage);
   const path = await serverPath(ctx);
-  refuseLeft(ctx, lineage, path, [...held.copies.keys(), ...(await spool.names())]);
+  refuseLeft(ctx, lineage, path, [...held.copies.keys(), ...held.chunks.keys(), ...(await spool.names())]);
+  await refuseSetBack(ctx, live, path, held);
   await ensureSlot(ctx, live, spool, newLineage);
   if (held.unreachable.length === stores.length)
     throw new BkpError('storeUnreachable', `no WAL store answers: ${held.unreachable.map(u => u.reason).join('; ')}`);
-  const shipper = new Shipper(ctx, stores, lineage, spool, path, held.copies);
+  const store = await chunkStore(stores);
+  const flusher = store && ctx.config.wal.flush !== 'off' ? new Flusher(ctx, store, lineage, spool, held.chunks) : undefined;
+  const resent = new Resent(spool);
+  const shipper = new Shipper(ctx, stores, lineage, spool, path, held.copies, async (name, plain) => {
+    await resent.check(name, plain);
+    flusher?.prove(name, plain);
+  });
+  await resent.takeBack();
   await leaveOld(ctx, spool, shipper, path);
   await seedSpool(ctx, live, spool, path, held.copies.keys());
+  await resent.setAside();
+  await tellSynchronous(ctx);
+  tellWhole(ctx, store);
+  const pulse = ctx.config.wal.heartbeat === 'off' ? undefined : new Pulse(ctx, lineage, store);
   const child = await receive(ctx, live, spool);
   ready();
-  const lines = await whileReceiving(ctx, child, { everyMs: TICK_MS, signal: 'SIGINT' }, () => shipper.tick());
+  const work = workOf(ctx, shipper, resent, flusher, pulse, new Watch(ctx, spool, child));
+  const lines = await whileReceiving(ctx, child, { everyMs: everyMs(ctx, flusher), signal: 'SIGINT' }, work.round, work.last);
+  await refuseLines(ctx, spool, path, lines);
+  return lines;
+}
+
+/** @throws BkpError('refused') for an end of the receiver that no waiting mends */
+async function refuseLines(ctx: Context, spool: Spool, path: readonly Stretch[], lines: readonly string[]): Promise<void> {
   const gone = removed(lines);
   if (gone) {
     throw new BkpError(
       'refused',
       `postgres/${ctx.name}: the server no longer has WAL that no store holds: ${gone.trim()}${await keptFrom(ctx, path)}`,
-      {
-        next: DECLARE_GAP,
-      },
+      { next: DECLARE_GAP },
     );
   }
   const lost = astray(lines);
@@ -232,20 +220,28 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
       ],
     });
   }
-  return lines;
 }
 
 /**
  * Ships the WAL of a cluster to its stores until `ctx.signal` fires, over restarts of the server and outages of stores.
- * The slot moves only to what enough stores hold. @throws BkpError for what waiting cannot mend: a foreign cluster, a lost slot, a conflict.
+ * The slot moves only to what enough stores hold whole. @throws BkpError for what waiting cannot mend: a foreign cluster, lost WAL, a conflict.
  */
 export async function stream(ctx: Context, options: { newLineage: boolean }): Promise<void> {
   let { newLineage } = options;
+  let met = false;
   await supervise(ctx, `stream postgres/${ctx.name}`, async ready => {
-    const lines = await session(ctx, newLineage, () => {
-      newLineage = false;
-      ready();
-    });
-    return `the receiver ended: ${complaint(lines)}`;
+    try {
+      const lines = await session(ctx, newLineage, () => {
+        newLineage = false;
+        met = true;
+        ready();
+      });
+      return `the receiver ended: ${complaint(lines)}`;
+    } catch (error) {
+      // A server that is gone for good left its last WAL in the spool: it is worth more in the stores.
+      if (!met && !isFinal(error)) await drain(ctx, spoolDir(ctx));
+      met = true;
+      throw error;
+    }
   });
 }

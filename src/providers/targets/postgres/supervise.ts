@@ -10,6 +10,7 @@ const RETRY_MS = [1000, 2000, 5000, 10_000, 30_000];
 /** A receiver that ran so long had come up: the next pause is a short one again. */
 const STEADY_MS = 10_000;
 const KEPT_LINES = 400;
+const GRACE_MS = 10_000;
 
 /** Errors that no waiting mends. */
 export const isFinal = (error: unknown): boolean =>
@@ -36,7 +37,8 @@ export async function settleLostSlot(ctx: Context, live: Live, newLineage: boole
 }
 
 /**
- * Does something again and again while a receiver runs, and once more after its end, which comes when it ends itself or the signal fires.
+ * Does something so often that nothing waits for longer than `everyMs`, while a receiver runs, and `last` after its end, which comes when it
+ * ends itself or the signal fires. A receiver whose server hangs waits for it for ever: it is given some time, and then killed.
  * @returns its last lines
  */
 export async function whileReceiving(
@@ -44,6 +46,7 @@ export async function whileReceiving(
   child: Child,
   options: { everyMs: number; signal: NodeJS.Signals },
   work: () => Promise<void>,
+  last: () => Promise<void> = work,
 ): Promise<string[]> {
   const lines: string[] = [];
   const listening = (async () => {
@@ -56,15 +59,23 @@ export async function whileReceiving(
   ended.catch(() => {});
   try {
     while (running && !ctx.signal.aborted) {
+      const began = ctx.clock.now().getTime();
       await work();
-      await Promise.race([ctx.clock.sleep(options.everyMs, ctx.signal).catch(() => {}), ended.catch(() => {})]);
+      // What comes right after a round began waits for the end of the next: both together take no longer than `everyMs`.
+      const rest = Math.max(options.everyMs / 4, options.everyMs - 2 * (ctx.clock.now().getTime() - began));
+      await Promise.race([ctx.clock.sleep(rest, ctx.signal).catch(() => {}), ended.catch(() => {})]);
     }
   } finally {
     child.kill(options.signal);
-    await ended;
+    const late = new AbortController();
+    void ctx.clock.sleep(GRACE_MS, late.signal).then(
+      () => child.kill('SIGKILL'),
+      () => {},
+    );
+    await ended.finally(() => late.abort());
     await listening;
   }
-  await work();
+  await last();
   return lines;
 }
 

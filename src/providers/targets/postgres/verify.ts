@@ -4,7 +4,8 @@ import { rollingBases } from '../../../core/postgres/expiry.ts';
 import { type Hole, holesOf } from '../../../core/postgres/holes.ts';
 import { formatLsn } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
-import { archiveOf, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { archiveOf, openIn, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { type Chunk, chunkAt, chunksByName, readChunk } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
@@ -18,22 +19,35 @@ const LEAST = 100;
 /** A history of one line, compressed and without a header of ours. */
 const LEAST_WALG = 20;
 
-export const owns = (path: string): boolean => /^(wal\/\d+-\d+\/[0-9A-F]{8}\/[^/]+|lineages\/\d+-\d+\.json|walg\/\d+-\d+\/.+)$/.test(path);
+export const owns = (path: string): boolean =>
+  /^(wal\/\d+-\d+\/([0-9A-F]{8}\/([0-9A-F]{24}\/)?[^/]+|heartbeat\.json)|lineages\/\d+-\d+\.json|walg\/\d+-\d+\/.+)$/.test(path);
 
 const lineageOf = (base: string, adopted: Adopted | undefined, key: string): string | undefined =>
   key.startsWith(`${base}/wal/`) ? key.slice(base.length + '/wal/'.length).split('/')[0] : walAt(base, adopted, key)?.lineage;
 
-/** Archived files of one store by lineage. */
-function byLineage(ctx: Context, look: StoreLook): Map<string, WalObject[]> {
-  const found = new Map<string, WalObject[]>();
+/** What one store has of a lineage. */
+interface Stored {
+  objects: WalObject[];
+  chunks: Chunk[];
+}
+
+/** Archived files and chunks of one store by lineage. */
+function byLineage(ctx: Context, look: StoreLook): Map<string, Stored> {
+  const found = new Map<string, Stored>();
   const adopted = adoptedOf(
     ctx,
     look.known.map(({ manifest }) => manifest),
   );
   for (const info of look.objects) {
     const lineage = lineageOf(ctx.base, adopted, info.key);
-    const object = lineage === undefined ? undefined : walObjectOf(look.store, info);
-    if (lineage !== undefined && object) found.set(lineage, [...(found.get(lineage) ?? []), object]);
+    if (lineage === undefined) continue;
+    const object = walObjectOf(look.store, info);
+    const chunk = object ? undefined : chunkAt(look.store, info);
+    if (!object && !chunk) continue;
+    const stored = found.get(lineage) ?? { objects: [], chunks: [] };
+    if (object) stored.objects.push(object);
+    if (chunk) stored.chunks.push(chunk);
+    found.set(lineage, stored);
   }
   return found;
 }
@@ -65,20 +79,21 @@ function findingOf(store: string, lineage: string, hole: Hole, rolled: ReadonlyS
 }
 
 /** Histories are sealed: a host that only backs up sees the timelines of the bases alone, and says so. */
-async function archiveIn(ctx: Context, lineage: string, objects: readonly WalObject[]): Promise<{ archive: Archive; unread?: string }> {
+async function archiveIn(ctx: Context, lineage: string, { objects, chunks }: Stored): Promise<{ archive: Archive; unread?: string }> {
   const copies = new Map<string, WalObject[]>();
   for (const object of objects) copies.set(object.name, [...(copies.get(object.name) ?? []), object]);
+  const held = { copies, chunks: chunksByName(chunks) };
   try {
-    return { archive: await archiveOf(ctx, lineage, { copies }) };
+    return { archive: await archiveOf(ctx, lineage, held) };
   } catch (error) {
     const segments = new Set([...copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
-    return { archive: { segments, histories: new Map() }, unread: sentence(error) };
+    return { archive: { segments, open: openIn(held), histories: new Map() }, unread: sentence(error) };
   }
 }
 
-async function* holes(ctx: Context, look: StoreLook, lineage: string, objects: readonly WalObject[]): AsyncGenerator<Finding> {
+async function* holes(ctx: Context, look: StoreLook, lineage: string, stored: Stored): AsyncGenerator<Finding> {
   const store = look.store.name;
-  const { archive, unread } = await archiveIn(ctx, lineage, objects);
+  const { archive, unread } = await archiveIn(ctx, lineage, stored);
   if (unread) yield { store, state: 'unproven', text: `the timelines of lineage ${lineage} could not be followed: ${unread}` };
   const bases = look.known.filter(({ manifest }) => manifest.lineage === lineage).flatMap(baseOf);
   const rolled = rolledForward(look, lineage);
@@ -98,15 +113,15 @@ function* twice(store: string, lineage: string, objects: readonly WalObject[]): 
   }
 }
 
-async function* contents(ctx: Context, look: StoreLook, lineage: string, objects: readonly WalObject[]): AsyncGenerator<Finding> {
+async function* contents(ctx: Context, look: StoreLook, lineage: string, { objects, chunks }: Stored): AsyncGenerator<Finding> {
   const store = look.store.name;
-  for (const object of objects) {
+  for (const object of [...objects, ...chunks]) {
     const { key } = object;
-    if (object.bytes < (object.walg ? LEAST_WALG : LEAST))
+    if (object.bytes < ('walg' in object ? LEAST_WALG : LEAST))
       yield { store, state: 'damaged', key, text: `${key} has ${object.bytes} bytes: it was cut short` };
     else if (look.deep(key)) {
       try {
-        await readWal(ctx, lineage, object);
+        await ('to' in object ? readChunk(ctx, lineage, object) : readWal(ctx, lineage, object));
       } catch (error) {
         const cannot = error instanceof BkpError && error.exit === 'usage';
         yield { store, state: cannot ? 'unproven' : stateOf(error), key, text: sentence(error) };
@@ -129,9 +144,9 @@ export async function* verify(ctx: Context, look: StoreLook): AsyncGenerator<Fin
   }
   if (ctx.config.engine === 'wal-g') yield* (await import('./walg/verify.ts')).verifyWalg(ctx, look);
   if (!walStores(ctx).includes(look.store)) return;
-  for (const [lineage, objects] of byLineage(ctx, look)) {
-    yield* holes(ctx, look, lineage, objects);
-    yield* twice(store, lineage, objects);
-    yield* contents(ctx, look, lineage, objects);
+  for (const [lineage, stored] of byLineage(ctx, look)) {
+    yield* holes(ctx, look, lineage, stored);
+    yield* twice(store, lineage, stored.objects);
+    yield* contents(ctx, look, lineage, stored);
   }
 }

@@ -1,4 +1,5 @@
 import type { LineageId, ObjectInfo } from '../../../core/contracts.ts';
+import { parseRange, type Range } from '../../../core/postgres/chunks.ts';
 import type { WalFile } from '../../../core/postgres/expiry.ts';
 import { isWalName } from '../../../core/postgres/lsn.ts';
 import { type Adopted, walAt } from './walg/layout.ts';
@@ -25,6 +26,30 @@ export function walByLineage(base: string, objects: readonly ObjectInfo[], adopt
     const files = found.get(at.lineage) ?? [];
     files.push({ ...info, name: at.name });
     found.set(at.lineage, files);
+  }
+  return found;
+}
+
+/** A chunk of an open segment as a store's listing shows it; `name` is the segment's. */
+export interface StoredChunk extends StoredWal, Range {}
+
+const CHUNK = /^(\d+-\d+)\/([0-9A-F]{8})\/(\2[0-9A-F]{16})\/([0-9A-F]{8}-[0-9A-F]{8})-[0-9a-f]{32}\.zst(?:\.age)?$/;
+
+/**
+ * The chunks in one store's listing by lineage, those of merged segments too.
+ * @param base prefix of the target's keys
+ */
+export function chunksByLineage(base: string, objects: readonly ObjectInfo[]): Map<LineageId, StoredChunk[]> {
+  const found = new Map<LineageId, StoredChunk[]>();
+  const start = `${base}/wal/`;
+  for (const info of objects) {
+    const match = info.key.startsWith(start) ? CHUNK.exec(info.key.slice(start.length)) : null;
+    const range = match ? parseRange(match[4]!) : undefined;
+    if (!match || !range) continue;
+    const [, lineage, , name] = match as unknown as [string, LineageId, string, string];
+    const chunks = found.get(lineage) ?? [];
+    chunks.push({ ...info, ...range, name });
+    found.set(lineage, chunks);
   }
   return found;
 }

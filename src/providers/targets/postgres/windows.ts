@@ -5,13 +5,14 @@ import type { Hole } from '../../../core/postgres/holes.ts';
 import { formatLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { type Archive, type Base, newestBase } from '../../../core/postgres/plan.ts';
 import { type Window, windowsOf } from '../../../core/postgres/windows.ts';
-import { archiveOf, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { archiveOf, openIn, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { type Chunk, chunkAt, chunksByName } from './chunks.ts';
 import { lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages, type Lineage } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
 import { baseOf } from './plan.ts';
-import { type StoredWal, walByLineage } from './walFiles.ts';
+import { chunksByLineage, type StoredWal, walByLineage } from './walFiles.ts';
 import { adoptedOf } from './walg/layout.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -26,8 +27,10 @@ interface Part {
   lineage: LineageId;
   record: Lineage | undefined;
   known: readonly Known[];
+  /** Whole files and chunks. */
   files: readonly StoredWal[];
   copies: Map<string, WalObject[]>;
+  chunks: Map<string, Chunk[]>;
 }
 
 const systemOf = (lineage: LineageId): string => lineage.split('-')[0]!;
@@ -41,6 +44,9 @@ function copiesOf(look: StoreLook, files: readonly StoredWal[]): Map<string, Wal
   return copies;
 }
 
+const chunksIn = (look: StoreLook, files: readonly StoredWal[]): Map<string, Chunk[]> =>
+  chunksByName(files.map(file => chunkAt(look.store, file)).filter(chunk => chunk !== undefined));
+
 /** Histories are sealed: a host without the identity sees each timeline by itself, and says so. */
 async function archive(ctx: Context, part: Part, notes: Note[]): Promise<Archive> {
   try {
@@ -49,13 +55,17 @@ async function archive(ctx: Context, part: Part, notes: Note[]): Promise<Archive
     ctx.signal.throwIfAborted();
     const text = `how the timelines of lineage ${part.lineage} follow each other could not be read, so each stands for itself: ${sentence(error)}`;
     notes.push({ state: 'unproven', text });
-    return { segments: new Set([...part.copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name))), histories: new Map() };
+    const segments = new Set([...part.copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
+    return { segments, open: openIn(part), histories: new Map() };
   }
 }
 
 /** The segment in which a base ends, as the 16 digits by which names of all timelines sort. */
 const lastInside = ({ to, timeline, segmentBytes }: Base): string =>
   segmentName({ timeline, number: segmentAt(to - 1n, segmentBytes) }, segmentBytes).slice(8);
+
+const newest = (files: readonly StoredWal[]): StoredWal | undefined =>
+  files.reduce<StoredWal | undefined>((last, file) => (last && last.modified > file.modified ? last : file), undefined);
 
 type End = Pick<WindowLine, 'to' | 'toIs'>;
 
@@ -64,7 +74,7 @@ async function endOf(ctx: Context, part: Part, window: Window, notes: Note[]): P
   const base = window.bases.at(-1)!;
   const own: End = { to: base.endedAt.toISOString(), toIs: 'backup' };
   const behind = window.segments.filter(name => name.slice(8) >= lastInside(base));
-  const last = part.files.find(({ name }) => name === behind.at(-1));
+  const last = newest(part.files.filter(({ name }) => name === behind.at(-1)));
   if (!last) return own;
   const tail = behind.slice(-LOOK_BACK);
   const stored: End = { to: last.modified.toISOString(), toIs: 'stored' };
@@ -73,7 +83,7 @@ async function endOf(ctx: Context, part: Part, window: Window, notes: Note[]): P
       known: part.known.find(({ manifest }) => manifest.id === base.id)!,
       lineage: part.lineage,
       reach: { base, timeline: window.path.at(-1)!.timeline, segments: tail, end: window.end },
-      held: { copies: part.copies, unreachable: [] },
+      held: { copies: part.copies, chunks: part.chunks, unreachable: [] },
       target: {},
       older: [],
     });
@@ -178,11 +188,13 @@ async function partsOf(ctx: Context, look: StoreLook, known: readonly Known[], n
         ),
       )
     : new Map<LineageId, StoredWal[]>();
-  const lineages = new Set([...records.keys(), ...wal.keys(), ...known.map(({ manifest }) => manifest.lineage!)]);
+  const chunks = walStores(ctx).includes(look.store) ? chunksByLineage(ctx.base, look.objects) : new Map<LineageId, StoredWal[]>();
+  const lineages = new Set([...records.keys(), ...wal.keys(), ...chunks.keys(), ...known.map(({ manifest }) => manifest.lineage!)]);
   return [...lineages].sort().map(lineage => {
-    const files = wal.get(lineage) ?? [];
+    const whole = wal.get(lineage) ?? [];
+    const files = [...whole, ...(chunks.get(lineage) ?? [])];
     const own = known.filter(({ manifest }) => manifest.lineage === lineage);
-    return { look, lineage, record: records.get(lineage), known: own, files, copies: copiesOf(look, files) };
+    return { look, lineage, record: records.get(lineage), known: own, files, copies: copiesOf(look, whole), chunks: chunksIn(look, files) };
   });
 }
 
