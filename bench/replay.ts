@@ -21,7 +21,9 @@ import {
 import { relay, startProxy } from '../test/real/rig/proxy.ts';
 import { streamTo } from '../test/real/setup.ts';
 
-const { values } = parseArgs({ options: { segments: { type: 'string', default: '100' }, latencies: { type: 'string', default: '0,50,200' } } });
+const { values } = parseArgs({
+  options: { segments: { type: 'string', default: '100' }, latencies: { type: 'string', default: '0,50,200' } },
+});
 const count = Number(values.segments);
 const LATENCIES = values.latencies.split(',').map(Number);
 let latency = 0;

@@ -615,6 +615,12 @@ export interface LogState {
   end: Lsn;
 }
 
+/** At that instant the source had committed what lies before that position, as it is on record apart from the log itself. */
+export interface LogMark {
+  at: Date;
+  position: Lsn;
+}
+
 /** What a kind has to say to a clean machine. */
 export interface KitHelp<C = any> {
   /** Programs that a restore needs, as the newest backup wants them. Pure. */
@@ -722,6 +728,11 @@ export interface Target<C = any> {
     };
     /** The newest of each lineage in one store's listing under `base/`, as far as the manifests of `known` tell how to count it. Pure. */
     state(ctx: TargetContext<C>, objects: readonly ObjectInfo[], known: readonly Known[]): LogState[];
+    /**
+     * What the source is on record to have committed in a lineage, oldest first; empty without a record. Stores that do not answer are left out.
+     * @throws BkpError('verifyFailed') for a record that is not to be trusted
+     */
+    marks?(ctx: TargetContext<C>, lineage: LineageId): Promise<readonly LogMark[]>;
     /** Keys of one store's listing that no kept backup and no instant of the window needs, each with why. Pure. */
     expired(
       ctx: TargetContext<C>,

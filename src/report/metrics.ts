@@ -36,7 +36,7 @@ const PER_STORE: readonly (readonly [string, string, Figure])[] = [
   ],
   [
     'bkp_log_lag_seconds',
-    'Age of the newest log in the store; 0 while it holds all that the source wrote.',
+    'Age of the newest log in the store, by heartbeats where there are any; 0 while it holds all that the source wrote.',
     store => store.log?.lagSeconds,
   ],
   [

@@ -159,6 +159,53 @@ describe('a log', () => {
     expect(status([base], log(HOUR), LOGGED, silent).state).toBe('late');
   });
 
+  describe('against what the source is on record to have committed', () => {
+    const marked = (...marks: [ms: number, position: string][]): Rules => ({
+      ...LOGGED,
+      marks: { of: new Map([[LINEAGE, marks.map(([ms, position]) => ({ at: new Date(ago(ms)), position }))]]) },
+    });
+    const silent: SourceFacts = { error: 'refused', checks: [] };
+
+    it('that has all of it is idle: as young as its newest part', () => {
+      const seen = status([base], log(60_000), marked([120_000, '250'], [60_000, '299']), silent);
+      expect(seen).toMatchObject({ state: 'ok', log: { lagSeconds: 60 } });
+      expect(seen.log).not.toHaveProperty('missedAt');
+    });
+
+    it('that catches up after an outage is as old as what it has, however lately that came', () => {
+      const rules = marked([50 * 60_000, '250'], [40 * 60_000, '310'], [60_000, '900']);
+      const seen = status([base], log(1000), rules, silent);
+      expect(seen).toMatchObject({
+        state: 'late',
+        recoveryPointAt: ago(50 * 60_000),
+        log: { lagSeconds: 3000, missedAt: ago(40 * 60_000) },
+      });
+      expect(red(seen.why)).toEqual([expect.stringMatching(/50 min ago; what the source had committed by \S+ is not in it/)]);
+    });
+
+    it('that stalls is late though the stream lives; within the RPO it is told and not red', () => {
+      expect(status([base], log(20 * 60_000), marked([20 * 60_000, '299'], [30_000, '301']), silent).state).toBe('late');
+      const young = status([base], log(60_000), marked([60_000, '299'], [30_000, '300']), silent);
+      expect(young).toMatchObject({ state: 'ok', log: { lagSeconds: 60, missedAt: ago(30_000) } });
+    });
+
+    it('is not older than the first record where none of them is in it, nor older than the backup', () => {
+      expect(status([base], log(1000), marked([60_000, '400']), silent).log).toMatchObject({ lagSeconds: 60 });
+      const fresh = aCopy(5 * 60_000, { lineage: LINEAGE, wal: { timeline: 1, from: '100', to: '200', segmentBytes: 16 } });
+      const seen = status([fresh], log(1000), marked([3 * HOUR, '400']), silent);
+      expect(seen.recoveryPointAt).toBe(fresh.manifest.recoveryPointAt);
+    });
+
+    it('that holds all that the source says is never behind: records of another history do not count', () => {
+      expect(status([base], log(HOUR), marked([60_000, '900']), at('300')).log).toMatchObject({ lagSeconds: 0, lagBytes: 0 });
+    });
+
+    it('which nobody trusted signed is unknown', () => {
+      const seen = status([base], log(60_000), { ...LOGGED, marks: { of: new Map(), error: 'not signed' } }, silent);
+      expect(seen).toMatchObject({ state: 'unknown', why: [{ state: 'unknown', text: 'not signed' }] });
+    });
+  });
+
   it('that ends before the backup does is as good as the backup, which brings its own', () => {
     const fresh = aCopy(5 * 60_000, { lineage: LINEAGE, wal: { timeline: 1, from: '100', to: '900', segmentBytes: 16 } });
     const seen = status([fresh], log(3 * HOUR, '300'), LOGGED, at('950'));

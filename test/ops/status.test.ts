@@ -1,8 +1,9 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { LiveState, Store, Target } from '../../src/core/contracts.ts';
+import type { LiveState, LogMark, Store, Target } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
+import { putBytes } from '../../src/flow/bytes.ts';
 import { statusTarget } from '../../src/ops/status/index.ts';
 import { askSource } from '../../src/ops/status/source.ts';
 import { aged, DAILY, daysAgo } from './aged.ts';
@@ -196,4 +197,27 @@ test('ended by a signal, it ends, and does not call a store silent', async () =>
   };
   const ctx = r.context({ stores: [store], signal: stop.signal });
   await expect(statusTarget(plain, ctx, ENTRY, { hidden: false })).rejects.toMatchObject({ exit: 'terminated' });
+});
+
+test('what was committed and is not in the log is told; what was recorded while the stores were listed may still come', async () => {
+  using r = rig();
+  await aged(r, 0, { facts: { lineage: LINEAGE } });
+  await putBytes(r.stores[0]!, `${BASE}/log/100`, Buffer.from('log'));
+  const live = async (): Promise<LiveState> => {
+    throw new BkpError('failed', 'away');
+  };
+  const recorded = (...marks: LogMark[]): Target => {
+    const target = asked(live);
+    return { ...target, log: { ...target.log!, marks: async (_, lineage) => (lineage === LINEAGE ? marks : []) } };
+  };
+  const old = new Date(Date.now() - 60_000);
+  const [missing] = (await seen(r, recorded({ at: old, position: '99' }, { at: new Date(), position: '101' }))).stores;
+  expect(missing!.log).not.toHaveProperty('missedAt');
+  expect((await seen(r, recorded({ at: old, position: '101' }))).stores[0]!.log).toMatchObject({ missedAt: old.toISOString() });
+  const forged = asked(live);
+  const marks = async (): Promise<LogMark[]> => {
+    throw new BkpError('verifyFailed', 'nobody trusted signed it');
+  };
+  const [doubted] = (await seen(r, { ...forged, log: { ...forged.log!, marks } })).stores;
+  expect(doubted!.why).toContainEqual({ state: 'unknown', text: 'nobody trusted signed it' });
 });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
-import { lastJson } from './change.ts';
+import { lastJson, type Yaml } from './change.ts';
 import { cleanUp, type Postgres, type PostgresVersion, pause, type Running, runBkp, startPostgres, stopBkp, waitFor } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
@@ -33,6 +33,11 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     return streamTo(at, db);
   };
 
+  const logIn = async (store: string): Promise<Yaml> => {
+    const { stdout } = await runBkp(['status', 'postgres', 'app', '--json'], at.run);
+    return lastJson(stdout)['targets'][0].stores.find((each: Yaml) => each['store'] === store).log;
+  };
+
   it('is reached at each beat, by the least role, and the last beat that was emitted is on record in the store of the chunks', async () => {
     const child = await begin({ heartbeat: '1s' });
     await aBackup(at);
@@ -46,6 +51,7 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     await pause(600);
     await db.kill9();
     await stopBkp(child, 'SIGTERM');
+    expect(await logIn('local')).not.toHaveProperty('missedAt');
     const to = aPlace();
     const run = await runBkp(['restore', 'postgres', '--target-time', time, '--to', to, '--yes'], at.run);
     expect({ code: run.code, stderr: run.code === 0 ? '' : run.stderr }).toEqual({ code: 0, stderr: '' });
@@ -62,8 +68,12 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     process.kill(sender, 'SIGSTOP');
     const before = record(at)!.at;
     await waitFor(() => Date.parse(record(at)!.at) - Date.parse(before) > 3000, 'beats that are not shipped');
-    const pids = [db.pid!];
-    expect(pids).toHaveLength(1);
+    const told = await waitFor(async () => {
+      const log = await logIn('local');
+      return log['missedAt'] !== undefined && log;
+    }, 'the status to tell of the stall');
+    expect(told['missedAt'] > before).toBe(true);
+    expect(told['lagBytes']).toBeGreaterThan(0);
     child.kill('SIGKILL');
     await child.ended;
     process.kill(sender, 'SIGCONT');

@@ -1,5 +1,5 @@
 import { formatAge, formatDuration } from '../age.ts';
-import type { LogState, Lsn, Manifest } from '../contracts.ts';
+import type { LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
 import type { LogLag, Rules, SourceFacts, StoreFacts, Why } from './types.ts';
 
 /** What a store lets one come back to, and how that stands against the RPO. */
@@ -29,13 +29,29 @@ const rpoWhy = (at: Date, text: string, rules: Rules, now: Date): Why[] =>
 const endOf = ({ end }: LogState, { wal }: Manifest, distance: Rules['distance']): Lsn =>
   wal && distance && distance(end, wal.to) > 0 ? wal.to : end;
 
+const earlier = (a: Date, b: Date): Date => (a < b ? a : b);
+
+/**
+ * A store gets old log late when it catches up, so when it got its newest part tells nothing of how old that is; what the source is on record to
+ * have committed does. Of an idle source nothing is missed; of a stalled log something is.
+ * @returns until when all is there by those records, and the first that is not; nothing where none is missed
+ */
+function missedBy(end: Lsn, marks: readonly LogMark[], distance: Rules['distance']): { upTo: Date; missed: Date } | undefined {
+  if (!distance) return undefined;
+  const isIn = ({ position }: LogMark): boolean => distance(position, end) > 0;
+  const missed = marks.find(mark => !isIn(mark));
+  return missed && { upTo: marks.findLast(isIn)?.at ?? missed.at, missed: missed.at };
+}
+
 function withLog(state: LogState, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {
   const end = endOf(state, newest, rules.distance);
   const lagBytes = behind(end, state.lineage, source, rules.distance);
-  const stored = later(state.at, new Date(newest.recoveryPointAt));
+  const gap = lagBytes === 0 ? undefined : missedBy(end, rules.marks?.of.get(state.lineage) ?? [], rules.distance);
+  const stored = later(gap ? earlier(gap.upTo, state.at) : state.at, new Date(newest.recoveryPointAt));
   const at = lagBytes === 0 ? later(now, stored) : stored;
   const lagSeconds = Math.max(0, (now.getTime() - at.getTime()) / 1000);
   const tail = lagBytes === undefined ? '' : ` and ${lagBytes} bytes behind the source`;
+  const known = gap ? `; what the source had committed by ${gap.missed.toISOString()} is not in it` : '';
   return {
     at,
     log: {
@@ -44,8 +60,12 @@ function withLog(state: LogState, newest: Manifest, source: SourceFacts | undefi
       end,
       lagSeconds,
       ...(lagBytes === undefined ? {} : { lagBytes }),
+      ...(gap ? { missedAt: gap.missed.toISOString() } : {}),
     },
-    why: rpoWhy(at, `the newest log in it is of ${formatAge(at, now)}${tail}`, rules, now),
+    why: [
+      ...rpoWhy(at, `the newest log in it is of ${formatAge(at, now)}${tail}${known}`, rules, now),
+      ...(rules.marks?.error === undefined ? [] : [{ state: 'unknown' as const, text: rules.marks.error }]),
+    ],
   };
 }
 
@@ -59,7 +79,7 @@ const strange = (source: SourceFacts | undefined, newest: Manifest): Why[] =>
  * The recovery point of one store and its verdict.
  *
  * With a log it is now, while the store holds all that the reachable source has written; else the instant at which the store got its
- * newest part. Without one it is the backup's. A store that gets no log while another one does is not judged by the RPO.
+ * newest part, or, where the source is on record to have committed more, that of the last record that is in it. Without one it is the backup's. A store that gets no log while another one does is not judged by the RPO.
  * @param newest manifest of the newest good backup there
  */
 export function reachOf(facts: StoreFacts, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {

@@ -1,4 +1,4 @@
-import type { Check, LineageId, LogState, Lsn, Manifest } from '../contracts.ts';
+import type { Check, LineageId, LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
 import type { ExitName } from '../errors.ts';
 import type { DrillResult } from '../evidence.ts';
 
@@ -60,6 +60,12 @@ export interface SourceFacts {
   checks: readonly Check[];
 }
 
+/** What the source is on record to have committed, by lineage; `error` = a record that is not to be trusted. */
+export interface Marks {
+  of: ReadonlyMap<LineageId, readonly LogMark[]>;
+  error?: string;
+}
+
 /** What is expected of a target. */
 export interface Rules {
   /** Cron, read in `zone`. */
@@ -70,6 +76,8 @@ export interface Rules {
   distance?: (from: Lsn, to: Lsn) => number;
   /** Whether any store of the target has log at all. */
   logged: boolean;
+  /** Absent for a kind that records none. */
+  marks?: Marks;
 }
 
 /** The newest good backup of a store. Instants are ISO 8601 UTC here and below. */
@@ -93,6 +101,8 @@ export interface LogLag {
   lagSeconds: number;
   /** Only the source can tell. */
   lagBytes?: number;
+  /** The first instant of which it is on record that the source had committed something that is not in it. */
+  missedAt?: string;
 }
 
 export interface StoreStatus {

@@ -6,6 +6,7 @@ import { storeStatus } from '../../core/status/store.ts';
 import type { Rules, TargetStatus } from '../../core/status/types.ts';
 import { partsOf, worstState } from '../../core/status/verdict.ts';
 import { lookIntoStores } from './look.ts';
+import { marksOf } from './marks.ts';
 import { askSource } from './source.ts';
 
 /**
@@ -21,7 +22,9 @@ export async function statusTarget(
   options: { hidden: boolean },
 ): Promise<TargetStatus> {
   const asked = await askSource(target, ctx);
+  const began = ctx.clock.now();
   const facts = await lookIntoStores(target, ctx, options.hidden);
+  const marks = await marksOf(target, ctx, facts, began);
   const now = ctx.clock.now();
   const rules: Rules = {
     schedule: entry.schedule,
@@ -29,6 +32,7 @@ export async function statusTarget(
     rpoMs: parseDuration(entry.rpo),
     logged: facts.some(({ log }) => log.length > 0),
     ...(target.log ? { distance: target.log.distance } : {}),
+    ...(marks ? { marks } : {}),
   };
   const source = asked && sourceStatus(asked);
   const stores = facts.map(each => storeStatus(each, asked, rules, now));

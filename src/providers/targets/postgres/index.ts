@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts';
 import { engineOf } from './engine.ts';
 import { fetch } from './fetch.ts';
 import { healWal } from './healWal.ts';
+import { marks } from './heartbeat.ts';
 import { kit } from './kit.ts';
 import { live } from './liveChecks.ts';
 import { expired } from './logKeep.ts';
@@ -33,7 +34,7 @@ export const postgres: Target<PostgresConfig> = {
     return yield* (await engineOf(ctx)).capture(ctx, options);
   },
   restore,
-  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, ahead, state, expired, distance },
+  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, ahead, state, marks, expired, distance },
   healLog: healWal,
   async *adopt(ctx, known) {
     if (ctx.config.engine === 'wal-g') yield* (await import('./walg/adopt.ts')).adopt(ctx, known);

@@ -192,7 +192,7 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   await resent.setAside();
   await tellSynchronous(ctx);
   tellWhole(ctx, store);
-  const pulse = ctx.config.wal.heartbeat === 'off' ? undefined : new Pulse(ctx, lineage, store);
+  const pulse = ctx.config.wal.heartbeat === 'off' ? undefined : new Pulse(ctx, lineage, path.at(-1)!.timeline, store);
   const child = await receive(ctx, live, spool);
   ready();
   const work = workOf(ctx, shipper, resent, flusher, pulse, new Watch(ctx, spool, child));
