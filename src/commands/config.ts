@@ -15,10 +15,12 @@ export interface ConfigDeps {
 }
 
 async function check({ load, registry, source, json, out }: ConfigDeps): Promise<void> {
-  const { checkConfig } = await import('../ops/config.ts');
+  const [{ checkConfig }, { environmentLockGaps }] = await Promise.all([import('../ops/config.ts'), import('../core/lock.ts')]);
   const { file, text } = await load();
-  checkConfig(text, file, registry, source);
-  out(json() ? JSON.stringify({ type: 'result', ok: true, file }) : `${file}: ok`);
+  const config = checkConfig(text, file, registry, source);
+  const warnings = Object.values(config.environments).flatMap(environmentLockGaps);
+  if (json()) out(JSON.stringify({ type: 'result', ok: true, file, warnings }));
+  else for (const line of [...warnings.map(each => `warning: ${each}`), 'ok']) out(`${file}: ${line}`);
 }
 
 async function show({ load, registry, json, out }: ConfigDeps): Promise<void> {

@@ -188,6 +188,18 @@ export interface Upload {
   abort(): Promise<void>;
 }
 
+export interface PutOptions {
+  ifAbsent?: boolean;
+  lasting?: boolean;
+}
+
+/** Object lock as the config asks for it. */
+export interface StoreLock {
+  mode: 'governance' | 'compliance';
+  /** From the time when an object is put: milliseconds. */
+  ms: number;
+}
+
 /** One bucket of one service. */
 export interface Bucket {
   /** http:// or https://, without the bucket. */
@@ -216,9 +228,12 @@ export interface Store {
   readonly place?: string;
   /** Bytes of a block; the same for every object of one backup. */
   readonly blockBytes: number;
+  /** How it holds what is lasting; absent where the config asks for nothing, or it cannot. */
+  readonly lock?: StoreLock | undefined;
   /** Asked of the store once, then remembered. */
   powers(): Promise<Powers>;
-  open(key: string, options?: { ifAbsent?: boolean }): Promise<Upload>;
+  /** `lasting` = part of a backup or of a log: held where the store holds what it keeps (`lock`). What is replaced or soon removed is not. */
+  open(key: string, options?: PutOptions): Promise<Upload>;
   /** `to` is exclusive. */
   get(key: string, range?: { from: number; to?: number }): Bytes;
   stat(key: string): Promise<ObjectInfo | undefined>;
@@ -233,6 +248,12 @@ export interface Store {
   access?(): Access;
   /** Removes for good what `hidden` counts under `prefix`, an item for each version or mark; what no listing shows is nobody's any more. */
   purge?(prefix: string): Promise<PerItem[]>;
+  /** Until when the store itself lets nobody remove what is under a key now; undefined = anybody may. */
+  heldUntil?(key: string): Promise<Date | undefined>;
+  /** Holds each of these until an instant at least, as `lock` says; what is held for longer stays so. An item each. */
+  hold?(keys: readonly string[], until: Date): Promise<PerItem[]>;
+  /** Tries with its own credentials to destroy a canary that it holds, under `base`; may take half a minute. Never throws. */
+  withstand?(base: string): Promise<Check>;
   /** What only this type of store has to be asked: rules that delete, clocks, rights. `base` is the target's prefix. */
   doctor?(base: string): AsyncIterable<Check>;
 }
@@ -742,6 +763,8 @@ export interface Target<C = any> {
       /** Every manifest that was read, those that go too: what is none of theirs may need any of it. */
       all?: readonly Manifest[],
     ): { key: string; bytes: number; reason: string }[];
+    /** Keys of the few objects in a store without which the log behind a backup cannot be read, other than the log itself. */
+    records?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string[]>;
     /** Bytes of log between two positions. */
     distance(from: Lsn, to: Lsn): number;
   };

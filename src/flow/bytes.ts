@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Bytes, ObjectInfo, Store } from '../core/contracts.ts';
+import type { Bytes, ObjectInfo, PutOptions, Store } from '../core/contracts.ts';
 
 /** Reads a stream to its end. For small objects only. */
 export async function readAll(bytes: Bytes): Promise<Buffer> {
@@ -9,7 +9,7 @@ export async function readAll(bytes: Bytes): Promise<Buffer> {
 }
 
 /** Writes one object from memory, block by block; nothing stays behind on failure. Errors are the store's. */
-export async function putBytes(store: Store, key: string, bytes: Buffer, options: { ifAbsent?: boolean } = {}): Promise<ObjectInfo> {
+export async function putBytes(store: Store, key: string, bytes: Buffer, options: PutOptions = {}): Promise<ObjectInfo> {
   const upload = await store.open(key, options);
   try {
     for (let n = 0; n === 0 || n * store.blockBytes < bytes.length; n += 1) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ObjectInfo, Store } from '../core/contracts.ts';
+import type { ObjectInfo, PutOptions, Store } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { readAll } from './bytes.ts';
 
@@ -13,7 +13,7 @@ export async function copyStored(
   from: Store,
   to: Store,
   { key, bytes }: Pick<ObjectInfo, 'key' | 'bytes'>,
-  options: { ifAbsent?: boolean } = {},
+  options: PutOptions = {},
 ): Promise<ObjectInfo> {
   const upload = await to.open(key, options);
   try {

@@ -38,7 +38,7 @@ class Branch {
   }
 
   async object(key: string): Promise<void> {
-    await this.#try(async () => void this.#uploads.push(await this.store.open(key, { ifAbsent: true })));
+    await this.#try(async () => void this.#uploads.push(await this.store.open(key, { ifAbsent: true, lasting: true })));
   }
 
   async block(n: number, bytes: Buffer, sha256: string): Promise<void> {

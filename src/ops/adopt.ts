@@ -63,7 +63,7 @@ async function sign(ctx: TargetContext, manifest: Manifest, found: Found): Promi
   const held: string[] = [];
   for (const store of found.stores) {
     try {
-      await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
+      await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true, lasting: true });
       held.push(store.name);
     } catch (error) {
       ctx.report.emit({ type: 'warning', text: `store ${store.name} did not take the manifest of ${found.held.id}: ${sentence(error)}` });

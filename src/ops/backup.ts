@@ -10,6 +10,7 @@ import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
 import { heal } from './heal.ts';
 import { type Hooks, withHooks } from './hooks.ts';
+import { holdNeeded } from './lock.ts';
 import { pinning } from './records/pin.ts';
 import { refuseRestoring } from './records/restoring.ts';
 import { recordRun } from './records/run.ts';
@@ -95,7 +96,7 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
   for (const store of tried) {
     try {
       await refuseOrphaned(ctx, manifest, store);
-      await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true });
+      await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true, lasting: true });
     } catch (error) {
       failures.set(store, error);
     }
@@ -211,8 +212,12 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   for (const [store, error] of failures)
     ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
   for (const text of manifest.warnings) ctx.report.emit({ type: 'warning', text });
-  await sweep({ ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) });
-  const healed = await heal(target, { ...ctx, stores: ctx.stores.filter(store => !failures.has(store)) }, known);
+  const holding = ctx.stores.filter(store => !failures.has(store));
+  const unheld = await holdNeeded(target, ctx, manifest, holding, known);
+  for (const text of unheld) ctx.report.emit({ type: 'warning', text });
+  const lacks = [...(facts.lacks ?? []), ...unheld];
+  await sweep({ ...ctx, stores: holding });
+  const healed = await heal(target, { ...ctx, stores: holding }, known);
   if (facts.lineage) {
     const { window } = options;
     const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(startedAt.getTime() - window) }) };
@@ -223,8 +228,8 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
     bytes: storedBytes(manifest),
     stores: ctx.stores.map(store => outcome(store, failures)),
     healed,
-    lacks: facts.lacks ?? [],
-    exit: manifest.anomaly ? 'failed' : failures.size > 0 || facts.lacks?.length ? 'partial' : 'done',
+    lacks,
+    exit: manifest.anomaly ? 'failed' : failures.size > 0 || lacks.length > 0 ? 'partial' : 'done',
   };
 }
 

@@ -1,9 +1,11 @@
 import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import type { TargetEntry } from '../core/config/types.ts';
 import type { Check, Target, TargetContext } from '../core/contracts.ts';
 import { sentence } from '../core/errors.ts';
 import { assertOpens } from '../flow/age.ts';
 import { doctorStore, mended } from './doctorStore.ts';
+import { lockGapChecks } from './immutability.ts';
 import { assertTrusted } from './signer.ts';
 
 async function attempt(name: string, state: Check['state'], work: () => string | Promise<string>): Promise<Check> {
@@ -61,12 +63,16 @@ async function checkTemp(ctx: TargetContext): Promise<Check> {
   };
 }
 
-/** Everything that one target's backup and restore need from this host, its stores and its source. */
-export async function* doctorTarget(target: Target, ctx: TargetContext): AsyncGenerator<Check> {
+/**
+ * Everything that one target's backup and restore need from this host, its stores and its source.
+ * @param entry of the config, for what only its retention tells
+ */
+export async function* doctorTarget(target: Target, ctx: TargetContext, entry?: TargetEntry): AsyncGenerator<Check> {
   yield { name: 'node', state: 'ok', text: `${process.version} at ${process.execPath}` };
   yield* await checkTools(ctx);
   yield await checkTemp(ctx);
   yield* checkKeys(ctx);
   for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock);
+  if (entry) yield* lockGapChecks(ctx.stores, entry);
   yield* target.doctor(ctx);
 }

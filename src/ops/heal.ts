@@ -11,7 +11,7 @@ type StoredObject = ReturnType<typeof streamed>[number]['objects'][number];
 
 /** Copies one object as it is stored, block by block, each proven on the way. */
 async function copyObject(object: StoredObject, blockBytes: number, from: Store, to: Store): Promise<void> {
-  const upload = await to.open(object.key);
+  const upload = await to.open(object.key, { lasting: true });
   try {
     for (const [n, expected] of object.blocks.entries()) {
       const start = n * blockBytes;
@@ -41,7 +41,10 @@ async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest
   }
   for (const { key } of heldObjects(manifest)) if (missing.has(key)) await copyHeld(key, from, to);
   await target.copyHeld?.(ctx, manifest, from, to);
-  await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), { ifAbsent: true });
+  await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), {
+    ifAbsent: true,
+    lasting: true,
+  });
 }
 
 /**

@@ -382,3 +382,23 @@ test('children go before what they need, whatever the graph', () => {
     }),
   );
 });
+
+test('S17 RT10: what the store holds stays with all that it needs, says until when, and is no failure', async () => {
+  using r = rig();
+  const made = await history(r, [40, 30, 20, 10, 0.5, 0.01]);
+  const [plain] = await prune(r, { confirm: false });
+  const going = plain!.plan!.lines.filter(({ keep }) => !keep).map(({ id }) => id);
+  const held = going[1]!;
+  const until = new Date('2031-01-01T00:00:00Z');
+  const store = through(r.stores[0]!, { heldUntil: async key => (key === manifestKey(BASE, held) ? until : undefined) });
+  for (const confirm of [false, true]) {
+    const [result] = await prune(r, { confirm, ctx: { stores: [store] } });
+    expect(result!.exit).toBe('done');
+    expect(result!.plan!.lines.find(({ id }) => id === held)).toMatchObject({
+      keep: true,
+      reasons: expect.arrayContaining(['held by object lock until 2031-01-01T00:00:00.000Z']),
+    });
+  }
+  expect(await idsIn(r, 0)).toEqual(made.map(({ id }) => id).filter(id => id === held || !going.includes(id)));
+  expect((await lastRuns(r.ctx, r.stores[0]!)).prune?.failure).toBeUndefined();
+});

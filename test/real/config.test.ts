@@ -41,7 +41,12 @@ describe('config check', () => {
   it('a good file is ok, exit 0', async () => {
     const end = await config('check', goodPath);
     expect(end).toMatchObject({ code: 0, stdout: `${goodPath}: ok\n`, stderr: '' });
-    expect(lastJson((await config('check', goodPath, ['--json'])).stdout)).toEqual({ type: 'result', ok: true, file: goodPath });
+    expect(lastJson((await config('check', goodPath, ['--json'])).stdout)).toEqual({
+      type: 'result',
+      ok: true,
+      file: goodPath,
+      warnings: [],
+    });
   });
 
   it('an unknown key is named with its place and the word that is near', async () => {

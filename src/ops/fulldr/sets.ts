@@ -17,7 +17,7 @@ export async function writeSet(stack: StackContext, set: BackupSet): Promise<Pro
   const problems: Problem[] = [];
   for (const store of stack.stores) {
     try {
-      await putBytes(store, setKey(stack, set.id), bytes, { ifAbsent: true });
+      await putBytes(store, setKey(stack, set.id), bytes, { ifAbsent: true, lasting: true });
     } catch (error) {
       stack.signal.throwIfAborted();
       problems.push({ store: store.name, error: sentence(error) });

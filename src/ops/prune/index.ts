@@ -1,7 +1,9 @@
+import pMap from 'p-map';
 import type { TargetEntry } from '../../core/config/index.ts';
 import type { Store, Target, TargetContext } from '../../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
 import { environmentBase } from '../../core/key.ts';
+import { manifestKey } from '../catalog.ts';
 import { withLease } from '../records/lease.ts';
 import { sweepPins } from '../records/pin.ts';
 import { refuseRestoring } from '../records/restoring.ts';
@@ -31,13 +33,30 @@ export interface Pruned {
   exit: ExitName;
 }
 
+/** Manifests asked about at once. */
+const AT_ONCE = 10;
+
 const leaving = (plan: StorePlan): string[] => plan.lines.filter(({ keep }) => !keep).map(({ id }) => id);
+
+/** A backup whose manifest the store itself holds cannot go, and stays as one that is kept: what it needs does, too. */
+async function heldIn(ctx: TargetContext, store: Store, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const held = await pMap(ids, async id => [id, await store.heldUntil?.(manifestKey(ctx.base, id))] as const, { concurrency: AT_ONCE });
+  return new Map(held.flatMap(([id, until]) => (until ? [[id, `held by object lock until ${until.toISOString()}`]] : [])));
+}
+
+async function planned(...[target, ctx, entry, seen, clock, force]: Parameters<typeof planStore>): Promise<StorePlan> {
+  const plan = planStore(target, ctx, entry, seen, clock, force);
+  const held = await heldIn(ctx, seen.store, leaving(plan));
+  if (held.size === 0) return plan;
+  const candidates = seen.candidates.map(each => (held.has(each.id) ? { ...each, guards: [...each.guards, held.get(each.id)!] } : each));
+  return planStore(target, ctx, entry, { ...seen, candidates }, clock, force);
+}
 
 async function carryOut(target: Target, ctx: TargetContext, entry: TargetEntry, store: Store, options: PruneOptions): Promise<Pruned> {
   return withLease(ctx, store, 'prune', options.random(16), async lease => {
     const seen = await survey(ctx, store, lease.storeNow, target);
     const now = ctx.clock.now();
-    const plan = planStore(target, ctx, entry, seen, { now, storeNow: lease.storeNow }, options.force);
+    const plan = await planned(target, ctx, entry, seen, { now, storeNow: lease.storeNow }, options.force);
     if (plan.halts.length > 0) return { store: store.name, plan, exit: 'refused' };
     const removal = nothing();
     await removeBackups(ctx, seen, leaving(plan), lease, removal, async manifest => target.guard?.(ctx, store, manifest));
@@ -66,7 +85,7 @@ async function pruneStore(target: Target, ctx: TargetContext, entry: TargetEntry
     const now = ctx.clock.now();
     return {
       store: store.name,
-      plan: planStore(target, ctx, entry, await survey(ctx, store, now, target), { now }, options.force),
+      plan: await planned(target, ctx, entry, await survey(ctx, store, now, target), { now }, options.force),
       exit: 'done',
     };
   } catch (error) {

@@ -82,7 +82,8 @@ async function removeOne(ctx: TargetContext, survey: Survey, id: string, lease: 
   const objects = survey.keys.get(id) ?? [];
   const [manifest] = objects.filter(object => object.key === key);
   if (!manifest || !(await removeKeys(ctx, store, [manifest], lease, into))) {
-    into.spared.push({ id, reason: 'the store does not let its manifest go, so the rest of it stays too' });
+    const why = into.locked.find(item => item.key === key)?.reason ?? 'the store does not let its manifest go';
+    into.spared.push({ id, reason: `${why}, so the rest of it stays too` });
     return;
   }
   if ((await store.stat(key)) !== undefined)

@@ -3,7 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
-import type { Access, Bytes, ObjectInfo, PerItem, Powers, Store, Upload } from '../../core/contracts.ts';
+import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
 
@@ -41,7 +41,7 @@ class DirectoryStore implements Store {
     return { conditionalPut: true, versions: false, locks: false };
   }
 
-  async open(key: string, options: { ifAbsent?: boolean } = {}): Promise<Upload> {
+  async open(key: string, options: PutOptions = {}): Promise<Upload> {
     const path = this.#path(key);
     await this.#reach();
     return this.#asking(key, async () => {

@@ -51,11 +51,20 @@ const connection = {
   retries: z.int().min(0).max(20).default(5).describe('tries after the first one of a request'),
 };
 
-const versions = (ours: 'delete' | 'hide') =>
-  z
-    .enum(['delete', 'hide'])
-    .default(ours)
-    .describe('what removing does in a bucket that keeps versions: delete all of them, or hide the object as the bucket is set up to');
+const removing = z
+  .enum(['delete', 'hide'])
+  .describe('what removing does in a bucket that keeps versions: delete all of them, or hide the object as the bucket is set up to');
+const hiding = removing.optional().describe(`${removing.description}; default: hide, and delete where \`lock\` is set`);
+
+const lock = z
+  .strictObject({
+    mode: z
+      .enum(['governance', 'compliance'])
+      .describe('governance: an account with a right of its own can lift it; compliance: nobody can before its time, not even the owner'),
+    days: z.int().min(1).max(36500).describe('how long each object of a backup, and of a log, is held from the time when it is put'),
+  })
+  .optional()
+  .describe('object lock: what is put can be neither removed nor overwritten for so long; the bucket has to be made with it');
 
 /** Any service that speaks S3. */
 export const s3Config = z.strictObject({
@@ -65,7 +74,8 @@ export const s3Config = z.strictObject({
   ...account,
   pathStyle: z.boolean().default(true).describe('true = the bucket stands in the path, false = in the host name'),
   ...connection,
-  versions: versions('hide'),
+  versions: hiding,
+  lock,
 });
 
 /** Hetzner Object Storage; `endpoint` is for tests and relays. */
@@ -75,7 +85,8 @@ export const hetznerConfig = z.strictObject({
   ...account,
   endpoint: endpoint.optional(),
   ...connection,
-  versions: versions('hide'),
+  versions: hiding,
+  lock,
 });
 
 /** Backblaze B2, whose buckets always keep versions; `endpoint` is for tests and relays. */
@@ -85,7 +96,8 @@ export const b2Config = z.strictObject({
   ...account,
   endpoint: endpoint.optional(),
   ...connection,
-  versions: versions('delete'),
+  versions: removing.default('delete'),
+  lock,
 });
 
 export type S3Config = z.infer<typeof s3Config>;

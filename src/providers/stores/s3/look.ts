@@ -1,6 +1,7 @@
 import type { ObjectInfo } from '../../../core/contracts.ts';
 import type { Caller } from './caller.ts';
 import { StoreFault } from './errors.ts';
+import type { Hold } from './settings.ts';
 
 /** Metadata by which an upload knows its own object again. */
 export const TOKEN = 'bkp-upload';
@@ -11,6 +12,8 @@ export interface Seen {
   /** Of the upload that wrote it; undefined when it was not one of ours. */
   token?: string;
   version?: string;
+  /** Until when the store holds it, where it does and says so. */
+  hold?: Hold;
 }
 
 /** Whether a store answered that what was asked for is not there. Buckets and accounts may be unknown with a 404 as well. */
@@ -23,10 +26,12 @@ export async function look(caller: Caller, key: string): Promise<Seen | undefine
     const head = await caller.call('HeadObject', sdk => new sdk.HeadObjectCommand({ Bucket: caller.settings.bucket, Key: key }), { key });
     if (!head.LastModified) throw caller.fault('HeadObject', 'the answer is not one of S3', key);
     const token = head.Metadata?.[TOKEN];
+    const { ObjectLockMode: mode, ObjectLockRetainUntilDate: until } = head;
     return {
       info: { key, bytes: head.ContentLength ?? 0, modified: head.LastModified },
       ...(token === undefined ? {} : { token }),
       ...(head.VersionId === undefined ? {} : { version: head.VersionId }),
+      ...(mode && until ? { hold: { mode, until } } : {}),
     };
   } catch (error) {
     if (isAbsent(error)) return undefined;

@@ -1,7 +1,9 @@
 import { BkpError } from '../../../core/errors.ts';
 import type { Caller, CallOptions } from './caller.ts';
 import { BLOCK } from './limits.ts';
+import { md5 } from './lock.ts';
 import { TOKEN } from './look.ts';
+import type { Hold } from './settings.ts';
 
 /** Parts of one object at most, in any S3. */
 const PARTS = 10_000;
@@ -19,7 +21,12 @@ export interface Writing {
   token: string;
   /** Ends what is on its way when the upload is given up. */
   signal: AbortSignal;
+  /** How the object is held from the start. */
+  hold?: Hold;
 }
+
+/** What a request that makes an object says of its lock. */
+export const lockFields = (hold: Hold | undefined) => (hold ? { ObjectLockMode: hold.mode, ObjectLockRetainUntilDate: hold.until } : {});
 
 /** An object in parts of one block each, begun with the first of them. */
 export class Parts {
@@ -86,10 +93,12 @@ export class Parts {
   async #part(n: number, bytes: Buffer, sha256: string): Promise<void> {
     this.#id ??= this.#begin();
     const UploadId = await this.#id;
-    const { caller } = this.#writing;
+    const { caller, hold } = this.#writing;
+    const proof = hold ? { ContentMD5: md5(bytes) } : {};
     const { ETag } = await caller.call(
       'UploadPart',
-      sdk => new sdk.UploadPartCommand({ ...this.#object, UploadId, PartNumber: n + 1, Body: bytes, ContentLength: bytes.length }),
+      sdk =>
+        new sdk.UploadPartCommand({ ...this.#object, UploadId, PartNumber: n + 1, Body: bytes, ContentLength: bytes.length, ...proof }),
       { ...this.#about, bytes: bytes.length, sha256 },
     );
     if (!ETag) throw caller.fault('UploadPart', 'the answer is not one of S3: it has no ETag', this.#writing.key);
@@ -98,10 +107,10 @@ export class Parts {
 
   /** Not ended by the signal: an id that nobody learnt could not be given up. */
   async #begin(): Promise<string> {
-    const { caller, key, token } = this.#writing;
+    const { caller, key, token, hold } = this.#writing;
     const { UploadId } = await caller.call(
       'CreateMultipartUpload',
-      sdk => new sdk.CreateMultipartUploadCommand({ ...this.#object, Metadata: { [TOKEN]: token } }),
+      sdk => new sdk.CreateMultipartUploadCommand({ ...this.#object, Metadata: { [TOKEN]: token }, ...lockFields(hold) }),
       { key },
     );
     if (!UploadId) throw caller.fault('CreateMultipartUpload', 'the answer is not one of S3: it has no UploadId', key);

@@ -3,6 +3,7 @@ import type { PerItem } from '../../../core/contracts.ts';
 import { checkKey } from '../../../core/key.ts';
 import type { Caller } from './caller.ts';
 import { StoreFault } from './errors.ts';
+import { storeNow } from './lock.ts';
 import { isAbsent } from './look.ts';
 import { type Version, versions } from './pages.ts';
 
@@ -34,11 +35,12 @@ async function versionsOf(caller: Caller, key: string): Promise<Version[]> {
 }
 
 /** Until when a store holds a version, in words; undefined when it does not, or does not say. */
-async function holdOf(caller: Caller, key: string, version: string | undefined): Promise<string | undefined> {
+async function holdOf(caller: Caller, key: string, version?: string): Promise<string | undefined> {
   const where = { Bucket: caller.settings.bucket, Key: key, ...(version === undefined ? {} : { VersionId: version }) };
   const head = await caller.call('HeadObject', sdk => new sdk.HeadObjectCommand(where), { key }).catch(() => undefined);
   if (head?.ObjectLockLegalHoldStatus === 'ON') return 'held by a legal hold';
-  return head?.ObjectLockRetainUntilDate && `held by object lock until ${head.ObjectLockRetainUntilDate.toISOString()}`;
+  const until = head?.ObjectLockRetainUntilDate;
+  return until && until > storeNow(caller) ? `held by object lock until ${until.toISOString()}` : undefined;
 }
 
 /** @returns why this version stays; throws StoreFault when that is not a matter of this key */
@@ -72,15 +74,19 @@ async function removeAll(caller: Caller, key: string): Promise<PerItem> {
 
 /**
  * Removes one object, as the settings say where the bucket keeps versions.
+ * @param options `locks` = the bucket may hold it: then that is asked before it is hidden
  * @throws StoreFault only when the store does not answer, or answers nobody
  */
-export async function removeKey(caller: Caller, key: string): Promise<PerItem> {
+export async function removeKey(caller: Caller, key: string, { locks = false } = {}): Promise<PerItem> {
   try {
     checkKey(key);
   } catch (error) {
     return { key, ok: false, reason: (error as Error).message };
   }
-  return caller.settings.versions === 'delete' ? removeAll(caller, key) : tryVersion(caller, key);
+  if (caller.settings.versions === 'delete') return removeAll(caller, key);
+  // A store hides what it holds without a word: what is to stay would show in no listing any more.
+  const reason = locks ? await holdOf(caller, key) : undefined;
+  return reason === undefined ? tryVersion(caller, key) : { key, ok: false, locked: true, reason };
 }
 
 /** Versions of one name that a newer one or a mark hides, and the mark once nothing is left below it. */

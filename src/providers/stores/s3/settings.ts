@@ -3,6 +3,18 @@ import { parseDuration } from '../../../core/duration.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { type B2Config, BAD_ENDPOINT, BAD_PROXY, type HetznerConfig, isEndpoint, isProxy, type S3Config } from './config.ts';
 
+/** How objects of backups are held: milliseconds. */
+export interface Lock {
+  mode: 'GOVERNANCE' | 'COMPLIANCE';
+  ms: number;
+}
+
+/** Until when the store holds one version. */
+export interface Hold {
+  mode: Lock['mode'];
+  until: Date;
+}
+
 /** One bucket of one service, all secrets resolved. Times are milliseconds. */
 export interface Settings extends Bucket {
   connections: number;
@@ -11,22 +23,34 @@ export interface Settings extends Bucket {
   retries: number;
   /** What removing does where the bucket keeps versions. */
   versions: 'delete' | 'hide';
+  lock?: Lock;
   /** Whether the service may be sent If-None-Match at all. */
   conditional: boolean;
 }
 
-type Common = Pick<S3Config, 'bucket' | 'accessKey' | 'secretKey' | 'connections' | 'retries' | 'versions' | 'idleTimeout' | 'timeout'> & {
+type Common = Pick<
+  S3Config,
+  'bucket' | 'accessKey' | 'secretKey' | 'connections' | 'retries' | 'versions' | 'lock' | 'idleTimeout' | 'timeout'
+> & {
   ca?: string | undefined;
   proxy?: string | undefined;
 };
 
-const common = ({ bucket, accessKey, secretKey, connections, retries, versions, idleTimeout, timeout, ca, proxy }: Common) => ({
+const DAY_MS = 86_400_000;
+
+const lockOf = ({ mode, days }: NonNullable<S3Config['lock']>): Lock => ({
+  mode: mode === 'compliance' ? 'COMPLIANCE' : 'GOVERNANCE',
+  ms: days * DAY_MS,
+});
+
+const common = ({ bucket, accessKey, secretKey, connections, retries, versions, lock, idleTimeout, timeout, ca, proxy }: Common) => ({
   bucket,
   accessKey,
   secretKey,
   connections,
   retries,
-  versions,
+  versions: versions ?? (lock ? 'delete' : 'hide'),
+  ...(lock ? { lock: lockOf(lock) } : {}),
   idleTimeout: parseDuration(idleTimeout),
   timeout: parseDuration(timeout),
   ...(ca === undefined ? {} : { ca }),

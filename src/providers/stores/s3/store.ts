@@ -1,12 +1,13 @@
 import pMap from 'p-map';
-import type { Access, Bytes, Check, ObjectInfo, PerItem, Powers, Store, Upload } from '../../../core/contracts.ts';
+import type { Access, Bytes, Check, ObjectInfo, PerItem, Powers, PutOptions, Store, StoreLock, Upload } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { checkKey } from '../../../core/key.ts';
+import { checkKey, joinKey } from '../../../core/key.ts';
 import type { StoreHost } from '../host.ts';
 import { Caller } from './caller.ts';
 import { clockCheck } from './clock.ts';
-import { lifecycle } from './doctor.ts';
+import { lifecycle, lockChecks } from './doctor.ts';
 import { BLOCK } from './limits.ts';
+import { type BucketLock, bucketLock, lasts, lockless, setHold, storeNow, untilOf } from './lock.ts';
 import { isAbsent, look } from './look.ts';
 import { objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
@@ -14,6 +15,7 @@ import { type Range, readObject } from './read.ts';
 import { purgeHidden, removeKey } from './remove.ts';
 import type { Settings } from './settings.ts';
 import { S3Upload } from './upload.ts';
+import { withstand } from './withstand.ts';
 
 /** One bucket of a service that speaks S3. Nothing is loaded or sent before the first call. */
 export class S3Store implements Store {
@@ -22,6 +24,7 @@ export class S3Store implements Store {
   readonly #caller: Caller;
   #powers: Promise<Powers> | undefined;
   #bucket: Promise<void> | undefined;
+  #locks: Promise<BucketLock | undefined> | undefined;
 
   constructor(name: string, settings: Settings, host: StoreHost) {
     this.name = name;
@@ -42,8 +45,30 @@ export class S3Store implements Store {
     return this.#powers;
   }
 
-  async open(key: string, options: { ifAbsent?: boolean } = {}): Promise<Upload> {
-    return new S3Upload(this.#caller, checkKey(key), options.ifAbsent ?? false);
+  get lock(): StoreLock | undefined {
+    const { lock } = this.#caller.settings;
+    return lock && { mode: lock.mode === 'COMPLIANCE' ? 'compliance' : 'governance', ms: lock.ms };
+  }
+
+  async open(key: string, { ifAbsent = false, lasting = false }: PutOptions = {}): Promise<Upload> {
+    const { lock } = this.#caller.settings;
+    checkKey(key);
+    if (!lock || !lasting) return new S3Upload(this.#caller, key, { ifAbsent });
+    if ((await this.#bucketLock())?.enabled === false) throw lockless(this.#caller);
+    return new S3Upload(this.#caller, key, { ifAbsent, hold: { mode: lock.mode, until: untilOf(this.#caller, lock) } });
+  }
+
+  async heldUntil(key: string): Promise<Date | undefined> {
+    const until = (await look(this.#caller, checkKey(key)))?.hold?.until;
+    return until && until > storeNow(this.#caller) ? until : undefined;
+  }
+
+  hold(keys: readonly string[], until: Date): Promise<PerItem[]> {
+    return pMap(keys, key => this.#hold(checkKey(key), until), { concurrency: this.#caller.settings.connections });
+  }
+
+  withstand(base: string): Promise<Check> {
+    return withstand(this.#caller, joinKey(base, 'doctor', `canary-${this.#caller.host.random(8).toString('hex')}`));
   }
 
   async *get(key: string, range: Range = { from: 0 }): Bytes {
@@ -66,8 +91,10 @@ export class S3Store implements Store {
     }
   }
 
-  remove(keys: readonly string[]): Promise<PerItem[]> {
-    return pMap(keys, key => removeKey(this.#caller, key), { concurrency: this.#caller.settings.connections });
+  async remove(keys: readonly string[]): Promise<PerItem[]> {
+    const hides = this.#caller.settings.versions === 'hide';
+    const locks = hides && (await this.#bucketLock())?.enabled !== false;
+    return pMap(keys, key => removeKey(this.#caller, key, { locks }), { concurrency: this.#caller.settings.connections });
   }
 
   async sweep(prefix: string, before: Date): Promise<PerItem[]> {
@@ -92,6 +119,7 @@ export class S3Store implements Store {
   }
 
   async *doctor(base: string): AsyncGenerator<Check> {
+    yield* lockChecks(this.#caller);
     yield* lifecycle(this.name, this.#caller, base);
     if (this.#caller.ahead !== undefined) yield clockCheck(this.#caller);
   }
@@ -128,6 +156,29 @@ export class S3Store implements Store {
       'ListObjectsV2',
       sdk => new sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1, ...(prefix === '' ? {} : { Prefix: `${prefix}/` }) }),
     );
+  }
+
+  /** Asked once. Throws StoreFault. */
+  #bucketLock(): Promise<BucketLock | undefined> {
+    this.#locks ??= bucketLock(this.#caller).catch(error => {
+      this.#locks = undefined;
+      throw error;
+    });
+    return this.#locks;
+  }
+
+  /** A mode that is there stays: a stricter one would want rights that a backup should not have. */
+  async #hold(key: string, until: Date): Promise<PerItem> {
+    try {
+      const seen = await look(this.#caller, key);
+      if (!seen) return { key, ok: false, reason: 'it is not there' };
+      if (lasts(seen.hold, until)) return { key, ok: true };
+      const mode = seen.hold?.mode ?? this.#caller.settings.lock?.mode ?? 'GOVERNANCE';
+      await setHold(this.#caller, { key, version: seen.version, hold: { mode, until } });
+      return { key, ok: true };
+    } catch (error) {
+      return { key, ok: false, reason: (error as Error).message };
+    }
   }
 
   #probe(): Promise<Powers> {

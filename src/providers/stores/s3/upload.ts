@@ -4,9 +4,11 @@ import { BkpError } from '../../../core/errors.ts';
 import type { Caller } from './caller.ts';
 import { StoreFault } from './errors.ts';
 import { BLOCK } from './limits.ts';
+import { lasts, md5, setHold } from './lock.ts';
 import { look, type Seen, TOKEN } from './look.ts';
-import { Parts, type Writing } from './parts.ts';
+import { lockFields, Parts, type Writing } from './parts.ts';
 import { removeVersion } from './remove.ts';
+import type { Hold } from './settings.ts';
 
 /** An object that is shorter than a block goes in one request, any other in parts of one block. */
 export class S3Upload implements Upload {
@@ -18,8 +20,9 @@ export class S3Upload implements Upload {
   #aborted: Promise<void> | undefined;
   #published = false;
 
-  constructor(caller: Caller, key: string, ifAbsent: boolean) {
-    this.#writing = { caller, key, token: caller.host.random(16).toString('hex'), signal: this.#stop.signal };
+  constructor(caller: Caller, key: string, options: { ifAbsent: boolean; hold?: Hold }) {
+    const { ifAbsent, ...held } = options;
+    this.#writing = { caller, key, token: caller.host.random(16).toString('hex'), signal: this.#stop.signal, ...held };
     this.#ifAbsent = ifAbsent;
     this.#parts = new Parts(this.#writing);
   }
@@ -67,9 +70,11 @@ export class S3Upload implements Upload {
   }
 
   async #put(condition: { IfNoneMatch?: string }): Promise<void> {
-    const { caller, key, token, signal } = this.#writing;
+    const { caller, key, token, signal, hold } = this.#writing;
     const { bytes, sha256 } = this.#whole ?? { bytes: Buffer.alloc(0), sha256: createHash('sha256').digest('hex') };
-    const input = { Bucket: caller.settings.bucket, Key: key, ContentLength: bytes.length, Metadata: { [TOKEN]: token }, ...condition };
+    const locked = hold ? { ContentMD5: md5(bytes), ...lockFields(hold) } : {};
+    const Metadata = { [TOKEN]: token };
+    const input = { Bucket: caller.settings.bucket, Key: key, ContentLength: bytes.length, Metadata, ...condition, ...locked };
     await caller.call('PutObject', sdk => new sdk.PutObjectCommand({ ...input, Body: bytes }), {
       key,
       signal,
@@ -102,7 +107,7 @@ export class S3Upload implements Upload {
     if (failure !== undefined && !isOpen(failure)) throw failure;
     const seen = await look(caller, key).catch(error => Promise.reject(failure ?? error));
     if (!seen) throw failure ?? caller.fault('HeadObject', 'the store does not show it after it was written', key);
-    if (seen.token === token || (seen.token === undefined && failure === undefined)) return this.#ofSize(seen);
+    if (seen.token === token || (seen.token === undefined && failure === undefined)) return this.#held(seen, await this.#ofSize(seen));
     throw this.#ifAbsent ? this.#taken(failure) : (failure ?? this.#overtaken());
   }
 
@@ -112,6 +117,20 @@ export class S3Upload implements Upload {
     if (info.bytes === bytes) return info;
     await removeVersion(caller, key, version).catch(() => {});
     throw caller.fault('HeadObject', `the store shows it with ${info.bytes} bytes, and ${bytes} were sent`, key);
+  }
+
+  /** Not every store takes the lock of an object in parts: where it does not show one, it is set, and looked at again. */
+  async #held({ hold: shown, version }: Seen, info: ObjectInfo): Promise<ObjectInfo> {
+    const { caller, key, hold } = this.#writing;
+    if (!hold || lasts(shown, hold.until)) return info;
+    try {
+      await setHold(caller, { key, version, hold });
+      if (lasts((await look(caller, key))?.hold, hold.until)) return info;
+    } catch (error) {
+      await removeVersion(caller, key, version).catch(() => {});
+      throw error;
+    }
+    throw caller.fault('HeadObject', `the store does not show that it holds it until ${hold.until.toISOString()}`, key);
   }
 
   #gone(): BkpError {

@@ -1,12 +1,13 @@
-import type { ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
+import type { Manifest, ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
-import { isWalName } from '../../../core/postgres/lsn.ts';
+import { historyName, isWalName } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
 import { type Chunk, chunkAt, coverage, hashOf } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
+import { lineageKey } from './lineage.ts';
 import { WAL, walgArchive, walNameAt } from './walg/layout.ts';
 
 /** One archived file as a store's listing shows it. `hash` is the first half of the plain bytes' SHA-256, from the key. */
@@ -61,6 +62,18 @@ const find = async (store: Store, base: string, lineage: string, name: string): 
   return undefined;
 };
 
+/** Keys of what has to be read before the WAL behind a backup: the record of its lineage, and its timelines' histories. */
+export async function recordsOf(ctx: TargetContext, store: Store, { lineage, wal }: Manifest): Promise<string[]> {
+  if (lineage === undefined) return [];
+  const key = lineageKey(ctx.base, lineage);
+  const found = (await store.stat(key)) ? [key] : [];
+  for (let timeline = 2; timeline <= (wal?.timeline ?? 1); timeline += 1) {
+    const history = await find(store, ctx.base, lineage, historyName(timeline));
+    if (history) found.push(history.key);
+  }
+  return found;
+}
+
 /** A WAL file sealed once, for any number of stores. */
 export interface SealedWal {
   name: string;
@@ -93,7 +106,7 @@ export async function putWal(store: Store, base: string, lineage: string, sealed
   }
   try {
     const key = `${dirOf(base, lineage, sealed.name)}${sealed.name}-${sealed.hash}${sealed.suffix}`;
-    await putBytes(store, key, sealed.bytes, { ifAbsent: true });
+    await putBytes(store, key, sealed.bytes, { ifAbsent: true, lasting: true });
     return 'stored';
   } catch (error) {
     // The name of the object holds the hash: whoever was quicker (stream and backup store the same history) wrote the same.

@@ -29,7 +29,7 @@ export function lacks(copies: ReadonlyMap<string, readonly WalObject[]>, stores:
 /** Byte for byte as it is stored: whoever reads it proves it by the signature inside. One that appeared meanwhile is fine. */
 async function copy({ from, to }: Lack): Promise<void> {
   try {
-    await putBytes(to, from.key, await readAll(from.store.get(from.key)), { ifAbsent: true });
+    await putBytes(to, from.key, await readAll(from.store.get(from.key)), { ifAbsent: true, lasting: true });
   } catch (error) {
     if (!(error instanceof BkpError && error.exit === 'conflict')) throw error;
   }

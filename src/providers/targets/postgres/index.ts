@@ -1,5 +1,6 @@
 import type { Target } from '../../../core/contracts.ts';
 import { ahead } from './ahead.ts';
+import { recordsOf } from './archive.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
@@ -34,7 +35,16 @@ export const postgres: Target<PostgresConfig> = {
     return yield* (await engineOf(ctx)).capture(ctx, options);
   },
   restore,
-  log: { push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file), fetch, ahead, state, marks, expired, distance },
+  log: {
+    push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file),
+    fetch,
+    ahead,
+    state,
+    marks,
+    expired,
+    records: recordsOf,
+    distance,
+  },
   healLog: healWal,
   async *adopt(ctx, known) {
     if (ctx.config.engine === 'wal-g') yield* (await import('./walg/adopt.ts')).adopt(ctx, known);

@@ -37,6 +37,9 @@ export function parseMarker(text: string | null | undefined): Marker | undefined
 const counterOf = (lineage: LineageId): number => Number(lineage.split('-')[1]);
 const prefixOf = (base: string): string => `${base}/lineages/`;
 
+/** Key of the record of a lineage. */
+export const lineageKey = (base: string, lineage: LineageId): string => `${prefixOf(base)}${lineage}.json`;
+
 const isLineage = (value: unknown): value is Lineage => {
   const record = value as Lineage;
   return record?.version === 1 && /^\d+-\d+$/.test(record.lineage ?? '') && /^\d+$/.test(record.systemIdentifier ?? '');
@@ -71,7 +74,7 @@ async function record(ctx: TargetContext, lineage: Lineage): Promise<void> {
   let conflict = false;
   for (const store of ctx.stores) {
     try {
-      await putBytes(store, `${prefixOf(ctx.base)}${lineage.lineage}.json`, bytes, { ifAbsent: true });
+      await putBytes(store, lineageKey(ctx.base, lineage.lineage), bytes, { ifAbsent: true, lasting: true });
       held += 1;
     } catch (error) {
       conflict ||= error instanceof BkpError && error.exit === 'conflict';
@@ -88,10 +91,11 @@ async function record(ctx: TargetContext, lineage: Lineage): Promise<void> {
 
 /** A store that missed the record (it was down, or is new) gets it as soon as the lineage is used again. */
 async function heal(ctx: TargetContext, lineage: Lineage): Promise<void> {
-  const key = `${prefixOf(ctx.base)}${lineage.lineage}.json`;
+  const key = lineageKey(ctx.base, lineage.lineage);
   for (const store of ctx.stores) {
     try {
-      if ((await store.stat(key)) === undefined) await putBytes(store, key, encodeSigned(lineage, ctx.keys.sign), { ifAbsent: true });
+      if ((await store.stat(key)) === undefined)
+        await putBytes(store, key, encodeSigned(lineage, ctx.keys.sign), { ifAbsent: true, lasting: true });
     } catch (error) {
       ctx.report.emit({ type: 'warning', text: `lineage ${lineage.lineage} is not recorded in store ${store.name}: ${sentence(error)}` });
     }
