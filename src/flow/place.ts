@@ -1,7 +1,8 @@
-import { access, chmod, chown, lchown, mkdir, readdir, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, lchown, readdir, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Runner, Store } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
+import { makeDir } from './makeDir.ts';
 
 /** Who owns what is restored. */
 export interface Owner {
@@ -117,7 +118,7 @@ export async function occupy(ctx: { clock: Clock }, to: string, aside: boolean, 
       });
     });
   }
-  const first = await mkdir(to, { recursive: true, mode: 0o700 });
+  const first = await makeDir(to, 0o700);
   await chmod(to, 0o700);
   await writeFile(join(to, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
   if (owner) for (const path of [...made(first, to), to, join(to, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);

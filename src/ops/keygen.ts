@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BkpError } from '../core/errors.ts';
 import { derivedKey, identitiesOf } from '../flow/derive.ts';
 import { publicText, signingKey, signingText } from '../flow/keys.ts';
+import { makeDir } from '../flow/makeDir.ts';
 
 export interface MadeKeys {
   files: string[];
@@ -44,7 +45,7 @@ export const keysBlock = (files: readonly string[], recipient: string, trusted: 
 export async function keygen(dir: string): Promise<MadeKeys> {
   const { generateIdentity, identityToRecipient } = await import('age-encryption');
   const at = resolve(dir);
-  await mkdir(at, { recursive: true, mode: 0o700 });
+  await makeDir(at, 0o700);
   const identity = await generateIdentity();
   const recipient = await identityToRecipient(identity);
   const signing = signingText(randomBytes(32));

@@ -27,3 +27,9 @@ it('`keygen --derive` prints the key of a target, where the identity is', async 
     stderr: expect.stringContaining('keys.identity'),
   });
 });
+
+it('a place that takes no directory is refused with the reason, and nothing hangs', async () => {
+  const { code, stderr } = await runBkp(['keygen', '--dir', '/proc/x/keys']);
+  expect(code).toBe(4);
+  expect(stderr).toMatch(/directory \/proc\/x\/keys cannot be made: \/proc\/x: ENOENT/);
+});

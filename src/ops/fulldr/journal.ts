@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { decodeJournal, encodeJournal, type Journal } from '../../core/journal.ts';
+import { makeDir } from '../../flow/makeDir.ts';
 
 /** The journal of an unfinished run; undefined when there is none. Throws BkpError('refused') for a damaged one. */
 export async function readJournal(file: string): Promise<Journal | undefined> {
@@ -17,7 +18,7 @@ export async function readJournal(file: string): Promise<Journal | undefined> {
 export async function writeJournal(file: string, journal: Journal): Promise<void> {
   const fresh = `${file}.new`;
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeDir(dirname(file), 0o700);
     const handle = await open(fresh, 'w', 0o600);
     try {
       await handle.writeFile(encodeJournal(journal));

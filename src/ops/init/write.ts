@@ -1,8 +1,9 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { parseConfig, type Registry } from '../../core/config/index.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { type Choices, configText, type Found, variablesOf } from '../../core/init/text.ts';
+import { makeDir } from '../../flow/makeDir.ts';
 import { exists } from '../../flow/place.ts';
 import { keygen, keysBlock } from '../keygen.ts';
 
@@ -47,7 +48,7 @@ export async function writeConfig(
   const keys = await keysIn(places.keys);
   const all = { ...choices, keys: keys.block };
   try {
-    await mkdir(dirname(config), { recursive: true });
+    await makeDir(dirname(config));
     await writeFile(config, configText(found, all), { mode: 0o640, flag: 'wx' });
   } catch (error) {
     throw new BkpError('failed', `${config} cannot be written: ${sentence(error)}`, {

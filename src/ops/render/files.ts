@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { BkpError } from '../../core/errors.ts';
 import type { MadeFile } from '../../core/render/kubernetes/text.ts';
+import { makeDir } from '../../flow/makeDir.ts';
 
 /** SHA-256 of a text, hex. */
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -29,7 +30,7 @@ async function textOf(path: string): Promise<string | undefined> {
 }
 
 async function put(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeDir(dirname(path));
   const temp = `${path}.new-${process.pid}`;
   await writeFile(temp, text, { mode: 0o644 });
   await rename(temp, path);

@@ -1,7 +1,8 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BkpError, sentence } from '../../core/errors.ts';
 import type { Rendered } from '../../core/reportMaterial.ts';
+import { makeDir } from '../../flow/makeDir.ts';
 import { writeWhole } from '../status/textfile.ts';
 
 /** By it a directory is known as one that bkp made. */
@@ -12,7 +13,7 @@ const LATEST = 'latest.json';
 async function claim(dir: string, force: boolean): Promise<void> {
   let names: string[];
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeDir(dir, 0o700);
     names = await readdir(dir);
   } catch (error) {
     throw new BkpError('failed', `the report cannot be written to ${dir}: ${sentence(error)}`, { cause: error });

@@ -1,8 +1,9 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isAstray } from '../../../core/postgres/resume.ts';
+import { makeDir } from '../../../flow/makeDir.ts';
 
 /** The largest page of WAL that PostgreSQL can be built with: a block of it without any byte was never written, for each page has a header. */
 const PAGE = 64 * 1024;
@@ -32,7 +33,7 @@ export class Spool {
     this.segmentBytes = segmentBytes;
   }
 
-  prepare = (): Promise<unknown> => mkdir(this.dir, { recursive: true, mode: 0o700 });
+  prepare = (): Promise<unknown> => makeDir(this.dir, 0o700);
 
   /** Names of everything in it. */
   names = async (): Promise<string[]> => (await readdir(this.dir)).sort();
