@@ -24,6 +24,14 @@ interface Said {
   warnings: string[];
 }
 
+/**
+ * Whether a line of stderr is a message of the server that somebody should read. Ours is English by LC_ALL, and what the server says is in the
+ * language of its lc_messages, which only a superuser may change for a session. The client writes it as severity, colon, two spaces and the
+ * text, so it is known by its form, and what is known to be harmless is left out.
+ */
+export const isServersWarning = (line: string): boolean =>
+  /^\S+\s?: {2}\S/.test(line) && !/^(pg_\w+|NOTICE|INFO|LOG|DEBUG\d?|DETAIL|HINT|CONTEXT): {2}/.test(line);
+
 function listen(said: Said, line: string): void {
   const start = /start point: ([0-9A-F]+\/[0-9A-F]+) on timeline (\d+)/.exec(line);
   if (start) Object.assign(said, { from: parseLsn(start[1]!), timeline: Number(start[2]) });
@@ -31,7 +39,7 @@ function listen(said: Said, line: string): void {
   if (end) said.to = parseLsn(end[1]!);
   const total = /^\s*\d+\/(\d+) kB/.exec(line);
   if (total) said.total = Number(total[1]) * 1024;
-  if (/WARNING/.test(line)) said.warnings.push(line.trim());
+  if (isServersWarning(line)) said.warnings.push(line.trim());
 }
 
 function refuseUnfit(ctx: Context, live: Live): void {
