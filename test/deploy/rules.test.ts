@@ -13,7 +13,8 @@ const promtool = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync('promtool', args, { cwd: dir, encoding: 'utf8' });
   return { status, words: `${stdout}${stderr}` };
 };
-const rules = (): { alert: string; expr: string }[] => read(RULES).groups.flatMap((group: any) => group.rules);
+const rules = (): { alert: string; expr: string; annotations: { runbook_url: string } }[] =>
+  read(RULES).groups.flatMap((group: any) => group.rules);
 
 it('promtool takes the rules', () => {
   expect(promtool('check', 'rules', RULES)).toMatchObject({ status: 0, words: expect.stringMatching(/SUCCESS: \d+ rules found/) });
@@ -41,4 +42,15 @@ it('every figure that an alert looks at is one that bkp gives', () => {
   const used = new Set(rules().flatMap(({ expr }) => expr.match(/\bbkp_\w+/g) ?? []));
   expect(used.size).toBeGreaterThan(10);
   expect([...used].filter(name => !given.includes(`'${name}'`))).toEqual([]);
+});
+
+it('every alert leads to what to do about it, under a heading of its own', () => {
+  const [page] = [...new Set(rules().map(({ annotations }) => annotations.runbook_url.split('#')[0]!))];
+  const headings = readFileSync(join(root, page!), 'utf8').matchAll(/^## (\w+)\n\n\S/gm);
+  expect([...headings].map(([, heading]) => `${page}#${heading!.toLowerCase()}`).sort()).toEqual(
+    rules()
+      .map(({ annotations }) => annotations.runbook_url)
+      .sort(),
+  );
+  for (const { alert, annotations } of rules()) expect(annotations.runbook_url).toBe(`docs/how-to/alerts.md#${alert.toLowerCase()}`);
 });

@@ -4,7 +4,8 @@ export interface Alert {
   expr: string;
   for?: string;
   labels: { severity: 'warning' | 'critical'; [label: string]: string };
-  annotations: { summary: string; description?: string };
+  /** `runbook_url` is a page of these docs: whoever serves them elsewhere puts their address before it. */
+  annotations: { runbook_url: string; summary: string; description?: string };
 }
 
 /** The alerts on the figures of `bkp status`: those of deploy/prometheus/bkp.rules.yml, which says why each one is as it is. */
@@ -14,6 +15,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'absent_over_time(bkp_status_timestamp_seconds[26h])',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpnothingreported',
       summary: 'no bkp status was reported for 26 hours',
       description: 'Nobody knows whether there are backups. See whether `bkp status` still runs and its figures still arrive.',
     },
@@ -24,6 +26,7 @@ export const ALERTS: readonly Alert[] = [
     for: '5m',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpstatusstale',
       summary: 'bkp status of {{ $labels.env }} is {{ $value | humanizeDuration }} old',
       description: 'What the other alerts of bkp see is out of date. Run `bkp status` by hand; then look at what starts it.',
     },
@@ -33,6 +36,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'time() - max by (env, kind, name) (bkp_status_timestamp_seconds) > 26 * 3600',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpstatusgone',
       summary: 'bkp status of {{ $labels.env }} was last gathered {{ $value | humanizeDuration }} ago',
       description: 'Nobody knows whether there are backups.',
     },
@@ -43,6 +47,7 @@ export const ALERTS: readonly Alert[] = [
     for: '15m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpstoredown',
       summary: 'store {{ $labels.store }} of {{ $labels.kind }}/{{ $labels.name }} does not answer',
       description: 'Backups go to fewer places than they should. `bkp doctor {{ $labels.kind }} {{ $labels.name }}` says what is wrong.',
     },
@@ -53,6 +58,7 @@ export const ALERTS: readonly Alert[] = [
     for: '10m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpbackuplate',
       summary: '{{ $labels.kind }}/{{ $labels.name }} is late in store {{ $labels.store }}',
       description:
         'A run that was due left no good backup, or the recovery point is older than the RPO. `bkp status {{ $labels.kind }} {{ $labels.name }}` says which.',
@@ -64,6 +70,7 @@ export const ALERTS: readonly Alert[] = [
     for: '10m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkprpoexceeded',
       summary:
         '{{ $labels.kind }}/{{ $labels.name }} could lose {{ $value | humanizeDuration }} of data with store {{ $labels.store }} alone',
       description: 'The log has not reached the store for longer than the RPO allows. Is `bkp stream` running, does the archiver work?',
@@ -75,6 +82,7 @@ export const ALERTS: readonly Alert[] = [
     for: '15m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpfailing',
       summary: 'backups of {{ $labels.kind }}/{{ $labels.name }} in store {{ $labels.store }} are not in order',
       description: '`bkp status {{ $labels.kind }} {{ $labels.name }}` says why.',
     },
@@ -85,6 +93,7 @@ export const ALERTS: readonly Alert[] = [
     for: '10m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkparchiver',
       summary: '{{ $labels.check }} of {{ $labels.kind }}/{{ $labels.name }} fails',
       description: 'The log does not leave the source as it should. `bkp doctor {{ $labels.kind }} {{ $labels.name }}` says what mends it.',
     },
@@ -95,6 +104,7 @@ export const ALERTS: readonly Alert[] = [
     for: '15m',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpnotifierdown',
       summary: 'notifier {{ $labels.notifier }} of {{ $labels.env }} does not get its messages',
       description:
         'What runs here may fail and nobody hears of it. `bkp notify test {{ $labels.notifier }}` says why, and ends this once a message arrives.',
@@ -105,6 +115,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'bkp_prune_last_failure_timestamp_seconds > bkp_prune_last_success_timestamp_seconds and time() - bkp_prune_last_success_timestamp_seconds > 7 * 86400',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpprunefails',
       summary: 'prune of {{ $labels.kind }}/{{ $labels.name }} has failed for a week',
       description:
         'Old backups pile up in store {{ $labels.store }}. `bkp prune {{ $labels.kind }} {{ $labels.name }}` shows the plan and what halts it.',
@@ -115,6 +126,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'time() - bkp_verify_last_success_timestamp_seconds > 35 * 86400',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpnotverified',
       summary:
         'the backups of {{ $labels.kind }}/{{ $labels.name }} in store {{ $labels.store }} were last verified {{ $value | humanizeDuration }} ago',
     },
@@ -125,6 +137,7 @@ export const ALERTS: readonly Alert[] = [
     for: '35d',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpneververified',
       summary: 'no verification of {{ $labels.kind }}/{{ $labels.name }} in store {{ $labels.store }} has ever come out right',
     },
   },
@@ -133,6 +146,7 @@ export const ALERTS: readonly Alert[] = [
     expr: 'time() - bkp_drill_last_success_timestamp_seconds > 35 * 86400',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpnotdrilled',
       summary:
         'a restore of {{ $labels.kind }}/{{ $labels.name }} from store {{ $labels.store }} was last rehearsed {{ $value | humanizeDuration }} ago',
     },
@@ -143,6 +157,7 @@ export const ALERTS: readonly Alert[] = [
     for: '35d',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpneverdrilled',
       summary: 'no restore of {{ $labels.kind }}/{{ $labels.name }} from store {{ $labels.store }} was ever rehearsed',
     },
   },
