@@ -11,6 +11,8 @@ interface Flags {
   hidden?: boolean;
   textfile?: string;
   pushgateway?: string;
+  listen?: string;
+  every: string;
 }
 
 /** Targets asked at once: most of the time is spent waiting. */
@@ -125,6 +127,51 @@ async function show(session: Session, kind: string | undefined, name: string | u
   return exit;
 }
 
+/** Looks and answers until it is told to stop; alerts are the business of whoever asks. */
+async function listen(session: Session, kind: string | undefined, name: string | undefined, flags: Flags): Promise<ExitName> {
+  const [{ parseAddress }, { serveStatus }, { metricsText }, { exitOf }] = await Promise.all([
+    import('../core/status/listen.ts'),
+    import('../ops/status/serve.ts'),
+    import('../report/metrics.ts'),
+    import('../core/status/verdict.ts'),
+  ]);
+  const { app, options, report, signal } = session;
+  const address = parseAddress(flags.listen!);
+  const everyMs = parseDuration(flags.every);
+  if (everyMs < 1000) throw new BkpError('usage', `--every ${flags.every} is too often; allowed is a second or more`);
+  if (flags.textfile || flags.pushgateway)
+    throw new BkpError('usage', '--listen goes with neither --textfile nor --pushgateway: the figures would be there twice');
+  app.select(options.env, kind, name);
+  const stack = app.stack(options.env);
+  const where = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  await serveStatus(address, {
+    env: app.env(options.env).name,
+    everyMs,
+    clock: stack.clock,
+    signal,
+    redact: text => stack.redact?.(text) ?? text,
+    metrics: metricsText,
+    listening() {
+      report.emit({ type: 'note', text: `http://${where}/metrics, /healthz and /status.json, looked at anew every ${flags.every}` });
+      if (!address.loopback)
+        report.emit({
+          type: 'warning',
+          text: `${where} asks nobody who they are: whoever reaches it reads names, ages and sizes of backups`,
+        });
+    },
+    failed: text => report.emit({ type: 'warning', text: `the look failed: ${text}` }),
+    async look() {
+      try {
+        const gathered = await gather(session, kind, name, flags.hidden ?? false);
+        return { report: gathered, exit: exitOf(gathered) };
+      } finally {
+        await app.close();
+      }
+    },
+  });
+  return signal.reason instanceof BkpError ? signal.reason.exit : 'done';
+}
+
 /** `bkp status [target] [name]`: what is late or fails, from the stores. Exit 10 when anything is red. */
 export const statusCommand = (run: Run): Command =>
   new Command('status')
@@ -134,6 +181,10 @@ export const statusCommand = (run: Run): Command =>
     .option('--hidden', 'count old versions too, which no listing shows and which are paid for; a longer listing')
     .option('--textfile <path>', "write the figures for node_exporter's textfile collector; PATH ends in .prom")
     .addOption(new Option('--pushgateway <url>', 'send the figures to a Prometheus pushgateway').env('BKP_PUSHGATEWAY'))
+    .option('--listen <address:port>', 'go on and answer /metrics, /healthz and /status.json there; without an address at 127.0.0.1')
+    .option('--every <duration>', 'with --listen: between two looks', '1m')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
-      run(session => show(session, kind, name, flags), { verb: 'status', kind, name }),
+      flags.listen === undefined
+        ? run(session => show(session, kind, name, flags), { verb: 'status', kind, name })
+        : run(session => listen(session, kind, name, flags)),
     );

@@ -42,6 +42,17 @@ export const ALERTS: readonly Alert[] = [
     },
   },
   {
+    alert: 'BkpLookFails',
+    expr: 'bkp_up == 0',
+    for: '15m',
+    labels: { severity: 'critical' },
+    annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkplookfails',
+      summary: 'bkp status --listen of {{ $labels.env }} cannot look',
+      description: 'It answers, and its looks fail or are old. Its `/healthz` says why.',
+    },
+  },
+  {
     alert: 'BkpStoreDown',
     expr: 'bkp_store_up == 0',
     for: '15m',
