@@ -47,7 +47,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=error
-COPY scripts/onefile.mjs scripts/bundle.ts scripts/licences.ts scripts/
+COPY scripts/onefile.mjs scripts/*.ts scripts/
 COPY scripts/onefile scripts/onefile
 COPY bin bin
 COPY src src

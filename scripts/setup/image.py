@@ -25,7 +25,7 @@ IMAGE = "localhost/bkp:test"
 BASE, GO = "localhost/bkp-debian:bookworm", "localhost/bkp-golang:bookworm"
 # What the Dockerfile copies, and what decides how it is built here.
 INPUTS = ("Dockerfile", ".dockerignore", ".npmrc", "package.json", "package-lock.json", "LICENSE", "README.md", "bin", "docs", "src")
-BUILT_BY = ("scripts/onefile.mjs", "scripts/onefile", "scripts/bundle.ts", "scripts/licences.ts", "scripts/setup/etcd", "scripts/setup/kubectl", "scripts/setup/image.py")
+BUILT_BY = ("scripts/onefile.mjs", "scripts/onefile", "scripts/setup/etcd", "scripts/setup/kubectl", "scripts/setup/image.py")
 # As Debian's own slim image is made: no manuals, no translations, and no service is started.
 SLIM = ("path-exclude=/usr/share/man/*", "path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright", "path-exclude=/usr/share/locale/*")
 CONTROL = """Package: postgresql-18
@@ -50,7 +50,7 @@ def files_of(path):
 def stamp():
     """One hash over all that goes into the image."""
     found = hashlib.sha256()
-    for file in [file for name in (*INPUTS, *BUILT_BY) for file in files_of(ROOT / name)]:
+    for file in [*sorted(ROOT.glob("scripts/*.ts")), *(file for name in (*INPUTS, *BUILT_BY) for file in files_of(ROOT / name))]:
         found.update(f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return found.hexdigest()
 
