@@ -65,6 +65,20 @@ describe('the image', () => {
     return { ...end, last: lastOf(end.stdout) };
   };
 
+  const rendered = async (...words: string[]): Promise<any[]> => {
+    const { code, stdout, stderr } = await runBkp(['render', 'kubernetes', ...words], { config: join(configDir, 'bkp.yaml') });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    return parseAllDocuments(stdout).map(each => each.toJS());
+  };
+  /** Runs the job of a rendered CronJob as it is, but for `--json`. */
+  const cronJob = async (objects: readonly any[], name: string, config: string, claims: Record<string, string> = {}) => {
+    const { spec } = objects.find(({ kind, metadata }) => kind === 'CronJob' && metadata.name === name);
+    const pod = spec.jobTemplate.spec.template.spec;
+    const { data } = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === config);
+    const { args, container } = await new Pod(pod, { config: data, secrets: secrets(), claims }).container(pod.containers[0]);
+    return { spec, end: await inImage([...args, '--json'], container) };
+  };
+
   beforeAll(async () => {
     [db, redis, s3] = await Promise.all([startPostgres({ version: '15' }), startRedis(), startVersity()]);
     bucket = await s3.bucket();
@@ -122,13 +136,8 @@ describe('the image', () => {
 
   it("a rendered restore's Job runs in an image that has PostgreSQL and no bkp, by the file that bkp's image gives", async () => {
     await good(['backup', 'postgres']);
-    const config = { config: join(configDir, 'bkp.yaml') };
     const words = ['--restore', 'postgres/app', '--workload', 'statefulset/db', '--selector', 'app=db', '--claim', 'data-db-0'];
-    const rendered = await runBkp(
-      ['render', 'kubernetes', ...words, '--namespace', 'shop', '--database-image', 'postgres:15', '--run-as', '999'],
-      config,
-    );
-    const objects = parseAllDocuments(rendered.stdout).map(each => each.toJS());
+    const objects = await rendered(...words, '--namespace', 'shop', '--database-image', 'postgres:15', '--run-as', '999');
     const job = objects.find(({ kind }) => kind === 'Job').spec.template.spec;
     const claim = tempDir();
     const pod = new Pod(job, {
@@ -144,6 +153,20 @@ describe('the image', () => {
     const end = await inImage(args, { ...container, mounts: [...container.mounts!, `${bare}:/opt/bkp:ro`] });
     expect({ code: end.code, stderr: end.stderr }).toMatchObject({ code: 0 });
     expect(statSync(join(claim, 'pgdata/PG_VERSION')).uid).toBe(999);
+  });
+
+  it('CF15: a rendered CronJob is never twice at a time nor for ever, and its job is a backup in the claim and in the store elsewhere', async () => {
+    const claim = tempDir();
+    // It gives the claim what the store elsewhere has already, too.
+    const { spec, end } = await cronJob(await rendered(), 'bkp-backup-redis-cache', 'bkp-config', { 'bkp-local-redis-cache': claim });
+    expect(spec).toMatchObject({ concurrencyPolicy: 'Forbid', startingDeadlineSeconds: expect.any(Number) });
+    expect(spec.jobTemplate.spec).toMatchObject({ activeDeadlineSeconds: expect.any(Number), backoffLimit: expect.any(Number) });
+    expect({ code: end.code, stderr: end.stderr }).toMatchObject({ code: 0 });
+    expect(lastOf(end.stdout)['backups'][0].stores.map(({ name, ok }: any) => [name, ok])).toEqual([
+      ['local', true],
+      ['offsite', true],
+    ]);
+    expect(filesIn(claim).join()).toContain(`${lastOf(end.stdout)['backups'][0].id}/manifest.json`);
   });
 
   it('CF13: without a directory that can be written it ends with 2, names the setting and stores nothing', async () => {

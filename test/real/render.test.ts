@@ -237,7 +237,7 @@ describe('a rendered job, run as it is', () => {
     const config = objects.find(({ kind }) => kind === 'ConfigMap').data['bkp.yaml'].replace('temp: /tmp', `temp: ${temp}`);
     const path = configFile(config);
     const jobs = podsOf(objects).filter(({ name }) => !name.startsWith('bkp-stream'));
-    expect(jobs.length).toBe(16);
+    expect(jobs.length).toBe(19);
     const run = async ({ name, pod }: (typeof jobs)[number]): Promise<{ name: string; said: string; code: number | null }> => {
       const [{ args, env }] = pod.containers;
       const own = env.flatMap((each: any) =>

@@ -26,6 +26,8 @@ export interface CommonFlags {
   force?: boolean;
   pruneSchedule: string;
   verifySchedule: string;
+  drillSchedule: string;
+  drill: boolean;
   statusSchedule: string;
 }
 
@@ -38,11 +40,14 @@ export const withCommon = <T extends import('commander').Command>(command: T): T
     .option('--force', 'with --out: write over files that were changed, or that bkp did not write')
     .option('--prune-schedule <cron>', "when to prune, in the config's time zone", SCHEDULES.prune)
     .option('--verify-schedule <cron>', 'when to read back a twentieth of the bytes', SCHEDULES.verify)
+    .option('--drill-schedule <cron>', 'when to rehearse restores', SCHEDULES.drill)
+    .option('--no-drill', 'no rehearsals: then no job holds the age identity')
     .option('--status-schedule <cron>', 'when to look whether anything is late', SCHEDULES.status);
 
 export const schedulesOf = (flags: CommonFlags): Schedules => ({
   prune: flags.pruneSchedule,
   verify: flags.verifySchedule,
+  drill: flags.drillSchedule,
   status: flags.statusSchedule,
 });
 
@@ -51,7 +56,11 @@ export const traitsOf = (registry: Registry): Record<string, Traits> =>
   Object.fromEntries(
     Object.entries(registry.kinds as unknown as Record<string, Target>).map(([kind, target]) => [
       kind,
-      { live: target.live !== undefined, stream: target.stream !== undefined },
+      {
+        live: target.live !== undefined,
+        stream: target.stream !== undefined,
+        drill: entry => (target.variant?.(entry) ?? target).prove !== undefined,
+      },
     ]),
   );
 

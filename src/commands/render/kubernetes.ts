@@ -13,6 +13,7 @@ interface Flags extends CommonFlags {
   storeSize: string;
   spoolSize: string;
   scratchSize: string;
+  drillSize: string;
   pushgateway?: string;
   rules: boolean;
   nodeJobs?: boolean;
@@ -42,6 +43,8 @@ const optionsOf = (flags: Flags, deps: RenderDeps, walg: KubernetesOptions['walg
   storeSize: flags.storeSize,
   spoolSize: flags.spoolSize,
   scratchSize: flags.scratchSize,
+  drillSize: flags.drillSize,
+  drill: flags.drill,
   schedules: schedulesOf(flags),
   ...(flags.pushgateway === undefined ? {} : { pushgateway: pushgatewayOf(flags.pushgateway) }),
   rules: flags.rules,
@@ -117,7 +120,9 @@ const gather = (text: string, before: string[]): string[] => [...before, text];
 /** `bkp render kubernetes [target] [name]`: CronJobs and what they need; with `--restore`, one Job. */
 export const kubernetesCommand = (deps: () => RenderDeps | Promise<RenderDeps>): Command =>
   withCommon(new Command('kubernetes'))
-    .description('CronJobs for backup, prune, verify and status, the stream of WAL, and all that they need; or one Job that restores')
+    .description(
+      'CronJobs for backup, prune, verify, drill and status, the stream of WAL, and all that they need; or one Job that restores',
+    )
     .option('--namespace <name>', `namespace of it all (default: ${NAMESPACE}; with --restore that of the workload)`)
     .option('--existing-namespace', 'leave the namespace out: somebody else makes it')
     .option('--image <ref>', 'image of bkp (default: bkp:VERSION)')
@@ -127,6 +132,7 @@ export const kubernetesCommand = (deps: () => RenderDeps | Promise<RenderDeps>):
     .option('--store-size <size>', 'claim of each target in each store that is a directory', '50Gi')
     .option('--spool-size <size>', 'claim of the spool of a stream', '10Gi')
     .option('--scratch-size <size>', 'most that a pod may take for temporary files', '10Gi')
+    .option('--drill-size <size>', 'claim that a drill has while it runs: room for all that it brings back', '50Gi')
     .option('--pushgateway <url>', "give the figures of status to a Prometheus pushgateway, with alerts; '${NAME}' comes from a Secret")
     .option('--no-rules', 'with --pushgateway: no PrometheusRule')
     .option('--node-jobs', 'what has to run on a server node runs there as a privileged Job, instead of by systemd')

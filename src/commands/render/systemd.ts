@@ -10,7 +10,7 @@ interface Flags extends CommonFlags {
 async function units(deps: RenderDeps, kind: string | undefined, name: string | undefined, flags: Flags): Promise<void> {
   const { renderSystemd } = await import('../../core/render/systemd/index.ts');
   const { config, env, entries } = chosen(deps, kind, name);
-  const options = { program: flags.program, user: flags.user, credentials: flags.credentials };
+  const options = { program: flags.program, user: flags.user, credentials: flags.credentials, drill: flags.drill };
   const { files, notes } = renderSystemd({ config, env, traits: traitsOf(deps.registry), schedules: schedulesOf(flags), options }, entries);
   const head = [
     '# Each file below goes where its line says; bkp render systemd --out / puts it there. Then, as root:',

@@ -153,6 +153,26 @@ export const ALERTS: readonly Alert[] = [
     },
   },
   {
+    alert: 'BkpDrillLate',
+    expr: 'bkp_drill_late == 1',
+    for: '1h',
+    labels: { severity: 'warning' },
+    annotations: {
+      summary: 'no drill of {{ $labels.env }} has come out right for longer than the config allows',
+      description: '`bkp status` says which entry, `bkp drill full-dr` rehearses them; then look at what starts the drills.',
+    },
+  },
+  {
+    alert: 'BkpDrillFailing',
+    expr: 'bkp_drill_failing == 1',
+    for: '10m',
+    labels: { severity: 'critical' },
+    annotations: {
+      summary: 'the newest drill of {{ $labels.env }} did not come out right',
+      description: 'A restore might fail as well. `bkp status` says what failed, `bkp report` shows the whole drill.',
+    },
+  },
+  {
     alert: 'BkpNotDrilled',
     expr: 'time() - bkp_drill_last_success_timestamp_seconds > 35 * 86400',
     labels: { severity: 'warning' },

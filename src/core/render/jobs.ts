@@ -1,26 +1,39 @@
-import type { Config, Environment, TargetEntry } from '../config/types.ts';
+import type { Config, Environment, NotifierEntry, TargetEntry } from '../config/types.ts';
 import { parseDuration } from '../duration.ts';
+import { wantsVerb } from '../notify/select.ts';
+import { NOTIFYING, type NotifyVerb } from '../notify/types.ts';
 import { checked, shortestIntervalMs } from './cron.ts';
 
-export type Verb = 'backup' | 'stream' | 'prune' | 'verify' | 'status';
+export type Verb = 'backup' | 'stream' | 'prune' | 'verify' | 'drill' | 'status';
+
+/** Every entry of an environment, as one target. */
+export const FULL_DR = 'full-dr';
 
 /** Cron expressions of what has no schedule in the config. */
-export type Schedules = Readonly<Record<'prune' | 'verify' | 'status', string>>;
+export type Schedules = Readonly<Record<'prune' | 'verify' | 'drill' | 'status', string>>;
 
-export const SCHEDULES: Schedules = { prune: '30 5 * * *', verify: '30 6 * * *', status: '*/5 * * * *' };
+export const SCHEDULES: Schedules = { prune: '30 5 * * *', verify: '30 6 * * *', drill: '0 7 1 * *', status: '*/5 * * * *' };
 
 /** What a kind can do beyond backup, as its target says. */
 export interface Traits {
   live: boolean;
   stream: boolean;
+  /** Whether a backup of such an entry can be brought back apart from its source. */
+  drill(entry: TargetEntry): boolean;
 }
 
-/** One thing that runs by itself: by a schedule, or, without one, for ever. */
-export interface Job {
-  verb: Verb;
+/** One entry of the config. */
+export interface Part {
   kind: string;
   name: string;
   entry: TargetEntry;
+}
+
+/** One thing that runs by itself: by a schedule, or, without one, for ever. */
+export interface Job extends Part {
+  verb: Verb;
+  /** All that it works on: itself, or, of `full-dr`, whose name is empty, several. */
+  parts: readonly Part[];
   /** The words after `bkp`. */
   args: string[];
   schedule?: string;
@@ -34,14 +47,28 @@ export interface Job {
   source: boolean;
   /** Signs what it writes. */
   signs: boolean;
+  /** Opens what is sealed. */
+  identity: boolean;
+  /** Those that it tells. */
+  notifiers: readonly NotifierEntry[];
 }
 
-/** What each verb is started with, and what it needs. A drill is one more line here. */
-const VERBS: Readonly<Record<Verb, { words: readonly string[]; signs: boolean; retries: number; least: string; most: string }>> = {
+/** What a verb is started with, and what it needs. */
+interface Trade {
+  words: readonly string[];
+  signs: boolean;
+  identity?: boolean;
+  retries: number;
+  least: string;
+  most: string;
+}
+
+const VERBS: Readonly<Record<Verb, Trade>> = {
   backup: { words: [], signs: true, retries: 2, least: '1h', most: '24h' },
   stream: { words: [], signs: true, retries: 0, least: '1h', most: '24h' },
   prune: { words: ['--confirm'], signs: true, retries: 1, least: '1h', most: '6h' },
   verify: { words: ['--sample', '5%'], signs: true, retries: 1, least: '1h', most: '12h' },
+  drill: { words: [], signs: true, identity: true, retries: 1, least: '4h', most: '24h' },
   status: { words: [], signs: false, retries: 0, least: '4m', most: '30m' },
 };
 
@@ -59,12 +86,21 @@ function times(schedule: string, verb: Verb): { limitS: number; lateS: number } 
 
 const streams = ({ stream }: Traits, entry: TargetEntry): boolean => stream && (entry.engine !== 'native' || entry['spool'] !== undefined);
 
-function jobOf(env: string, verb: Verb, kind: string, name: string, entry: TargetEntry, schedule: string | undefined, live: boolean): Job {
-  const { words, signs, retries } = VERBS[verb];
+const isNotifying = (verb: string): verb is NotifyVerb => (NOTIFYING as readonly string[]).includes(verb);
+
+/** Who is told of what a command of an environment came to. */
+export const notifiersOf = ({ notify }: Environment, verb: string): NotifierEntry[] =>
+  isNotifying(verb) ? Object.values(notify ?? {}).filter(each => wantsVerb(verb, each)) : [];
+
+/** One job of one entry. Throws BkpError('usage') for a schedule that other schedulers do not know. */
+export function jobOf(env: Environment, verb: Verb, { kind, name, entry }: Part, schedule: string | undefined, live: boolean): Job {
+  const { words, signs, retries, identity = false } = VERBS[verb];
   if (schedule !== undefined) checked(schedule, `schedule of ${verb} ${kind}/${name}`);
   return {
-    ...{ verb, kind, name, entry, signs, retries },
-    args: ['--env', env, verb, kind, name, ...words],
+    ...{ verb, kind, name, entry, signs, identity, retries },
+    parts: [{ kind, name, entry }],
+    notifiers: notifiersOf(env, verb),
+    args: ['--env', env.name, verb, kind, ...(name ? [name] : []), ...words],
     ...(schedule === undefined ? {} : { schedule }),
     ...times(schedule ?? '@daily', verb),
     source: verb === 'backup' || verb === 'stream' || (verb === 'status' && live),
@@ -77,7 +113,7 @@ function jobOf(env: string, verb: Verb, kind: string, name: string, entry: Targe
  */
 export function jobsOf(env: Environment, kind: string, name: string, traits: Traits, schedules: Schedules): Job[] {
   const entry = env.targets[kind]![name]!;
-  const job = (verb: Verb, schedule?: string): Job => jobOf(env.name, verb, kind, name, entry, schedule, traits.live);
+  const job = (verb: Verb, schedule?: string): Job => jobOf(env, verb, { kind, name, entry }, schedule, traits.live);
   return [
     job('backup', entry.schedule),
     ...(streams(traits, entry) ? [job('stream')] : []),

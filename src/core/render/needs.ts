@@ -21,7 +21,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   redis: ['tls.ca', 'tls.cert', 'tls.key'],
   etcd: ['cacert', 'cert', 'key'],
 };
-const ANYWHERE = ['where.ssh.identityFile', 'where.ssh.knownHosts', 'where.kubectl.kubeconfig'];
+const ANYWHERE = ['where.ssh.identityFile', 'where.ssh.knownHosts', 'where.kubectl.kubeconfig', 'claims.kubeconfig'];
 
 const valueAt = (entry: TargetEntry, path: string): unknown => path.split('.').reduce<any>((at, key) => at?.[key], entry);
 
@@ -39,6 +39,7 @@ function scopes(config: Config, env: Environment): [string, unknown][] {
     ['signing', { signing: config.keys.signing }],
     ['identity', { identity: config.keys.identity }],
     ...Object.entries(env.stores).map(([name, store]): [string, unknown] => [`store-${name}`, store]),
+    ...Object.entries(env.notify ?? {}).map(([name, notifier]): [string, unknown] => [`notify-${name}`, notifier]),
     ...Object.entries(env.targets).flatMap(([kind, entries]) =>
       Object.entries(entries).map(([name, entry]): [string, unknown] => [`${kind}-${name}`, entry]),
     ),
@@ -51,33 +52,55 @@ const scopeOf = (config: Config, env: Environment, { from, name }: Pick<SecretRe
 /** Fields of an entry that only what talks to the source looks at. */
 const OF_THE_SOURCE = ['password', 'where', 'tls', 'cacert', 'cert', 'key', 'user', 'host', 'sslrootcert'];
 
-function entryTree(entry: TargetEntry, source: boolean): unknown {
-  return source ? entry : Object.fromEntries(Object.entries(entry).filter(([field]) => !OF_THE_SOURCE.includes(field)));
+/** The password of restic is no login at the source: it opens the repositories. */
+const isOfSource = (kind: string, field: string): boolean => OF_THE_SOURCE.includes(field) && !(kind === 'volumes' && field === 'password');
+
+function entryTree({ kind, entry, source }: Pick<Job, 'kind' | 'entry' | 'source'>): unknown {
+  return source ? entry : Object.fromEntries(Object.entries(entry).filter(([field]) => !isOfSource(kind, field)));
 }
 
-/** The secrets that one job reads, and no other one. Nothing is resolved. */
-export function needsOf(
-  config: Config,
-  env: Environment,
-  job: Pick<Job, 'kind' | 'name' | 'entry' | 'source' | 'signs'>,
-  identity = false,
-): Secret[] {
+/** bkp would derive it from the age identity, which opens everything and is in no job's hands but a drill's. */
+function refuseDerived({ kind, name, entry, identity }: Pick<Job, 'kind' | 'name' | 'entry' | 'identity'>): void {
+  if (kind !== 'volumes' || entry.engine !== 'files' || entry['password'] !== undefined || identity) return;
+  throw new BkpError('usage', `volumes/${name}: nothing says the password of its restic, and no scheduled backup holds the age identity`, {
+    next: `bkp keygen --derive volumes/${name} prints the one that it has; \`password: \${NAME}\` in the entry takes it from a secret`,
+  });
+}
+
+function ofPart(config: Config, env: Environment, job: Pick<Job, 'kind' | 'name' | 'entry' | 'source' | 'signs' | 'identity'>): Secret[] {
+  refuseDerived(job);
   const { keys } = config;
   const refs = [
     ...secretsIn({ recipients: keys.recipients, trusted: keys.trusted }),
     ...(job.signs ? secretsIn(keys.signing) : []),
-    ...(identity ? secretsIn(keys.identity) : []),
+    ...(job.identity ? secretsIn(keys.identity) : []),
     ...job.entry.stores.flatMap(store => secretsIn(env.stores[store])),
-    ...secretsIn(entryTree(job.entry, job.source)),
+    ...secretsIn(entryTree(job)),
   ];
   const files = (job.source ? fileSettings(job.kind, job.entry) : [])
     .map(path => ({ from: 'file' as const, name: String(valueAt(job.entry, path)) }))
     .filter(({ name }) => !name.includes('${'));
   const own = `${job.kind}-${job.name}`;
-  const all = [...refs, ...files].map(({ from, name }) => ({
+  return [...refs, ...files].map(({ from, name }) => ({
     ...{ scope: scopeOf(config, env, { from, name }, own), from, name },
     key: keyOf({ from, name }),
   }));
+}
+
+/**
+ * The secrets that one job reads, and no other one. Nothing is resolved.
+ * @param env the one whose stores it reads
+ */
+export function needsOf(
+  config: Config,
+  env: Environment,
+  job: Pick<Job, 'parts' | 'source' | 'signs' | 'identity' | 'notifiers'>,
+): Secret[] {
+  const told = secretsIn(job.notifiers).map(({ from, name }) => ({
+    ...{ scope: scopeOf(config, env, { from, name }, 'notify'), from, name },
+    key: keyOf({ from, name }),
+  }));
+  const all = [...job.parts.flatMap(part => ofPart(config, env, { ...job, ...part })), ...told];
   return refuseDoubles([...new Map(all.map(each => [`${each.from} ${each.name}`, each])).values()]);
 }
 

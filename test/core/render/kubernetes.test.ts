@@ -10,11 +10,13 @@ import { Role, RoleBinding } from 'kubernetes-models/rbac.authorization.k8s.io/v
 import { ConfigMap, Namespace, PersistentVolumeClaim, ServiceAccount } from 'kubernetes-models/v1';
 import { parse } from 'yaml';
 import { ALERTS } from '../../../src/core/render/alerts.ts';
+import { SCHEDULES } from '../../../src/core/render/jobs.ts';
+import { renderKubernetes } from '../../../src/core/render/kubernetes/index.ts';
 import { renderRestore } from '../../../src/core/render/kubernetes/restore.ts';
 import { yamlOf } from '../../../src/core/render/kubernetes/text.ts';
 import { fault } from '../../parses.ts';
 import { root } from '../../real/rig/places.ts';
-import { CONFIG, kubernetes, podsOf, worldOf } from './world.ts';
+import { CONFIG, kubernetes, podsOf, sha256, worldOf } from './world.ts';
 
 const MODELS: Readonly<Record<string, new (data: any) => { validate(): void }>> = {
   ...{ CronJob, Job, Deployment, NetworkPolicy, Role, RoleBinding },
@@ -49,7 +51,7 @@ describe('what is rendered for Kubernetes', () => {
   it('has a CronJob per entry and verb, and a stream for each log', () => {
     const entries = ['postgres-app', 'postgres-old', 'redis-cache', 'redis-queue', 'redis-far', 'volumes-nodes', 'samba-ad', 'etcd-main'];
     const verbs = ['backup', 'prune', 'verify', 'status'];
-    const wanted = entries.flatMap(entry => verbs.map(verb => `bkp-${verb}-${entry}`));
+    const wanted = [...entries.flatMap(entry => verbs.map(verb => `bkp-${verb}-${entry}`)), 'bkp-drill-full-dr', 'bkp-drill-redis-cache'];
     expect(
       plain
         .of('CronJob')
@@ -117,8 +119,119 @@ describe('what is rendered for Kubernetes', () => {
     };
     for (const [name, secrets] of Object.entries(wanted))
       expect({ name, secrets: secretsOf(podNamed(name)) }).toEqual({ name, secrets: secrets.sort() });
-    // What opens backups is in no job's hands.
-    expect(podsOf(plain.objects).filter(({ pod }) => secretsOf(pod).includes('/etc/bkp/keys/identity.txt'))).toEqual([]);
+    // What opens backups is in the hands of rehearsals, and of nothing else.
+    const opening = podsOf(plain.objects).filter(({ pod }) => secretsOf(pod).includes('/etc/bkp/keys/identity.txt'));
+    expect(opening.map(({ name }) => name).sort()).toEqual(['bkp-drill-full-dr', 'bkp-drill-redis-cache']);
+  });
+
+  it('restores are rehearsed each month, out of stores elsewhere, and one that lies in a claim alone out of that', () => {
+    const { schedule, jobTemplate } = plain.one('CronJob', 'bkp-drill-full-dr').spec;
+    const { pod, labels } = podsOf(plain.objects).find(({ name }) => name === 'bkp-drill-full-dr')!;
+    expect(schedule).toBe('0 7 1 * *');
+    expect(jobTemplate.spec.activeDeadlineSeconds).toBe(86_400);
+    expect(container(pod).args).toEqual(['--env', 'production', 'drill', 'full-dr']);
+    const identity = '/etc/bkp/keys/identity.txt';
+    const signing = '/etc/bkp/keys/signing.key';
+    expect(secretsOf(pod)).toEqual(
+      [identity, signing, 'BKP_VERIFY_KEY', 'NEAR_KEY', 'NEAR_SECRET', 'S3_KEY', 'S3_SECRET', 'WALG_KEY'].sort(),
+    );
+    expect(secretsOf(podNamed('bkp-drill-redis-cache'))).toEqual([identity, signing, 'BKP_VERIFY_KEY'].sort());
+    expect(container(podNamed('bkp-drill-redis-cache')).args.slice(2)).toEqual(['drill', 'redis', 'cache']);
+    expect(container(podNamed('bkp-drill-redis-cache')).volumeMounts.map((each: any) => each.mountPath)).toContain('/srv/bkp');
+    // Its config names what it brings back, and no store that is a claim.
+    const { env } = worldOf(plain.one('ConfigMap', 'bkp-config-drill').data['bkp.yaml']);
+    const entries = Object.entries(env.targets).flatMap(([kind, own]) => Object.keys(own).map(name => `${kind}/${name}`));
+    expect(entries.sort()).toEqual(['etcd/main', 'postgres/app', 'postgres/old', 'redis/far', 'redis/queue']);
+    expect(Object.keys(env.stores).sort()).toEqual(['near', 'offsite']);
+    expect(pod.volumes.find((each: any) => each.name === 'config').configMap.name).toBe('bkp-config-drill');
+    const { egress, podSelector } = plain.one('NetworkPolicy', 'bkp-stores-full-dr').spec;
+    expect(labels).toMatchObject(podSelector.matchLabels);
+    expect(egress).toHaveLength(2);
+    expect(plain.warnings).toContainEqual(expect.stringMatching(/^samba\/ad is not drilled in a cluster.*bkp render systemd samba ad/));
+  });
+
+  it('a rehearsal has a disk of its own while it runs, and room for the servers that it starts', () => {
+    const { pod } = podsOf(kubernetes(CONFIG, { drillSize: '70Gi', storageClass: 'fast' }).objects).find(
+      ({ name }) => name === 'bkp-drill-full-dr',
+    )!;
+    expect(pod.volumes.find((each: any) => each.name === 'scratch').ephemeral.volumeClaimTemplate.spec).toEqual({
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'fast',
+      resources: { requests: { storage: '70Gi' } },
+    });
+    expect(container(pod).resources.limits.memory).toBe('4Gi');
+    expect(container(pod).volumeMounts).toContainEqual({ name: 'scratch', mountPath: '/tmp' });
+  });
+
+  it('no rehearsal where nobody wants one, where nothing would open, and of what full-dr leaves out', () => {
+    const drills = (text: string, options = {}) =>
+      kubernetes(text, options)
+        .of('CronJob')
+        .flatMap(({ metadata }) => (metadata.name.startsWith('bkp-drill-') ? [metadata.name] : []));
+    expect(drills(CONFIG, { drill: false })).toEqual([]);
+    expect(drills(CONFIG.replace(/ {2}identity: .*\n/, ''))).toEqual([]);
+    expect(drills(CONFIG.replace('password: "${CACHE_PASSWORD}",', 'fullDr: { skip: true },'))).toEqual(['bkp-drill-full-dr']);
+  });
+
+  it('drills of staging are on the backups of production, and staging tells of them', () => {
+    const text = `${CONFIG}  staging:
+    restoresFrom: production
+    stores: { s: { type: hetzner, region: fsn1, bucket: s, accessKey: "\${S_KEY}", secretKey: "\${S_SECRET}" } }
+    notify: { ops: { type: ntfy, url: "\${NTFY_URL}", token: "\${NTFY}", on: [failure], verbs: [drill] } }
+    postgres: { app: { engine: native, host: db.stage.svc, spool: /var/lib/bkp/spool/app } }
+`;
+    const world = worldOf(text, {}, 'staging');
+    const objects: any[] = renderKubernetes(world, [{ kind: 'postgres', name: 'app' }], sha256).objects.map(each => parse(yamlOf(each)));
+    const { pod } = podsOf(objects).find(({ name }) => name === 'bkp-drill-full-dr')!;
+    expect(container(pod).args).toEqual(['--env', 'staging', 'drill', 'postgres', 'app']);
+    expect(secretsOf(pod)).toEqual(expect.arrayContaining(['NTFY', 'NTFY_URL', 'S3_KEY', 'S3_SECRET']));
+    expect(secretsOf(pod)).not.toContain('S_KEY');
+    const there = worldOf(objects.find(({ metadata }) => metadata.name === 'bkp-config-drill').data['bkp.yaml'], {}, 'staging');
+    expect(there.config.environments['production']!.targets['postgres']!['app']!.stores).toEqual(['offsite']);
+    const backup = podsOf(objects).find(({ name }) => name === 'bkp-backup-postgres-app')!;
+    expect(secretsOf(backup.pod)).not.toContain('NTFY');
+    expect(objects.find(({ metadata }) => metadata.name === 'bkp-notify-full-dr').spec.egress).toMatchObject([
+      { ports: [{ port: 80 }, { port: 443 }] },
+    ]);
+  });
+
+  it('files of claims: an account that may make Jobs beside them; directories are left to their host', () => {
+    const files = `volumes:
+      claims: { engine: files, password: "\${RESTIC}", stores: [offsite], claims: { namespace: shop, selector: backup=yes, image: restic:1 } }
+      host: { engine: files, password: "\${RESTIC}", stores: [offsite], paths: [/srv/uploads] }
+`;
+    const made = kubernetes(CONFIG.replace('volumes:\n', files));
+    expect(made.warnings).toContainEqual(expect.stringMatching(/^volumes\/host is of directories.*bkp render systemd volumes host there/));
+    expect(made.one('Role', 'bkp-volumes-claims')).toMatchObject({
+      metadata: { namespace: 'shop' },
+      rules: expect.arrayContaining([{ apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'create', 'delete'] }]),
+    });
+    const pod = (verb: string) => podsOf(made.objects).find(({ name }) => name === `bkp-${verb}-volumes-claims`)!.pod;
+    expect(pod('backup').serviceAccountName).toBe('bkp-volumes-claims');
+    expect(pod('prune').serviceAccountName).toBe('bkp');
+    // restic opens its repository for each of them.
+    for (const verb of ['backup', 'prune', 'verify', 'status']) expect(secretsOf(pod(verb))).toContain('RESTIC');
+    expect(made.one('NetworkPolicy', 'bkp-source-volumes-claims').spec.egress).toMatchObject([{ ports: [{ port: 443 }, { port: 6443 }] }]);
+    expect(() => kubernetes(CONFIG.replace('volumes:\n', files.replace('password: "${RESTIC}", ', '')))).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^volumes\/claims: nothing says the password/),
+        next: [expect.stringContaining('--derive volumes/claims')],
+      }),
+    );
+  });
+
+  it('who is told gets his secret into the jobs that tell him, and a way there', () => {
+    const notify = `    notify:
+      ops: { type: ntfy, url: "\${NTFY_URL}", token: "\${NTFY}", on: [failure], verbs: [backup, status] }
+    stores:
+`;
+    const made = kubernetes(CONFIG.replace('    stores:\n', notify));
+    const holders = podsOf(made.objects).filter(({ pod }) => secretsOf(pod).includes('NTFY'));
+    expect(new Set(holders.map(({ name }) => name.split('-')[1]))).toEqual(new Set(['backup', 'status']));
+    const { podSelector, egress } = made.one('NetworkPolicy', 'bkp-notify-redis-far').spec;
+    expect(podSelector.matchExpressions[0].values).toEqual(['backup', 'status']);
+    expect(egress).toMatchObject([{ ports: [{ port: 80 }, { port: 443 }] }]);
+    expect(made.notes.join('\n')).toContain('create secret generic bkp-notify-ops');
   });
 
   it('of a Secret only the keys that a job reads are mounted', () => {
@@ -262,7 +375,7 @@ describe('what is rendered for Kubernetes', () => {
 
   it('etcd and a DC that are backed up on their hosts are left out, and that is said', () => {
     const made = kubernetes(CONFIG.replace('samba:\n', 'samba:\n      dc: {}\n'), { nodeJobs: false });
-    expect([...made.warnings].sort()).toEqual([
+    expect(made.warnings.filter(text => !/^samba\/ad/.test(text)).sort()).toEqual([
       expect.stringMatching(/^etcd\/main is backed up on a server node: bkp render systemd etcd main there/),
       expect.stringMatching(/^samba\/dc is backed up on the DC: bkp render systemd samba dc there/),
     ]);
@@ -306,7 +419,8 @@ describe('what no cluster would take is refused', () => {
     ['a name that is too long', CONFIG.replaceAll('cache:', `${long}:`), {}, /52 characters/],
     ['a name that ends in -', CONFIG.replace('ad: {', 'ad-: {'), {}, /is no name/],
     ['a schedule of bkp alone', CONFIG.replace('*/15 * * * *', '0 0 L * *'), {}, /schedule of backup redis\/queue/],
-    ['a bad schedule in a flag', CONFIG, { schedules: { prune: 'soon', verify: '@daily', status: '@hourly' } }, /schedule of prune/],
+    ['a bad schedule in a flag', CONFIG, { schedules: { ...SCHEDULES, prune: 'soon' } }, /schedule of prune/],
+    ['a bad schedule of drills', CONFIG, { schedules: { ...SCHEDULES, drill: '0 0 L * *' } }, /schedule of drill/],
     ['a namespace with capitals', CONFIG, { namespace: 'Bkp' }, /is no name/],
     ['a namespace of somebody else', CONFIG, { namespace: 'default' }, /is not bkp's to make/],
     ['an image with a space', CONFIG, { image: 'b kp' }, /is no image/],

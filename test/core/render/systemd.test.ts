@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { secretsIn } from '../../../src/core/config/index.ts';
+import { registry } from '../../../src/app.ts';
+import { parseConfig, secretsIn } from '../../../src/core/config/index.ts';
 import { fault } from '../../parses.ts';
 import { CONFIG, systemd } from './world.ts';
 
@@ -70,12 +71,71 @@ describe('what is rendered for systemd', () => {
 
   it('only what reads the files of its host is root, and may only read', () => {
     const root = services.filter(({ text }) => text.includes('User=root'));
-    expect(root.map(({ path }) => path)).toEqual(['etc/systemd/system/bkp-backup-etcd-main.service']);
+    expect(root.map(({ path }) => path)).toEqual([
+      'etc/systemd/system/bkp-backup-etcd-main.service',
+      'etc/systemd/system/bkp-drill-samba-ad.service',
+    ]);
     expect(lines(root[0]!.text, 'CapabilityBoundingSet')).toEqual(['CAP_DAC_READ_SEARCH']);
     for (const { text } of services) {
       expect(text).toContain('ProtectSystem=strict');
       if (!text.includes('User=root')) expect(lines(text, 'CapabilityBoundingSet')).toEqual(['']);
     }
+  });
+
+  it('one drill of all that can come back together, out of its own config; a DC by itself', () => {
+    const [service, timer] = [unit('bkp-drill-full-dr.service'), unit('bkp-drill-full-dr.timer')];
+    expect(lines(service, 'ExecStart')).toEqual([
+      '/usr/local/bin/bkp --config /etc/bkp/units/bkp-drill-full-dr.yaml --env production drill full-dr',
+    ]);
+    expect(lines(timer, 'OnCalendar')).toEqual(['*-*-01 07:00:00 Europe/Berlin']);
+    expect(
+      lines(service, 'LoadCredential')
+        .map(each => each.split(':')[0]!)
+        .sort(),
+    ).toEqual(['BKP_VERIFY_KEY', 'NEAR_KEY', 'NEAR_SECRET', 'S3_KEY', 'S3_SECRET', 'WALG_KEY', 'identity.txt', 'signing.key'].sort());
+    expect(lines(service, 'Environment')).toContain('TMPDIR=/var/tmp');
+    // Servers that are told no go on; one that is killed for a call is no finding about a backup.
+    expect(lines(service, 'SystemCallErrorNumber')).toEqual(['EPERM']);
+    const { production } = parse(textOf('etc/bkp/units/bkp-drill-full-dr.yaml')).environments;
+    expect([Object.keys(production.postgres), Object.keys(production.redis), Object.keys(production.etcd)]).toEqual([
+      ['app', 'old'],
+      ['far'],
+      ['main'],
+    ]);
+    expect([production.volumes, production.samba]).toEqual([undefined, undefined]);
+    const dc = unit('bkp-drill-samba-ad.service');
+    expect(lines(dc, 'RestrictNamespaces')).toEqual([]);
+    expect(lines(dc, 'CapabilityBoundingSet')[0]).toContain('CAP_NET_ADMIN');
+    const opening = services.filter(({ text }) => text.includes('LoadCredential=identity.txt'));
+    expect(opening.map(({ path }) => path.split('/').at(-1))).toEqual(['bkp-drill-full-dr.service', 'bkp-drill-samba-ad.service']);
+    expect(systemd(CONFIG, { drill: false }).files.filter(({ path }) => path.includes('drill'))).toEqual([]);
+  });
+
+  it('a config of a unit names nothing that is not in it', () => {
+    const text = CONFIG.replace('stores: [near] }\n    redis', 'stores: [near], fullDr: { after: [postgres/app] } }\n    redis').replace(
+      '    protected: true\n',
+      '    protected: true\n    kit: { stores: { offsite: { accessKey: "${READ_KEY}" } } }\n',
+    );
+    for (const { path, text: config } of systemd(text).files.filter(each => each.path.endsWith('.yaml')))
+      expect(() => parseConfig(config, path, registry)).not.toThrow();
+  });
+
+  it('files are read by root where they lie, at home too', () => {
+    const text = CONFIG.replace(
+      'volumes:\n',
+      'volumes:\n      own: { engine: files, password: "${RESTIC}", stores: [offsite], paths: [/home/a], cache: /var/cache/restic }\n',
+    );
+    const made = systemd(text, {}, ({ name }) => name === 'own');
+    const { text: backup } = made.files.find(({ path }) => path.endsWith('bkp-backup-volumes-own.service'))!;
+    expect([lines(backup, 'User'), lines(backup, 'ProtectHome'), lines(backup, 'CapabilityBoundingSet')]).toEqual([
+      ['root'],
+      ['read-only'],
+      ['CAP_DAC_READ_SEARCH'],
+    ]);
+    expect(lines(backup, 'ReadWritePaths')).toEqual(['-/var/cache/restic']);
+    const { text: prune } = made.files.find(({ path }) => path.endsWith('bkp-prune-volumes-own.service'))!;
+    expect(lines(prune, 'User')).toEqual(['bkp']);
+    expect(lines(prune, 'LoadCredential').join()).toContain('RESTIC');
   });
 
   it('what is written to is named, and nothing else', () => {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { parse } from 'yaml';
 import { registry } from '../../../src/app.ts';
+import { traitsOf } from '../../../src/commands/render/deps.ts';
 import { environment, parseConfig } from '../../../src/core/config/index.ts';
-import type { Target } from '../../../src/core/contracts.ts';
 import { SCHEDULES } from '../../../src/core/render/jobs.ts';
 import { renderKubernetes } from '../../../src/core/render/kubernetes/index.ts';
 import { yamlOf } from '../../../src/core/render/kubernetes/text.ts';
@@ -50,6 +50,8 @@ export const OPTIONS: KubernetesOptions = {
   storeSize: '50Gi',
   spoolSize: '10Gi',
   scratchSize: '10Gi',
+  drillSize: '50Gi',
+  drill: true,
   schedules: SCHEDULES,
   pushgateway: 'http://pushgateway.monitoring.svc:9091',
   rules: true,
@@ -57,12 +59,7 @@ export const OPTIONS: KubernetesOptions = {
   walg: [],
 };
 
-export const traits = Object.fromEntries(
-  Object.entries(registry.kinds as unknown as Record<string, Target>).map(([kind, target]) => [
-    kind,
-    { live: target.live !== undefined, stream: target.stream !== undefined },
-  ]),
-);
+export const traits = traitsOf(registry);
 
 export const worldOf = (text: string = CONFIG, options: Partial<KubernetesOptions> = {}, env = 'production'): World => {
   const config = parseConfig(text, 'bkp.yaml', registry);
@@ -84,7 +81,7 @@ export function kubernetes(text?: string, options?: Partial<KubernetesOptions>) 
   return { ...made, objects, of, one: (kind: string, name: string): any => of(kind, name)[0] };
 }
 
-export const SYSTEMD = { program: '/usr/local/bin/bkp', user: 'bkp', credentials: '/etc/bkp/credentials' };
+export const SYSTEMD = { program: '/usr/local/bin/bkp', user: 'bkp', credentials: '/etc/bkp/credentials', drill: true };
 
 export function systemd(
   text: string = CONFIG,

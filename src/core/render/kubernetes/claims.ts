@@ -1,6 +1,6 @@
 import { labelsOf, rendered } from './objects.ts';
-import type { Rendered, Subject, World } from './types.ts';
-import { type Claim, spoolClaim, storeClaims } from './volumes.ts';
+import type { Claim, Rendered, Subject, World } from './types.ts';
+import { spoolClaim } from './volumes.ts';
 
 const claim = (world: World, subject: Subject, { name, size, what }: Claim): Rendered =>
   rendered(
@@ -19,6 +19,6 @@ const claim = (world: World, subject: Subject, { name, size, what }: Claim): Ren
 
 /** Where the stores of an entry that are directories lie, and the spool of its stream. */
 export const claimsOf = (world: World, subject: Subject): Rendered[] => [
-  ...storeClaims(world, subject).map(each => claim(world, subject, each)),
+  ...subject.claims.map(each => claim(world, subject, each)),
   ...(subject.jobs.some(({ verb }) => verb === 'stream') ? spoolClaim(world, subject) : []).map(each => claim(world, subject, each)),
 ];

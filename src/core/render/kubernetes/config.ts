@@ -13,12 +13,12 @@ export const configText = ({ config, env }: Pick<World, 'config' | 'env'>): stri
   stringify(settingsFor(config, env, SCRATCH), { lineWidth: 0 });
 
 /** The config of one namespace. It holds references, no secret: those are refused before. */
-export const configMap = (world: World, namespace: string, text = configText(world)): Rendered =>
+export const configMap = (world: World, namespace: string, text = configText(world), name = CONFIG): Rendered =>
   rendered(
     {
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { name: CONFIG, namespace, labels: labelsOf(world) },
+      metadata: { name, namespace, labels: labelsOf(world) },
       data: { 'bkp.yaml': text },
     },
     [

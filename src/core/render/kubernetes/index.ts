@@ -1,9 +1,11 @@
 import { secretsIn } from '../../config/secrets.ts';
+import type { Job } from '../jobs.ts';
 import { imageName, objectName, quantity } from '../names.ts';
 import { needsOf, refuseWrittenOut, type Secret } from '../needs.ts';
 import { claimsOf } from './claims.ts';
 import { configMap, configText } from './config.ts';
 import { cronJob } from './cronJob.ts';
+import { drillApart, drillsOf } from './drill.ts';
 import { namespaces } from './namespace.ts';
 import { closed, openings } from './network.ts';
 import { idleAccount, rightsOf } from './rbac.ts';
@@ -28,7 +30,7 @@ function check(options: KubernetesOptions): void {
   objectName(options.secretName);
   imageName(options.image);
   if (options.storageClass !== undefined) objectName(options.storageClass);
-  for (const size of [options.storeSize, options.spoolSize, options.scratchSize]) quantity(size);
+  for (const size of [options.storeSize, options.spoolSize, options.scratchSize, options.drillSize]) quantity(size);
 }
 
 const pushSecrets = ({ options }: World, verb: string): Secret[] =>
@@ -52,6 +54,11 @@ function ofSubject(world: World, subject: Subject, checksum: string): { objects:
   };
 }
 
+const withDrill = (subject: Subject, drills: ReadonlyMap<string, Job>): Subject => {
+  const drill = drills.get(`${subject.kind}/${subject.name}`);
+  return drill ? { ...subject, jobs: [...subject.jobs, drill] } : subject;
+};
+
 /**
  * Everything that runs the backups of an environment in a cluster.
  * @param chosen the entries that are asked for
@@ -61,10 +68,15 @@ function ofSubject(world: World, subject: Subject, checksum: string): { objects:
 export function renderKubernetes(world: World, chosen: readonly Chosen[], sha256: (text: string) => string): Manifests {
   check(world.options);
   refuseWrittenOut(world.config);
-  const { subjects, notes: warnings } = subjectsOf(world, chosen);
+  const { subjects: backedUp, notes } = subjectsOf(world, chosen);
+  const drills = drillsOf(world, backedUp);
+  const subjects = backedUp.map(subject => withDrill(subject, drills.own));
   const used = [...new Set(subjects.map(({ namespace }) => namespace))];
   const text = configText(world);
-  const parts = subjects.map(subject => ({ namespace: subject.namespace, ...ofSubject(world, subject, sha256(text)) }));
+  const parts = [
+    ...subjects.map(subject => ({ namespace: subject.namespace, ...ofSubject(world, subject, sha256(text)) })),
+    ...(drills.apart.length > 0 ? [drillApart(world, drills.apart)] : []),
+  ];
   const { sealed, pushgateway, rules } = world.options;
   return {
     objects: [
@@ -75,7 +87,7 @@ export function renderKubernetes(world: World, chosen: readonly Chosen[], sha256
       ...walgMaps(world),
       ...(pushgateway !== undefined && rules ? [prometheusRule(world, subjects)] : []),
     ],
-    warnings,
+    warnings: [...notes, ...drills.notes],
     notes: sealed ? [] : secretNotes(world.options, parts),
   };
 }

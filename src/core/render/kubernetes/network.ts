@@ -1,6 +1,6 @@
-import type { StoreEntry, TargetEntry } from '../../config/types.ts';
+import type { NotifierEntry, StoreEntry, TargetEntry } from '../../config/types.ts';
 import type { Job } from '../jobs.ts';
-import { kubectlOf, sshOf } from '../place.ts';
+import { clusterOf, sshOf } from '../place.ts';
 import { labelsOf, partOf, rendered } from './objects.ts';
 import type { Rendered, Subject, World } from './types.ts';
 
@@ -64,7 +64,7 @@ const DC = [
 function toSource(kind: string, entry: TargetEntry, own: string): Rule[] {
   const ssh = sshOf(entry);
   // Behind the Service `kubernetes` the apiserver listens on one of these.
-  if (kubectlOf(entry)) return [{ ports: tcp(443, 6443) }];
+  if (clusterOf(entry)) return [{ ports: tcp(443, 6443) }];
   if (ssh) return [toHost(ssh.host, tcp(ssh.port ?? 22), own)];
   if (kind === 'volumes')
     return entry['endpoint'] === undefined ? [{ to: INTERNET, ports: tcp(443) }] : toUrl(String(entry['endpoint']), own);
@@ -104,12 +104,35 @@ export const closed = (world: World, namespace: string): Rendered =>
 
 const unique = (rules: readonly Rule[]): Rule[] => [...new Map(rules.map(rule => [JSON.stringify(rule), rule])).values()];
 
+/** By a mail server, or by an address that as a whole may be a secret. */
+const toNotifier = (entry: NotifierEntry, own: string): Rule[] => {
+  const { url, host, port } = entry as { url?: string; host?: string; port?: number };
+  const ports = port === undefined ? tcp(465, 587) : tcp(port);
+  if (host !== undefined) return [host.includes('${') ? { ports } : toHost(host, ports, own)];
+  return url?.startsWith('http') ? toUrl(url, own) : [{ ports: tcp(80, 443) }];
+};
+
+/** To the stores that all pods of a subject read or write. */
+export function storeOpenings(world: World, subject: Subject, stores: readonly StoreEntry[]): Rendered[] {
+  const rules = unique(stores.flatMap(store => toStore(store, subject.namespace)));
+  if (rules.length === 0) return [];
+  return [policy(world, subject.namespace, `bkp-stores-${partOf(subject)}`, selector(world, subject), rules, [], subject)];
+}
+
+/** To those that jobs of a subject tell. */
+export function notifierOpenings(world: World, subject: Subject): Rendered[] {
+  const telling = subject.jobs.filter(({ notifiers }) => notifiers.length > 0);
+  if (telling.length === 0) return [];
+  const rules = unique(telling.flatMap(({ notifiers }) => notifiers).flatMap(each => toNotifier(each, subject.namespace)));
+  const verbs = telling.map(({ verb }) => verb);
+  return [policy(world, subject.namespace, `bkp-notify-${partOf(subject)}`, selector(world, subject, verbs), rules, [], subject)];
+}
+
 /** What the pods of one entry may talk to: its stores, its source where they have to, a pushgateway. Ports are those of the pods behind a Service. */
 export function openings(world: World, subject: Subject): Rendered[] {
   const { env, options } = world;
   const entry = env.targets[subject.kind]![subject.name]!;
   const own = subject.namespace;
-  const stores = unique(entry.stores.flatMap(store => toStore(env.stores[store]!, own)));
   const source = subject.jobs.filter((job: Job) => job.source).map(({ verb }) => verb);
   const push =
     options.pushgateway === undefined
@@ -119,7 +142,11 @@ export function openings(world: World, subject: Subject): Rendered[] {
         : toUrl(options.pushgateway, own);
   const name = partOf(subject);
   return [
-    ...(stores.length > 0 ? [policy(world, own, `bkp-stores-${name}`, selector(world, subject), stores, [], subject)] : []),
+    ...storeOpenings(
+      world,
+      subject,
+      entry.stores.map(store => env.stores[store]!),
+    ),
     policy(
       world,
       own,
@@ -129,6 +156,7 @@ export function openings(world: World, subject: Subject): Rendered[] {
       ['The port is that of the pod, which a Service may call by another number.'],
       subject,
     ),
+    ...notifierOpenings(world, subject),
     ...(push.length > 0 ? [policy(world, own, `bkp-push-${name}`, selector(world, subject, ['status']), push, [], subject)] : []),
   ];
 }

@@ -15,7 +15,7 @@ export const labelsOf = (
 });
 
 /** `postgres-app`: one entry in names and labels. */
-export const partOf = ({ kind, name }: Pick<Subject, 'kind' | 'name'>): string => `${kind}-${name}`;
+export const partOf = ({ kind, name }: Pick<Subject, 'kind' | 'name'>): string => (name ? `${kind}-${name}` : kind);
 
 /** An object with its name checked, and the file that it is written to. */
 export function rendered(object: Record<string, any>, why: readonly string[] = [], most = 63): Rendered {

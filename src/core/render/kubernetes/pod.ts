@@ -1,12 +1,12 @@
 import type { Job } from '../jobs.ts';
 import type { Secret } from '../needs.ts';
-import { kubectlOf } from '../place.ts';
+import { clusterOf } from '../place.ts';
 import { SCRATCH } from './config.ts';
 import { nodeParts } from './node.ts';
 import { labelsOf, partOf } from './objects.ts';
-import type { Subject, World } from './types.ts';
+import type { Claim, Subject, World } from './types.ts';
 import {
-  type Claim,
+  claimedScratchMount,
   claimLabel,
   claimMount,
   configMount,
@@ -15,7 +15,6 @@ import {
   secretMounts,
   secretVariables,
   spoolClaim,
-  storeClaims,
 } from './volumes.ts';
 
 /** uid and gid of the image. */
@@ -29,6 +28,9 @@ const RESTRICTED = {
 
 /** Memory is bounded at any size of a backup; zstd and age are children of the same container. */
 export const RESOURCES = { requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } };
+
+/** The servers that a drill starts have their own buffers beside. */
+const DRILL_RESOURCES = { requests: { cpu: '500m', memory: '1Gi' }, limits: { memory: '4Gi' } };
 
 /** What a pod may at all, as Pod Security's `restricted` wants it. */
 export const podSecurity = (uid: number): Record<string, unknown> => ({
@@ -44,8 +46,8 @@ export const containerSecurity = RESTRICTED;
 
 /** The service account that may run commands in the container of an entry; others have one that may nothing. */
 export const accountOf = ({ kind, name }: Pick<Subject, 'kind' | 'name'>, job: Pick<Job, 'entry' | 'source'>): string => {
-  const kubectl = kubectlOf(job.entry);
-  return job.source && kubectl && kubectl.kubeconfig === undefined ? `bkp-${partOf({ kind, name })}` : 'bkp';
+  const cluster = clusterOf(job.entry);
+  return job.source && cluster && cluster.kubeconfig === undefined ? `bkp-${partOf({ kind, name })}` : 'bkp';
 };
 
 /** Pods that mount the same claims run on the same node. A first one may run anywhere; those that have ended do not count. */
@@ -76,7 +78,7 @@ function container(
     args: job.args,
     env: variables(world, job, secrets),
     volumeMounts: mounts.flatMap(each => each.mounts),
-    resources: RESOURCES,
+    resources: job.verb === 'drill' ? DRILL_RESOURCES : RESOURCES,
     securityContext: subject.node ? nodeParts(job).container : RESTRICTED,
   };
 }
@@ -91,11 +93,11 @@ export function podOf(
   job: Job,
   secrets: readonly Secret[],
 ): { labels: Record<string, string>; spec: Record<string, any> } {
-  const claims = [...storeClaims(world, subject), ...(job.verb === 'stream' ? spoolClaim(world, subject) : [])];
+  const claims = [...subject.claims, ...(job.verb === 'stream' ? spoolClaim(world, subject) : [])];
   const node = subject.node ? nodeParts(job) : undefined;
   const mounts = [
-    configMount(),
-    scratchMount(world.options.scratchSize),
+    configMount(subject.config),
+    job.verb === 'drill' ? claimedScratchMount(world) : scratchMount(world.options.scratchSize),
     ...secretMounts(world, secrets),
     ...claims.map(claimMount),
     ...(node?.mounts ?? []),

@@ -1,5 +1,6 @@
+import type { TargetEntry } from '../../config/types.ts';
 import { objectName } from '../names.ts';
-import { kubectlOf } from '../place.ts';
+import { claimsIn, kubectlOf } from '../place.ts';
 import { labelsOf, partOf, rendered } from './objects.ts';
 import { accountOf } from './pod.ts';
 import type { Rendered, Subject, World } from './types.ts';
@@ -24,16 +25,30 @@ function rules(pod: string | undefined): Record<string, unknown>[] {
   ];
 }
 
-/** What an entry whose tools run in a container needs: an account, and the right to run commands there and nowhere else. */
+/** A Job mounts each claim, and restic runs in its pod, whose name nobody knows before. */
+const OF_CLAIMS = [
+  { apiGroups: [''], resources: ['persistentvolumeclaims', 'pods'], verbs: ['get', 'list'] },
+  { apiGroups: [''], resources: ['pods/exec'], verbs: ['get', 'create'] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', 'list', 'create', 'delete'] },
+];
+
+/** Where in the cluster an entry works, and what it may there. */
+function reachOf(entry: TargetEntry): { namespace: string; rules: Record<string, unknown>[] } | undefined {
+  const [kubectl, claims] = [kubectlOf(entry), claimsIn(entry)];
+  if (kubectl) return { namespace: kubectl.namespace, rules: rules(kubectl.pod) };
+  return claims && { namespace: claims.namespace, rules: OF_CLAIMS };
+}
+
+/** What an entry that works in the cluster needs: an account, and the right to do so there and nowhere else. */
 export function rightsOf(world: World, subject: Subject): Rendered[] {
   const job = subject.jobs.find(each => accountOf(subject, each) !== 'bkp');
-  const kubectl = job && kubectlOf(job.entry);
-  if (!job || !kubectl) return [];
+  const reach = job && reachOf(job.entry);
+  if (!job || !reach) return [];
   const name = `bkp-${partOf(subject)}`;
-  const there = { name, namespace: objectName(kubectl.namespace), labels: labelsOf(world, subject) };
+  const there = { name, namespace: objectName(reach.namespace), labels: labelsOf(world, subject) };
   return [
     account(world, subject.namespace, name, subject),
-    rendered({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: there, rules: rules(kubectl.pod) }),
+    rendered({ apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: there, rules: reach.rules }),
     rendered({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',

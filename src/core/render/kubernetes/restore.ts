@@ -1,10 +1,14 @@
 import { stringify } from 'yaml';
 import type { TargetEntry } from '../../config/types.ts';
 import { BkpError } from '../../errors.ts';
+import { originOf, settingsToRead } from '../drills.ts';
+import { notifiersOf } from '../jobs.ts';
 import { imageName, objectName, plainPath, quantity } from '../names.ts';
+import { withStores } from '../narrow.ts';
 import { needsOf, refuseWrittenOut } from '../needs.ts';
 import { settingsFor } from '../settings.ts';
 import { SCRATCH } from './config.ts';
+import { storesElsewhere } from './elsewhere.ts';
 import { namespaceIn } from './network.ts';
 import { labelsOf, partOf, rendered } from './objects.ts';
 import { containerSecurity, podSecurity, RESOURCES } from './pod.ts';
@@ -66,18 +70,16 @@ function mountOf(dataDir: string, { mount }: RestoreOptions): string {
 }
 
 /** A claim of another namespace is out of reach, so only stores elsewhere count. */
-function elsewhere(world: World, { kind, name }: RestoreOptions): World {
+function outOfReach(world: World, { kind, name }: RestoreOptions): World {
   const { env, config } = world;
-  const from = config.environments[env.restoresFrom ?? env.name]!;
+  const from = originOf(config, env);
   const entry = from.targets[kind]?.[name];
-  const stores = (entry?.stores ?? []).filter(store => from.stores[store]?.type !== 'directory');
-  if (!entry || stores.length === 0)
+  if (!entry || storesElsewhere(from, entry).length === 0)
     throw new BkpError('refused', `${kind}/${name} has no store but directories, and those lie in claims of another namespace`, {
       next: 'run bkp restore where the claim of the store is mounted',
     });
-  const narrowed = { ...from, targets: { ...from.targets, [kind]: { ...from.targets[kind], [name]: { ...entry, stores, need: 1 } } } };
-  const environments = { ...config.environments, [narrowed.name]: narrowed };
-  return { ...world, config: { ...config, environments }, env: narrowed.name === env.name ? narrowed : env };
+  const { settings, own } = settingsToRead(config, env, [{ kind, name, entry: withStores(entry, storesElsewhere(from, entry)) }]);
+  return { ...world, config: settings, env: own };
 }
 
 function rights(world: World, name: string, namespace: string, workload: { resource: string; name: string }): Rendered[] {
@@ -129,9 +131,10 @@ function before(world: World, options: RestoreOptions): Record<string, unknown>[
 function job(world: World, options: RestoreOptions, name: string, namespace: string, dataDir: string): Rendered {
   const { env } = world;
   const entry = env.targets[options.kind]![options.name]!;
-  const from = world.config.environments[env.restoresFrom ?? env.name]!;
-  const read = { ...options, entry: { ...entry, stores: from.targets[options.kind]![options.name]!.stores }, source: false, signs: false };
-  const secrets = needsOf(world.config, from, read, true);
+  const from = originOf(world.config, env);
+  const part = { kind: options.kind, name: options.name, entry: { ...entry, stores: from.targets[options.kind]![options.name]!.stores } };
+  const notifiers = notifiersOf(env, 'restore');
+  const secrets = needsOf(world.config, from, { parts: [part], source: false, signs: false, identity: true, notifiers });
   const mounts: Mount[] = [
     configMount(name),
     scratchMount(quantity(world.options.scratchSize)),
@@ -191,7 +194,7 @@ function job(world: World, options: RestoreOptions, name: string, namespace: str
 export function renderRestore(given: World, options: RestoreOptions): Rendered[] {
   refuseWrittenOut(given.config);
   const dataDir = dataDirOf(given.env.targets[options.kind]![options.name]!, options);
-  const world = elsewhere(given, options);
+  const world = outOfReach(given, options);
   const namespace = options.namespace ?? namespaceIn(String(world.env.targets[options.kind]![options.name]!['host']));
   if (namespace === undefined)
     throw new BkpError('usage', `nothing says in which namespace ${options.workload} is`, { next: '--namespace NAME' });

@@ -1,7 +1,8 @@
 import { BkpError } from '../../errors.ts';
 import { jobsOf } from '../jobs.ts';
-import { hostOf, kubectlOf, sshOf } from '../place.ts';
+import { clusterOf, hostOf, kubectlOf, sshOf } from '../place.ts';
 import { nodeNamespace, type Subject, type World } from './types.ts';
+import { storeClaims } from './volumes.ts';
 
 /** An entry by kind and name. */
 export interface Chosen {
@@ -15,13 +16,15 @@ function leftOut({ env, options }: World, { kind, name }: Chosen): string | unde
   if (host === 'server' && !options.nodeJobs)
     return `${kind}/${name} is backed up on a server node: bkp render systemd ${kind} ${name} there, or --node-jobs`;
   if (host === 'dc') return `${kind}/${name} is backed up on the DC: bkp render systemd ${kind} ${name} there, or \`where: {kubectl: …}\``;
+  if (host === 'files')
+    return `${kind}/${name} is of directories, and is backed up where they lie: bkp render systemd ${kind} ${name} there`;
   return undefined;
 }
 
 function refuseContext({ env }: World, { kind, name }: Chosen): void {
-  const kubectl = kubectlOf(env.targets[kind]![name]!);
-  if (kubectl?.context === undefined || kubectl.kubeconfig !== undefined) return;
-  throw new BkpError('usage', `${kind}/${name}: a pod has no kubeconfig, so \`context: ${kubectl.context}\` names nothing in it`, {
+  const cluster = clusterOf(env.targets[kind]![name]!);
+  if (cluster?.context === undefined || cluster.kubeconfig !== undefined) return;
+  throw new BkpError('usage', `${kind}/${name}: a pod has no kubeconfig, so \`context: ${cluster.context}\` names nothing in it`, {
     next: 'leave `context` out for the cluster of the pod itself, or name a `kubeconfig` for another one',
   });
 }
@@ -53,7 +56,8 @@ export function subjectsOf(world: World, chosen: readonly Chosen[]): { subjects:
     notes.push(...doubts(world, { kind, name }));
     const node = hostOf(kind, world.env.targets[kind]![name]!) === 'server';
     const namespace = node ? nodeNamespace(world.options) : world.options.namespace;
-    subjects.push({ kind, name, node, namespace, jobs: jobsOf(world.env, kind, name, world.traits[kind]!, world.options.schedules) });
+    const jobs = jobsOf(world.env, kind, name, world.traits[kind]!, world.options.schedules);
+    subjects.push({ kind, name, node, namespace, jobs, claims: storeClaims(world, { kind, name }) });
   }
   return { subjects, notes };
 }

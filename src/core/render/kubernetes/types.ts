@@ -15,6 +15,10 @@ export interface KubernetesOptions {
   storeSize: string;
   spoolSize: string;
   scratchSize: string;
+  /** Of the claim for temporary files that a drill has while it runs. */
+  drillSize: string;
+  /** Restores are rehearsed, which takes the age identity. */
+  drill: boolean;
   schedules: Schedules;
   /** Address of a pushgateway, or a reference to a variable that holds it. */
   pushgateway?: string;
@@ -35,7 +39,16 @@ export interface World {
   traits: Readonly<Record<string, Traits>>;
 }
 
-/** One entry with its jobs and its place. */
+/** A claim of an entry: of one of its stores that is a directory, or of the spool of a stream. */
+export interface Claim {
+  name: string;
+  path: string;
+  size: string;
+  /** What lies in it, for a comment. */
+  what: string;
+}
+
+/** One entry with its jobs and its place; or `full-dr`, whose name is empty, with a drill of several. */
 export interface Subject {
   kind: string;
   name: string;
@@ -43,6 +56,10 @@ export interface Subject {
   /** It runs on a server node, as root. */
   node: boolean;
   jobs: readonly Job[];
+  /** Behind its stores that are directories. */
+  claims: readonly Claim[];
+  /** The ConfigMap that its pods read, when it is not that of all. */
+  config?: string;
 }
 
 /** One object; `why` are lines of a comment above it. `yours` = to be filled in, and then left alone. */

@@ -1,9 +1,9 @@
-import { objectName, plainPath, secretKey } from '../names.ts';
+import { objectName, plainPath, quantity, secretKey } from '../names.ts';
 import type { Secret } from '../needs.ts';
 import { CONFIG, SCRATCH } from './config.ts';
 import { partOf } from './objects.ts';
 import { secretOf } from './secrets.ts';
-import type { Subject, World } from './types.ts';
+import type { Claim, Subject, World } from './types.ts';
 
 /** A volume of a pod, and where its container sees it. */
 export interface Mount {
@@ -23,6 +23,23 @@ export const configMount = (name = CONFIG): Mount => ({
 /** A directory for temporary files that ends with the pod; a pod that fills it is ended, and not its node. */
 export const scratchMount = (sizeLimit: string): Mount => ({
   volume: { name: 'scratch', emptyDir: { sizeLimit } },
+  mounts: [{ name: 'scratch', mountPath: SCRATCH }],
+});
+
+/** The same by a claim that comes and goes with the pod, for what may not fit onto the disk of a node. */
+export const claimedScratchMount = ({ options }: Pick<World, 'options'>): Mount => ({
+  volume: {
+    name: 'scratch',
+    ephemeral: {
+      volumeClaimTemplate: {
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          ...(options.storageClass === undefined ? {} : { storageClassName: options.storageClass }),
+          resources: { requests: { storage: quantity(options.drillSize) } },
+        },
+      },
+    },
+  },
   mounts: [{ name: 'scratch', mountPath: SCRATCH }],
 });
 
@@ -51,15 +68,6 @@ export const secretVariables = ({ options }: Pick<World, 'options'>, secrets: re
   secrets
     .filter(({ from }) => from === 'env')
     .map(secret => ({ name: secret.name, valueFrom: { secretKeyRef: { name: secretOf(options, secret), key: secret.key } } }));
-
-/** Claims of an entry: one for each of its stores that is a directory, one for the spool of a stream. */
-export interface Claim {
-  name: string;
-  path: string;
-  size: string;
-  /** What lies in it, for a comment. */
-  what: string;
-}
 
 /** Stores of an entry that are directories, each with the claim behind its path. */
 export function storeClaims({ env, options }: Pick<World, 'env' | 'options'>, subject: Pick<Subject, 'kind' | 'name'>): Claim[] {

@@ -1,6 +1,6 @@
 import type { TargetEntry } from '../../config/types.ts';
 import type { Job } from '../jobs.ts';
-import { hostOf } from '../place.ts';
+import { type Host, hostOf } from '../place.ts';
 
 /** What no job of bkp needs of its host. V8 writes code while it runs, so memory that is both is not forbidden. */
 const COMMON = [
@@ -9,7 +9,6 @@ const COMMON = [
   'PrivateTmp=yes',
   'PrivateDevices=yes',
   'ProtectSystem=strict',
-  'ProtectHome=yes',
   'ProtectClock=yes',
   'ProtectHostname=yes',
   'ProtectKernelLogs=yes',
@@ -38,21 +37,43 @@ const READER = ['CapabilityBoundingSet=CAP_DAC_READ_SEARCH', ...CALLS];
 const DC = ['CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_CHOWN CAP_SETUID CAP_SETGID CAP_SYS_ADMIN'];
 
 /** Where root has to be the one that runs, and what it may. */
-const ROOTS = { server: READER, dc: DC } as const;
+const ROOTS: Readonly<Record<Host, readonly string[]>> = { server: READER, dc: DC, files: READER };
 
-/** Whether a job needs root: only what reads the files of the host itself does. */
-export const needsRoot = ({ kind, entry, source }: Pick<Job, 'kind' | 'entry' | 'source'>): boolean =>
-  source && hostOf(kind, entry) !== undefined;
+/** The servers that a drill starts are programs of others, which may set owners and priorities: they are told no, and not killed for it. */
+const REHEARSAL = [
+  ...['ProtectProc=invisible', 'CapabilityBoundingSet=', 'AmbientCapabilities='],
+  ...['SystemCallFilter=@system-service', 'SystemCallErrorNumber=EPERM'],
+];
+
+/** A domain controller comes up in a network namespace of its own, where it has its fixed ports. */
+const REHEARSAL_OF_DC = [`${DC[0]} CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_KILL`];
+
+type Trade = Pick<Job, 'verb' | 'kind' | 'entry' | 'source'>;
+
+const isDrillOfDc = ({ verb, kind }: Trade): boolean => verb === 'drill' && kind === 'samba';
+
+/** Whether a job needs root: only what reads the files of the host itself does, and a DC that is started apart. */
+export const needsRoot = (job: Trade): boolean => isDrillOfDc(job) || (job.source && hostOf(job.kind, job.entry) !== undefined);
+
+/** What lies at home is read, where it is to be stored. */
+const homes = ({ kind, entry }: Trade): string[] => {
+  const paths = kind === 'volumes' ? ((entry['paths'] as string[] | undefined) ?? []) : [];
+  return paths.some(path => /^\/(home|root|run\/user)(\/|$)/.test(path)) ? ['ProtectHome=read-only'] : ['ProtectHome=yes'];
+};
 
 /** Lines of a `[Service]` section that close what the job does not need. */
-export function hardening(job: Pick<Job, 'kind' | 'entry' | 'source'>): string[] {
+export function hardening(job: Trade): string[] {
   const host = hostOf(job.kind, job.entry);
-  return [...COMMON, ...(needsRoot(job) && host ? ROOTS[host] : UNPRIVILEGED)];
+  const common = [...COMMON, ...homes(job)];
+  if (isDrillOfDc(job)) return [...common.filter(line => line !== 'RestrictNamespaces=yes'), ...REHEARSAL_OF_DC];
+  if (job.verb === 'drill') return [...common, ...REHEARSAL];
+  return [...common, ...(needsRoot(job) && host ? ROOTS[host] : UNPRIVILEGED)];
 }
 
 /** Directories of the host that tools write to, beside stores and spool. */
-export function toolPaths(job: Pick<Job, 'kind' | 'entry' | 'source'>): string[] {
-  if (!needsRoot(job)) return [];
+export function toolPaths(job: Trade): string[] {
+  if (!job.source || !needsRoot(job)) return [];
+  if (job.kind === 'volumes') return job.entry['cache'] === undefined ? [] : [String(job.entry['cache'])];
   if (job.kind === 'samba') return ['/var/lib/samba', '/var/cache/samba', '/run/samba'];
   return (job.entry as TargetEntry)['flavor'] === 'etcd' ? [] : [String((job.entry['k3s'] as { dataDir: string }).dataDir)];
 }

@@ -1,9 +1,10 @@
 import type { Config, Environment } from '../../config/types.ts';
 import { BkpError } from '../../errors.ts';
+import { drillOf, rehearsed } from '../drills.ts';
 import { jobsOf, type Schedules, type Traits } from '../jobs.ts';
 import type { MadeFile } from '../kubernetes/text.ts';
 import { refuseWrittenOut } from '../needs.ts';
-import { kubectlOf } from '../place.ts';
+import { clusterOf } from '../place.ts';
 import { type SystemdOptions, unitsOf } from './units.ts';
 
 /** All files by their place below `/`, and what a person does with them. */
@@ -20,10 +21,10 @@ const begun = (files: readonly MadeFile[]): string[] =>
 
 /** A kubeconfig that kubectl would look for at home is not there for a service. */
 function refuseHome(env: Environment, { kind, name }: { kind: string; name: string }): void {
-  const kubectl = kubectlOf(env.targets[kind]![name]!);
-  if (!kubectl || kubectl.kubeconfig !== undefined) return;
+  const cluster = clusterOf(env.targets[kind]![name]!);
+  if (!cluster || cluster.kubeconfig !== undefined) return;
   throw new BkpError('usage', `${kind}/${name}: a service has no home in which kubectl would find a kubeconfig`, {
-    next: '`where: {kubectl: {kubeconfig: PATH, …}}` in the entry, or bkp render kubernetes',
+    next: '`kubeconfig: PATH` beside its namespace, or bkp render kubernetes',
   });
 }
 
@@ -49,10 +50,11 @@ export function renderSystemd(
 ): Units {
   if (!USER.test(options.user)) throw new BkpError('usage', `"${options.user}" is no name of a user`);
   refuseWrittenOut(config);
-  const made = chosen.flatMap(each => {
-    refuseHome(env, each);
-    return jobsOf(env, each.kind, each.name, traits[each.kind]!, schedules).map(job => unitsOf(config, env, job, options));
-  });
+  for (const each of chosen) refuseHome(env, each);
+  const { together, asRoot } = rehearsed(config, env, options.drill ? chosen : [], traits);
+  const drills = [...(together.length > 0 ? [together] : []), ...asRoot.map(part => [part])].map(parts => drillOf(env, parts, schedules));
+  const jobs = chosen.flatMap(each => jobsOf(env, each.kind, each.name, traits[each.kind]!, schedules));
+  const made = [...jobs, ...drills].map(job => unitsOf(config, env, job, options));
   const users = { path: 'usr/lib/sysusers.d/bkp.conf', text: `u ${options.user} - "bkp backups" /var/lib/bkp\n` };
   const files = [...(options.user === 'root' ? [] : [users]), ...made.flatMap(each => each.files)];
   const variables = [...new Set(made.flatMap(({ secrets }) => secrets.flatMap(({ from, name }) => (from === 'env' ? [name] : []))))];

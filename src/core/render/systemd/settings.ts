@@ -1,5 +1,7 @@
 import type { Config, Environment } from '../../config/types.ts';
-import type { Job } from '../jobs.ts';
+import { settingsToRead } from '../drills.ts';
+import type { Job, Part } from '../jobs.ts';
+import { narrowed } from '../narrow.ts';
 import type { Secret } from '../needs.ts';
 import { settingsFor } from '../settings.ts';
 
@@ -27,17 +29,13 @@ function pointed(text: string, secrets: readonly Secret[], unit: string): string
   });
 }
 
-/** The config of one unit: its own entry only, every secret read from the unit's credentials. */
-export function unitSettings(
-  config: Config,
-  env: Environment,
-  { kind, name, entry }: Job,
-  secrets: readonly Secret[],
-  unit: string,
-): unknown {
-  const stores = Object.fromEntries(entry.stores.map(store => [store, env.stores[store]!]));
-  const { restoresFrom: _from, ...rest } = env;
-  const own: Environment = { ...rest, stores, targets: { [kind]: { [name]: entry } } };
-  const narrowed = { ...config, environments: { [env.name]: own } };
-  return mapTexts(settingsFor(narrowed, own, config.temp), text => pointed(text, secrets, unit));
+function settingsOfEntry(config: Config, env: Environment, parts: readonly Part[]): { settings: Config; own: Environment } {
+  const { restoresFrom: _from, ...own } = narrowed(env, parts);
+  return { settings: { ...config, environments: { [env.name]: own } }, own };
+}
+
+/** The config of one unit: what it works on only, every secret read from the unit's credentials. */
+export function unitSettings(config: Config, env: Environment, job: Job, secrets: readonly Secret[], unit: string): unknown {
+  const { settings, own } = job.verb === 'drill' ? settingsToRead(config, env, job.parts) : settingsOfEntry(config, env, job.parts);
+  return mapTexts(settingsFor(settings, own, config.temp), text => pointed(text, secrets, unit));
 }

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { Config, Environment } from '../../config/types.ts';
 import { BkpError } from '../../errors.ts';
+import { originOf } from '../drills.ts';
 import { type Job, zoneOf } from '../jobs.ts';
 import type { MadeFile } from '../kubernetes/text.ts';
 import { plainPath } from '../names.ts';
@@ -17,13 +18,19 @@ export interface SystemdOptions {
   user: string;
   /** Directory in which each variable of the config is a file of its name, for root to read. */
   credentials: string;
+  /** Restores are rehearsed, which takes the age identity. */
+  drill: boolean;
 }
 
 const UNITS = 'etc/systemd/system';
 const CONFIGS = 'etc/bkp/units';
 
 /** `bkp-backup-postgres-app`, the same for unit, timer and config. */
-export const unitName = ({ verb, kind, name }: Pick<Job, 'verb' | 'kind' | 'name'>): string => `bkp-${verb}-${kind}-${name}`;
+export const unitName = ({ verb, kind, name }: Pick<Job, 'verb' | 'kind' | 'name'>): string =>
+  ['bkp', verb, kind, ...(name ? [name] : [])].join('-');
+
+/** `postgres/app`, or `full-dr`, in sentences. */
+const called = ({ kind, name }: Pick<Job, 'kind' | 'name'>): string => (name ? `${kind}/${name}` : kind);
 
 const section = (name: string, lines: readonly string[]): string => `[${name}]\n${lines.join('\n')}\n`;
 
@@ -44,12 +51,23 @@ function refuseSameKeys(secrets: readonly Secret[]): void {
   });
 }
 
-/** Directories under /var/lib are systemd's to make, for the user that needs them; others have to be there. */
-function directories(env: Environment, job: Job, temp: string | undefined): string[] {
-  const stores = job.entry.stores.flatMap(store => {
+/** The environment whose stores a job reads and writes. */
+const storesOf = (config: Config, env: Environment, { verb }: Job): Environment => (verb === 'drill' ? originOf(config, env) : env);
+
+/** Stores of a job that are directories. */
+const storePaths = (env: Environment, { parts }: Job): string[] =>
+  [...new Set(parts.flatMap(({ entry }) => entry.stores))].flatMap(store => {
     const { type, path } = env.stores[store]!;
     return type === 'directory' ? [plainPath(String(path), `path of store ${store}`)] : [];
   });
+
+/** A drill needs the room of what it brings back, and `/tmp` may be memory. */
+const scratchOf = ({ verb }: Job, temp: string | undefined): string[] =>
+  verb === 'drill' && temp === undefined ? ['Environment=TMPDIR=/var/tmp'] : [];
+
+/** Directories under /var/lib are systemd's to make, for the user that needs them; others have to be there. */
+function directories(env: Environment, job: Job, temp: string | undefined): string[] {
+  const stores = storePaths(env, job);
   const spool = job.verb === 'stream' && job.entry['spool'] !== undefined ? plainPath(String(job.entry['spool']), 'spool') : undefined;
   const state = spool?.startsWith('/var/lib/') ? spool.slice('/var/lib/'.length) : undefined;
   const scratch = temp === undefined || /^\/(var\/)?tmp(\/|$)/.test(temp) ? [] : [plainPath(temp, 'temp')];
@@ -61,7 +79,7 @@ function directories(env: Environment, job: Job, temp: string | undefined): stri
 }
 
 const mounts = (env: Environment, job: Job): string[] => {
-  const paths = job.entry.stores.map(store => env.stores[store]!).flatMap(({ type, path }) => (type === 'directory' ? [String(path)] : []));
+  const paths = storePaths(env, job);
   return paths.length > 0 ? [`RequiresMountsFor=${paths.join(' ')}`] : [];
 };
 
@@ -76,10 +94,10 @@ function service(env: Environment, config: Config, job: Job, secrets: readonly S
   const args = ['--config', `/${CONFIGS}/${unit}.yaml`, ...job.args];
   return [
     section('Unit', [
-      `Description=bkp ${job.verb} of ${job.kind}/${job.name} (${env.name})`,
+      `Description=bkp ${job.verb} of ${called(job)} (${env.name})`,
       'Wants=network-online.target',
       'After=network-online.target',
-      ...mounts(env, job),
+      ...mounts(storesOf(config, env, job), job),
       // A server that is down for an hour is no reason to give up.
       ...(job.schedule === undefined ? ['StartLimitIntervalSec=0'] : []),
     ]),
@@ -92,7 +110,8 @@ function service(env: Environment, config: Config, job: Job, secrets: readonly S
       'CacheDirectoryMode=0700',
       'Environment=XDG_CACHE_HOME=%C',
       ...secrets.map(secret => credential(options, secret)),
-      ...directories(env, job, config.temp),
+      ...scratchOf(job, config.temp),
+      ...directories(storesOf(config, env, job), job, config.temp),
       ...hardening(job),
     ]),
     ...(job.schedule === undefined ? [section('Install', ['WantedBy=multi-user.target'])] : []),
@@ -101,9 +120,9 @@ function service(env: Environment, config: Config, job: Job, secrets: readonly S
 
 const timer = (config: Config, job: Job): string =>
   [
-    section('Unit', [`Description=schedule of bkp ${job.verb} of ${job.kind}/${job.name}`]),
+    section('Unit', [`Description=schedule of bkp ${job.verb} of ${called(job)}`]),
     section('Timer', [
-      ...onCalendar(job.schedule!, zoneOf(config), `schedule of ${job.verb} ${job.kind}/${job.name}`).map(each => `OnCalendar=${each}`),
+      ...onCalendar(job.schedule!, zoneOf(config), `schedule of ${job.verb} ${called(job)}`).map(each => `OnCalendar=${each}`),
       // A run that was missed while the host was down is made up for once it is up.
       'Persistent=true',
       'AccuracySec=1s',
@@ -117,7 +136,7 @@ const timer = (config: Config, job: Job): string =>
  */
 export function unitsOf(config: Config, env: Environment, job: Job, options: SystemdOptions): { files: MadeFile[]; secrets: Secret[] } {
   if (config.temp?.includes('${')) plainPath(config.temp, 'temp');
-  const secrets = needsOf(config, env, job);
+  const secrets = needsOf(config, storesOf(config, env, job), job);
   refuseSameKeys(secrets);
   const unit = unitName(job);
   const settings = stringify(unitSettings(config, env, job, secrets, `${unit}.service`), { lineWidth: 0 });
