@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -141,12 +141,13 @@ describe.each<PostgresVersion>(['15', '18'])('the open segment of PostgreSQL %s'
     const first = await streaming();
     await aBackup(at);
     await stored(1);
-    await kill(first);
-    await gone();
+    // That machine is gone without a word: the server still holds its sender, and no slot of theirs keeps the next one out.
+    for (const pid of [first.pid, ...childrenOf(first.pid)]) process.kill(pid, 'SIGSTOP');
     rmSync(at.spool, { recursive: true });
     const before = chunks(at);
-    const second = await streaming();
+    const second = startBkp(['stream', 'postgres'], at.run);
     await stored(2);
+    await kill(first);
     await kill(second);
     await gone();
     const third = await streaming();
@@ -189,7 +190,13 @@ describe.each<PostgresVersion>(['15', '18'])('the open segment of PostgreSQL %s'
     await aBackup(at);
     await stored(1);
     for (const path of Object.values(at.stores)) renameSync(path, `${path}.gone`);
-    await db.sql('set synchronous_commit = on; insert into t values (2)');
+    const receiver = childrenOf(child.pid).find(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('pg_receivewal'))!;
+    process.kill(receiver, 'SIGSTOP');
+    const committed = db.sql('set synchronous_commit = on; insert into t values (2)');
+    const waits = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+    await waitFor(async () => (await db.sql(waits)) === '1', "the commit to wait for the receiver's disk");
+    process.kill(receiver, 'SIGCONT');
+    await committed;
     await Promise.all([kill(child), db.kill9()]);
     db.loseDisk();
     for (const path of Object.values(at.stores)) renameSync(`${path}.gone`, path);
@@ -289,9 +296,11 @@ describe('a store that would keep every chunk for good', () => {
     client.destroy();
     expect(Contents.filter(({ Key }) => Key!.includes('/wal/')).length).toBeGreaterThan(0);
     expect(Contents.filter(({ Key }) => /heartbeat|[0-9A-F]{8}-[0-9A-F]{8}-[0-9a-f]{32}/.test(Key!))).toEqual([]);
-    const alone = await makeConfig({ stores: { locked }, postgres: { app: entry }, keys: both.keys });
+    const asking = { ...entry, wal: { flush: '250ms', synchronous: true } };
+    const alone = await makeConfig({ stores: { locked }, postgres: { app: asking }, keys: both.keys });
     const warned = startBkp(['stream', 'postgres'], { config: alone.path, env: db.bkpEnv });
     await waitFor(() => warned.output().stderr.includes('only whole segments are stored'), 'the warning');
+    expect(warned.output().stderr).toMatch(/the server does not wait for us \(synchronous_standby_names = ''\): ALTER SYSTEM SET/);
     await stopBkp(warned, 'SIGTERM');
     await db.destroy();
     await gateway.stop();
