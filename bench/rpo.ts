@@ -1,6 +1,6 @@
-// What is lost when server, receiver and bkp are killed at once and the server's disk is gone: `npm run bench -- rpo [--runs=20] [--only=1s,250ms,sync]`.
+// What is lost when server, receiver and bkp are killed at once and the server's disk is gone: `npm run bench -- rpo [--runs=20] [--only=1s,250ms,sync,idle]`.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -39,6 +39,14 @@ const MODES: readonly Mode[] = [
 
 const objectsIn = (store: string): string[] =>
   readdirSync(store, { recursive: true, encoding: 'utf8' }).filter(path => /\.(zst|age)$/.test(path) && path.includes('/wal/'));
+
+const heartbeatsIn = (store: string): string[] =>
+  readdirSync(store, { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('/heartbeat.json'));
+
+/** A server that has just started writes by itself: a checkpoint, a snapshot. */
+const SETTLED_MS = 40_000;
+/** Two heartbeats long. */
+const IDLE_MS = 60_000;
 
 /** Rows that the server acknowledged, by id with the server's time in seconds. Ends with the server. */
 function ledger(db: Postgres, sync: boolean): { acked: [number, number][]; ended: Promise<unknown> } {
@@ -115,6 +123,33 @@ async function run(mode: Mode, n: number): Promise<{ lost: number; rows: number;
   return { lost: id >= last[0] ? 0 : last[1] - ts, rows, puts: seen.size - before, hours, restore };
 }
 
+/** What an idle database costs, by every object that comes or is written anew: two per heartbeat. */
+async function idle(heartbeat: string): Promise<number> {
+  const db = await startPostgres({ version: '18' });
+  const store = tempDir();
+  const { path } = await makeConfig({
+    stores: { local: store },
+    postgres: { app: db.entry({ spool: join(tempDir(), 'spool'), wal: { heartbeat } }) },
+  });
+  const stream = await streamTo({ run: { config: path, env: db.bkpEnv } }, db);
+  await pause(SETTLED_MS);
+  const seen = new Set<string>();
+  const look = (): void => {
+    for (const object of objectsIn(store).concat(heartbeatsIn(store))) {
+      const stat = statSync(join(store, object), { throwIfNoEntry: false });
+      if (stat) seen.add(`${object} ${stat.mtimeMs}`);
+    }
+  };
+  look();
+  const before = seen.size;
+  const began = Date.now();
+  for (let end = began + IDLE_MS; Date.now() < end; await pause(100)) look();
+  const hours = (Date.now() - began) / 3_600_000;
+  await stopBkp(stream, 'SIGTERM');
+  await db.destroy();
+  return Math.round((seen.size - before) / hours);
+}
+
 const at = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)]!;
 
 try {
@@ -134,6 +169,11 @@ try {
     result[`max_${mode.name}`] = lost.at(-1)!;
     const hours = all.reduce((sum, one) => sum + one.hours, 0);
     result[`puts_hour_busy_${mode.name}`] = Math.round(all.reduce((sum, one) => sum + one.puts, 0) / hours);
+  }
+  if (!only || only.includes('idle')) {
+    result['puts_hour_idle'] = await idle('30s');
+    result['puts_hour_idle_off'] = await idle('off');
+    console.log(`idle: ${result['puts_hour_idle']} puts an hour, ${result['puts_hour_idle_off']} without heartbeats`);
   }
   console.log(JSON.stringify({ bench: 'rpo', runs, ...result }));
 } finally {

@@ -289,6 +289,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
     for (const verb of ['backup', 'stream']) {
       const { code, stderr } = await runBkp([verb, 'postgres', 'app'], there.run);
       expect({ verb, code }).toEqual({ verb, code: 4 });
+      expect(stderr).toMatch(/system identifier is \d+.*another cluster/);
       expect(stderr).toContain('--new-lineage');
     }
     expect(lineagesOf(at)).toEqual(known);
