@@ -1,8 +1,7 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BkpError } from '../../../core/errors.ts';
-import type { Segment } from '../../../core/postgres/lsn.ts';
-import { parseSegment } from '../../../core/postgres/lsn.ts';
+import { parseSegment, type Segment } from '../../../core/postgres/lsn.ts';
 import type { Spool } from './spool.ts';
 
 const SUFFIX = '.partial.before';
@@ -50,7 +49,16 @@ export class Resent {
       const fresh = await this.#spool.written(name, 0);
       if (fresh) await this.check(name, fresh);
       else if ((await this.#spool.names()).includes(name)) await this.check(name, await this.#spool.read(name));
+      await this.#leave(name);
     }
+  }
+
+  /** After a failover the rest does not come: it belongs to what the old primary wrote, which is stored as such. */
+  async #leave(name: string): Promise<void> {
+    const open = await this.#spool.open();
+    if (!this.#names.includes(name) || open === undefined || open.slice(0, 8) <= name.slice(0, 8)) return;
+    await rename(join(this.#spool.dir, `${name}${SUFFIX}`), join(this.#spool.dir, `${name}.partial`));
+    this.#names = this.#names.filter(each => each !== name);
   }
 
   /**

@@ -61,6 +61,19 @@ it('other bytes than before are a conflict, in the open segment and in a finishe
   expect(readdirSync(spool.dir)).toEqual([NAME, ASIDE]);
 });
 
+it('after a failover what the old primary had written beyond the switch is its own again', async () => {
+  received('old bytes beyond the switch');
+  const resent = new Resent(spool);
+  await resent.setAside();
+  received('old bytes');
+  await resent.look();
+  expect(readdirSync(spool.dir)).toEqual([PARTIAL, ASIDE]);
+  received('new', '000000020000000000000002.partial');
+  await resent.look();
+  expect(readdirSync(spool.dir)).toEqual([PARTIAL, '000000020000000000000002.partial']);
+  expect(await written()).toBe('old bytes beyond the switch');
+});
+
 it('has nothing to do in an empty spool, nor for a segment of which nothing was written', async () => {
   await new Resent(spool).setAside();
   expect(readdirSync(spool.dir)).toEqual([]);
