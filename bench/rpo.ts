@@ -43,8 +43,8 @@ const objectsIn = (store: string): string[] =>
 const heartbeatsIn = (store: string): string[] =>
   readdirSync(store, { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('/heartbeat.json'));
 
-/** A server that has just started writes by itself: a checkpoint, a snapshot. */
-const SETTLED_MS = 40_000;
+/** A server that has just started writes by itself, and what it wrote is joined after a minute. */
+const SETTLED_MS = 90_000;
 /** Two heartbeats long. */
 const IDLE_MS = 60_000;
 
