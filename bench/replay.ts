@@ -16,7 +16,6 @@ import {
   startVersity,
   stopBkp,
   tempDir,
-  waitFor,
 } from '../test/real/rig/index.ts';
 import { relay, startProxy } from '../test/real/rig/proxy.ts';
 import { streamTo } from '../test/real/setup.ts';
@@ -68,7 +67,7 @@ async function archived(db: Postgres): Promise<{ base: string; wal: string; keys
   for (let n = 0; n < count; n += 1)
     await db.sql('insert into heap select n, repeat(md5(n::text), 4) from generate_series(1, 30000) n; select pg_switch_wal()');
   const last = await db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
-  await waitFor(() => stream.output().stderr.includes(`WAL ${last} is in`), last);
+  while (!stream.output().stderr.includes(`WAL ${last} is in`)) await pause(50);
   await stopBkp(stream, 'SIGTERM');
   await db.stop();
   const wal = tempDir({ forServer: true });
@@ -88,7 +87,8 @@ async function replayed(base: string, command: string): Promise<number> {
   const from = performance.now();
   const settings = { restore_command: command, shared_buffers: '256MB', max_wal_size: '4GB' };
   const copy = await startPostgres({ version: '15', dir, settings });
-  await waitFor(async () => (await copy.sql('select pg_is_in_recovery()')) === 'f', 'the end of recovery');
+  // With a slow store this takes longer than a test is patient.
+  while ((await copy.sql('select pg_is_in_recovery()')) !== 'f') await pause(20);
   const seconds = (performance.now() - from) / 1000;
   const rows = Number(await copy.sql('select count(*) from heap'));
   if (rows !== count * 30000) throw new Error(`${rows} rows came back of ${count * 30000}`);
