@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
@@ -15,6 +15,7 @@ import {
   tempDir,
   waitFor,
 } from './rig/index.ts';
+import { movedAway, rewritten, undoing } from './rig/undo.ts';
 import { aBackup, type Setup, setUp } from './setup.ts';
 import { filesIn } from './stub.ts';
 
@@ -172,24 +173,23 @@ describe('a drill of PostgreSQL that is not to pass', () => {
     await db.sql('insert into orders values (3002)');
     await archive(at, db);
     const object = objectOf('local', `/${lost}-`);
-    renameSync(object, `${object}.away`);
+    const back = movedAway(object);
     const holed = await runDrill(['postgres', '--store', 'local'], at.run);
-    renameSync(`${object}.away`, object);
+    back();
     expect({ code: holed.code, failed: holed.failed }).toEqual({ code: 9, failed: ['recovery'] });
     expect(holed.texts).toContain(`WAL ${lost} is missing in every store although later WAL is there`);
 
-    const whole = readFileSync(object);
-    writeFileSync(object, Buffer.from(whole).fill(1, 300, 400));
+    rewritten(object, bytes => bytes.fill(1, 300, 400));
     const bent = await runDrill(['postgres', '--store', 'local'], at.run);
-    writeFileSync(object, whole);
     expect({ code: bent.code, failed: bent.failed }).toEqual({ code: 9, failed: ['recovery'] });
     expect(bent.texts).toContain(lost);
   });
 
   it('DR04: a backup that lacks an object is not begun, and no older one stands in for it', async () => {
     const newer = await aBackup(at);
-    const object = objectOf('local', `${newer}/base.tar`);
-    renameSync(object, join(tempDir(), 'away'));
+    for (const store of ['local', 'offsite'])
+      undoing(() => rmSync(join(root(store), 'bkp/production/postgres/app/backups', newer), { recursive: true }));
+    movedAway(objectOf('local', `${newer}/base.tar`));
     const { code, first } = await runDrill(['postgres', '--store', 'local'], at.run);
     expect({ code, result: first.result, checks: first.checks, backup: first.backup }).toEqual({
       code: 9,
@@ -210,17 +210,11 @@ describe('a drill of PostgreSQL that is not to pass', () => {
     expect(each.code).toBe(9);
     const older = await runDrill(['postgres', 'app', '--from-backup', id, '--store', 'local'], at.run);
     expect({ code: older.code, backup: older.first.backup }).toEqual({ code: 0, backup: id });
-    for (const store of ['local', 'offsite'])
-      for (const path of readdirSync(join(root(store), 'bkp/production/postgres/app/backups')))
-        if (path === newer) rmSync(join(root(store), 'bkp/production/postgres/app/backups', path), { recursive: true });
   });
 
   it('a byte that was bent in the store fails it, and nothing is started', async () => {
-    const object = objectOf('local', `${id}/base.tar`);
-    const whole = readFileSync(object);
-    writeFileSync(object, Buffer.from(whole).fill(1, whole.length - 500, whole.length - 400));
+    rewritten(objectOf('local', `${id}/base.tar`), bytes => bytes.fill(1, bytes.length - 500, bytes.length - 400));
     const { code, failed, first } = await runDrill(['postgres', '--store', 'local', '--random'], at.run);
-    writeFileSync(object, whole);
     expect({ code, failed, tried: first.checks.length }).toEqual({ code: 9, failed: ['unpack'], tried: 1 });
   });
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Manifest } from '../../src/core/contracts.ts';
 import type { Evidence, TargetEvidence } from '../../src/core/evidence.ts';
@@ -6,6 +6,7 @@ import { encodeManifest } from '../../src/core/manifest.ts';
 import { makeKeys } from '../../src/flow/keys.ts';
 import { lastJson, type Yaml } from './change.ts';
 import { type BkpOptions, runBkp, tempDir } from './rig/index.ts';
+import { rewritten } from './rig/undo.ts';
 import { filesIn } from './stub.ts';
 
 /** What a drill ended with. */
@@ -45,15 +46,13 @@ export async function runDrill(args: readonly string[], run: BkpOptions): Promis
 /**
  * Signs another manifest in the place of a backup's own, as a backup would stand there whose data are not what was recorded.
  * @param root of a directory store
- * @returns what puts the old one back
+ * @returns what puts the old one back, which the end of the test does too
  */
 export function resigned(root: string, keysDir: string, id: string, change: (manifest: Manifest) => Partial<Manifest>): () => void {
   const path = join(root, filesIn(root).find(each => each.endsWith(`backups/${id}/manifest.json`))!);
-  const raw = readFileSync(path, 'utf8');
-  const manifest = JSON.parse(raw.split('\n')[0]!) as Manifest;
+  const manifest = JSON.parse(readFileSync(path, 'utf8').split('\n')[0]!) as Manifest;
   const keys = makeKeys({ recipients: [], trusted: [], signing: () => readFileSync(join(keysDir, 'signing.key'), 'utf8').trim() });
-  writeFileSync(path, encodeManifest({ ...manifest, ...change(manifest) }, keys.sign));
-  return () => writeFileSync(path, raw);
+  return rewritten(path, () => encodeManifest({ ...manifest, ...change(manifest) }, keys.sign));
 }
 
 /** Objects of a store that a drill writes, by the section that they are in. */

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { cleanUp, startBkp, startEtcd, startPostgres, startRedis, stopBkp, tempDir, waitFor } from './rig/index.ts';
+import { movedAway, rewritten } from './rig/undo.ts';
 import { journalOf, objectsIn, resultOf, type Stack, startStack } from './stackSetup.ts';
 
 afterAll(cleanUp);
@@ -64,22 +65,18 @@ describe('a set', () => {
 
   it('that was changed in one store is told, and the other copy counts', async () => {
     const path = objectOf('local', 'sets', /./);
-    const before = readFileSync(path);
-    writeFileSync(path, before.toString().replace('"kind":"redis"', '"kind":"other"'));
+    rewritten(path, bytes => bytes.toString().replace('"kind":"redis"', '"kind":"other"'));
     const { code, stdout, stderr } = await at.bkp(['list', 'full-dr', '--json']);
-    writeFileSync(path, before);
     expect({ code, stderr }).toEqual({ code: 3, stderr: expect.anything() });
     expect(stdout).toMatch(/changed after signing/);
     expect(resultOf({ stdout })['sets']).toMatchObject([{ id: set, stores: ['offsite'] }]);
   });
 
   it('of which a member is gone is incomplete, and is not restored', async () => {
-    const gone = Object.keys(at.stores).map(store => [objectOf(store, 'redis', /manifest\.json$/), tempDir()] as const);
-    for (const [from, to] of gone) renameSync(from, join(to, 'manifest.json'));
+    for (const store of Object.keys(at.stores)) movedAway(objectOf(store, 'redis', /manifest\.json$/));
     const shown = await at.bkp(['list', 'full-dr']);
     const root = aRoot();
     const refused = await at.bkp(restoring('--from-backup', set, '--to', root));
-    for (const [from, to] of gone) renameSync(join(to, 'manifest.json'), from);
     expect(shown.stdout).toMatch(/INCOMPLETE[\s\S]*lacks redis\/cache: backup .* is in no store any more/);
     expect({ code: refused.code, there: existsSync(root) }).toEqual({ code: 4, there: false });
     expect(refused.stderr + refused.stdout).toMatch(/redis\/cache/);
@@ -164,11 +161,9 @@ describe('restore full-dr', () => {
     const last = await at.db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
     await waitFor(() => objectsIn(at.stores['offsite']!).some(key => key.includes(`/${last}-`)), `WAL ${last}`);
     await stopBkp(stream, 'SIGTERM');
-    const hidden = `${at.stores['local']!}.gone`;
-    renameSync(at.stores['local']!, hidden);
+    movedAway(at.stores['local']!);
     const root = aRoot();
     const ended = await at.bkp(restoring('--latest', '--to', root, '--from', 'offsite'));
-    renameSync(hidden, at.stores['local']!);
     expect({ code: ended.code, stderr: ended.code === 0 ? '' : ended.stderr }).toEqual({ code: 0, stderr: '' });
     await isBack(root, '1001');
   });
@@ -177,10 +172,8 @@ describe('restore full-dr', () => {
     const root = aRoot();
     mkdirSync(join(root, 'redis/cache'), { recursive: true });
     writeFileSync(join(root, 'redis/cache/theirs'), 'kept');
-    const missing = Object.keys(at.stores).map(store => [objectOf(store, 'etcd', /data[^/]*\.\d+$|\.age\.\d+$/), tempDir()] as const);
-    for (const [from, to] of missing) renameSync(from, join(to, 'it'));
+    for (const store of Object.keys(at.stores)) movedAway(objectOf(store, 'etcd', /data[^/]*\.\d+$|\.age\.\d+$/));
     const { code, stdout, stderr } = await at.bkp(restoring('--from-backup', set, '--to', root));
-    for (const [from, to] of missing) renameSync(join(to, 'it'), from);
     expect(code).toBe(4);
     expect(stdout + stderr).toMatch(/redis\/cache: .*not empty/);
     expect(stdout + stderr).toMatch(/etcd\/main: /);
@@ -227,14 +220,14 @@ describe('restore full-dr', () => {
   it('a part that fails stops only what waits for it; once it is mended the same command goes on', async () => {
     const root = aRoot();
     const files = Object.keys(at.stores).map(store => objectOf(store, 'postgres', /base.*\.age\.000$/));
-    const before = files.map(file => readFileSync(file));
-    for (const [n, file] of files.entries()) {
-      const bytes = Buffer.from(before[n]!);
-      bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
-      writeFileSync(file, bytes);
-    }
+    const mended = files.map(file =>
+      rewritten(file, bytes => {
+        bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
+        return bytes;
+      }),
+    );
     const failed = await at.bkp(restoring('--from-backup', set, '--to', root));
-    for (const [n, file] of files.entries()) writeFileSync(file, before[n]!);
+    for (const mend of mended) mend();
     expect(failed.code).toBe(9);
     expect(partsOf(failed)).toEqual({ etcd: 'back', postgres: 'failed', redis: 'blocked' });
     expect(existsSync(join(root, 'redis'))).toBe(false);
@@ -263,10 +256,9 @@ describe('restore full-dr', () => {
   it('--restart leaves an unfinished one, and its mark can be lifted by hand', async () => {
     const root = aRoot();
     const file = objectOf('local', 'postgres', /base.*\.age\.000$/);
-    const before = readFileSync(file);
-    writeFileSync(file, Buffer.alloc(before.length, 1));
+    const mend = rewritten(file, bytes => bytes.fill(1));
     const failed = await at.bkp(restoring('--from-backup', set, '--to', root, '--from', 'local'));
-    writeFileSync(file, before);
+    mend();
     expect(failed.code).toBe(9);
     const released = await at.bkp(['locks', 'release', 'bkp/production/restoring']);
     expect({ code: released.code, out: released.stdout }).toEqual({
@@ -318,12 +310,10 @@ describe('killed as soon as the journal says that', () => {
 
   it('a store that goes away in the middle is done without', async () => {
     const root = aRoot();
-    const hidden = `${at.stores['local']!}.gone`;
     const child = startBkp(restoring('--from-backup', set, '--to', root), at.run);
     await waitFor(() => child.process.exitCode !== null || MOMENTS[2]![1](journalOf(at)?.['steps'] ?? []), 'the journal', 2);
-    renameSync(at.stores['local']!, hidden);
+    movedAway(at.stores['local']!);
     const { code, stderr } = await child.ended;
-    renameSync(hidden, at.stores['local']!);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     await isBack(root);
   });
