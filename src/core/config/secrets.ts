@@ -56,16 +56,26 @@ const PLAIN_FIELDS: ReadonlySet<string> = new Set([
   'region',
   'endpoint',
 ]);
-const isPlain = (path: Path): boolean =>
-  dotted(path)
-    .split('.')
-    .some(part => PLAIN_FIELDS.has(part));
+
+/** The field that a value stands in, for one of a list that list's, and the map around it. */
+function fieldOf(path: Path): { map: string; field: string } {
+  const [map = '', field = ''] = [
+    '',
+    ...dotted(path)
+      .split('.')
+      .filter(part => !/^\d+$/.test(part)),
+  ].slice(-2);
+  return { map, field };
+}
 
 /** Whether the value at a path is a secret by its field's name. */
 export const isSecretField = (path: Path): boolean => {
-  const [map = '', field = ''] = ['', ...dotted(path).split('.')].slice(-2);
+  const { map, field } = fieldOf(path);
   return SECRET_FIELDS.has(field) || SECRET_NAME.test(field) || (SECRET_MAPS.has(map) && !PLAIN_HEADER.test(field));
 };
+
+/** Only the field itself counts: an entry, a store or a notifier may be called `user` or `path`, and holds secrets all the same. */
+const isPlain = (path: Path): boolean => PLAIN_FIELDS.has(fieldOf(path).field) && !isSecretField(path);
 
 /** Calls `change` for every text in a tree of plain data, and gives the tree back with its answers. */
 function mapTexts(value: unknown, path: Path, change: (text: string, path: Path) => unknown): unknown {

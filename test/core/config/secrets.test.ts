@@ -73,6 +73,24 @@ describe('CF04: what is shown', () => {
     expect(text).toEqual(['[redacted]', '[redacted]', '{"a":"[redacted]"}', '[redacted]']);
   });
 
+  test.each(['user', 'host', 'path', 'database', 'bucket', 'owner'])('an entry called %s holds secrets as any other', name => {
+    const tree = { [name]: { password: 'pw ${A}', words: ['tell', '--with=${B}'], env: { path: '${C}' }, headers: { host: '${D}' } } };
+    const env = { A: 'aaaa', B: 'bbbb', C: 'cccc', D: 'dddd' };
+    const seen = new Set<string>();
+    resolveSecrets(tree, 'environments.p.postgres', { ...source(env), onSecret: value => void seen.add(value) });
+    expect([...seen].sort()).toEqual(['aaaa', 'bbbb', 'cccc', 'dddd', 'pw aaaa']);
+    const kept = resolveSecrets(tree, 'environments.p.postgres', { ...source(), keep: true });
+    expect(kept).toEqual(tree);
+  });
+
+  test('what says where something is may be shown, one of a list too', () => {
+    const tree = { path: '${A}', bin: ['${A}/bin'], where: { ssh: { host: '${A}', user: '${A}' } } };
+    const seen = new Set<string>();
+    resolveSecrets(tree, 'environments.p.postgres.app', { ...source({ A: '/srv' }), onSecret: value => void seen.add(value) });
+    expect(resolveSecrets(tree, 'x', { ...source({ A: '/srv' }), keep: true })).toMatchObject({ path: '/srv', bin: ['/srv/bin'] });
+    expect([...seen]).toEqual([]);
+  });
+
   test('the longest goes first, and short values are left', () => {
     expect(redactor(['pass', 'password', 'ab'])('password pass ab')).toBe('[redacted] [redacted] ab');
   });
