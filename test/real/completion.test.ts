@@ -37,11 +37,13 @@ describe('a Tab in the real shells', () => {
   let path: string;
   let env: Record<string, string>;
   let id: string;
+  let set: string;
 
   beforeAll(async () => {
     const at = await setUpRedis(await startRedis());
-    const { stdout } = await at.bkp('backup', 'redis', '--json');
-    id = JSON.parse(stdout.trim().split('\n').at(-1)!).backups[0].id;
+    const { stdout } = await at.bkp('backup', 'full-dr', '--json');
+    const result = JSON.parse(stdout.trim().split('\n').at(-1)!);
+    [id, set] = [result.backups[0].id, result.set];
     const dir = tempDir();
     const [file, args] = bkpCommand([]);
     writeFileSync(join(dir, 'bkp'), `#!/bin/sh\nexec ${file} ${args.join(' ')} "$@"\n`);
@@ -66,6 +68,8 @@ describe('a Tab in the real shells', () => {
     expect((await bash('resto')).stdout.trim()).toBe('restore');
     expect((await bash('restore', 'redis', '')).stdout.trim()).toBe('app');
     expect((await bash('restore', 'redis', 'app', '--from-backup', id.slice(0, 4))).stdout.trim()).toBe(id);
+    for (const verb of ['backup', 'restore', 'list', 'drill']) expect((await bash(verb, 'fu')).stdout.trim()).toBe('full-dr');
+    expect((await bash('restore', 'full-dr', '--from-backup', set.slice(0, 4))).stdout.trim()).toBe(set);
   });
 
   it('fish: with what they are', async () => {
@@ -73,6 +77,7 @@ describe('a Tab in the real shells', () => {
       (await run('fish', ['--no-config', '-c', `bkp completion fish | source; complete -C '${line}'`], { env })).stdout;
     expect(await fish('bkp resto')).toMatch(/^restore\tbring a target back/);
     expect(await fish(`bkp restore redis app --from-backup ${id.slice(0, 4)}`)).toContain(id);
+    expect(await fish('bkp drill fu')).toMatch(/^full-dr\t/);
   });
 
   it('zsh: at its own line editor', async () => {
@@ -82,5 +87,6 @@ describe('a Tab in the real shells', () => {
       });
     expect((await zsh('bkp resto', 're ')).stdout).toContain('restore');
     expect((await zsh('bkp restore redis ap', 'app ')).stdout).toMatch(/redis app/);
+    expect((await zsh('bkp drill fu', 'll-dr ')).stdout).toContain('full-dr');
   });
 });

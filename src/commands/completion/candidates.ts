@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander';
+import { FULL_DR } from '../fulldr/parts.ts';
 
 /** One thing that could be typed next. */
 export interface Candidate {
@@ -14,6 +15,9 @@ export interface Live {
   stores(): Promise<Candidate[]>;
   ids(kind: string | undefined, name: string | undefined): Promise<Candidate[]>;
 }
+
+/** Commands that take the whole of an environment where a kind would stand. */
+const OF_THE_WHOLE: ReadonlySet<string> = new Set(['backup', 'restore', 'list', 'drill']);
 
 const optionOf = (commands: readonly Command[], word: string): Option | undefined =>
   commands.flatMap(({ options }) => options).find(({ long, short }) => word === long || word === short);
@@ -50,7 +54,10 @@ function ofOption(option: Option, args: readonly string[], live: Live): Promise<
 async function ofArgument(command: Command, args: readonly string[], live: Live): Promise<Candidate[]> {
   const argument = command.registeredArguments[args.length];
   if (argument?.argChoices) return argument.argChoices.map(word => ({ word }));
-  if (argument?.name() === 'target') return live.kinds();
+  if (argument?.name() === 'target') {
+    const kinds = await live.kinds();
+    return kinds.length > 0 && OF_THE_WHOLE.has(command.name()) ? [...kinds, { word: FULL_DR, text: 'all of it' }] : kinds;
+  }
   if (argument?.name() === 'name') return live.names(args[0] ?? '');
   return argument?.name() === 'id' ? live.ids(undefined, undefined) : [];
 }

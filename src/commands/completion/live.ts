@@ -1,4 +1,5 @@
 import type { App } from '../../app.ts';
+import { FULL_DR } from '../fulldr/parts.ts';
 import type { Candidate, Live } from './candidates.ts';
 
 /** How long a store may take to answer; nobody waits longer for a Tab. */
@@ -18,12 +19,18 @@ export function liveOf(app: App | undefined, env: string | undefined, formatAge:
     const { rows } = await listTarget(app!.target(env, kind, name).ctx);
     return rows.reverse().map(({ id, startedAt }) => ({ word: id, text: `${kind}/${name}, ${formatAge(new Date(startedAt))}` }));
   };
+  const setsOf = async (): Promise<Candidate[]> => {
+    const { readSets } = await import('../../ops/fulldr/sets.ts');
+    const { sets } = await readSets(app!.stack(env));
+    return sets.reverse().map(({ set: { id, startedAt } }) => ({ word: id, text: `set, ${formatAge(new Date(startedAt))}` }));
+  };
   return {
     environments: async () => words(Object.keys(app?.config.environments ?? {})),
     kinds: async () => words(used()),
     names: async kind => words(Object.keys(here()?.targets[kind] ?? {})),
     stores: async () => words(Object.keys(here()?.stores ?? {})),
     ids: async (kind, name) => {
+      if (kind === FULL_DR) return app ? within(setsOf(), []) : [];
       const all = (app?.select(env) ?? []).filter(each => (kind ?? each.kind) === each.kind && (name ?? each.name) === each.name);
       return (await Promise.all(all.map(each => within(idsOf(each.kind, each.name), [])))).flat();
     },

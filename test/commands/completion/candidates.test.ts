@@ -20,6 +20,9 @@ describe('what could be typed next', () => {
       ['list', 'release'],
     ],
     [['restore', 'p'], ['postgres']],
+    ...['backup', 'restore', 'list', 'drill'].map((verb): [string[], string[]] => [[verb, 'f'], ['full-dr']]),
+    [['verify', 'f'], []],
+    [['restore', 'full-dr', ''], []],
     [['--env', 'st'], ['staging']],
     [['--env', 'staging', 'restore', 'postgres', 's'], ['shop']],
     [
