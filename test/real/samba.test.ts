@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
@@ -259,12 +259,12 @@ if argv[0] == 'dbcheck':
       const other = setUp(offline);
       const { stdout } = await bkp(other, ['doctor', 'samba', '--json']);
       expect(stdout).toContain('samba_upgradedns');
-      const { code, manifest } = await backedUp(other);
-      expect(code).toBe(0);
+      const { code, manifest, warnings } = await backedUp(other);
+      expect({ code, warnings }).toMatchObject({ code: 0 });
       expect(manifest['baseline']['hardLinks']).toEqual(linked.map(name => `sam.ldb.d/${name}`).sort());
       const to = aPlace();
       const restored = await bkp(other, restoreArgs(to, '--server-name', 'newdc'));
-      expect(restored.code).toBe(0);
+      expect({ code: restored.code, stderr: restored.stderr }).toEqual({ code: 0, stderr: '' });
       expect(restored.stdout).toContain('samba_upgradedns --dns-backend=BIND9_DLZ');
     } finally {
       rmSync(dns, { recursive: true });
@@ -548,5 +548,16 @@ describe('another domain', () => {
     );
     expect(sites).toContain('cn: Berlin');
     expect(sites).not.toContain('Default-First-Site-Name');
+    expect(statSync(join(to, 'private/tls')).mode & 0o777).toBe(0o700);
+  });
+
+  it('that never ran comes back and starts: its archive lacks the empty directories that samba needs', async () => {
+    expect(existsSync(join(other.dir, 'private/tls/cert.pem'))).toBe(false);
+    const at = setUp({ ...offline, smbConf: other.conf });
+    await backedUp(at);
+    const drilled = await bkp(at, ['drill', 'samba', '--json']);
+    const [target] = lastJson(drilled.stdout)['drill'].targets as Yaml[];
+    const bad = (target!['checks'] as Yaml[]).filter(({ state }) => state === 'fail' || state === 'unproven');
+    expect({ code: drilled.code, result: target!['result'], bad }).toEqual({ code: 0, result: 'passed', bad: [] });
   });
 });

@@ -13,14 +13,21 @@ export interface PathsFound {
   right: number;
 }
 
-/** What samba makes itself at its first start; a restore leaves it out. */
-const EMPTY = ['cache', 'bind-dns'];
+/**
+ * Directories that no archive holds when they are empty, with their modes. Without `private/tls`, into which a DC that never ran has not
+ * put anything, LDAP does not start and samba ends with it: it makes its certificate there, but not the directory (4.17).
+ */
+const EMPTY: readonly (readonly [string, number])[] = [
+  ['cache', 0o755],
+  ['bind-dns', 0o770],
+  ['private/tls', 0o700],
+];
 
 export const confOf = (to: string): string => join(to, 'etc/smb.conf');
 
 /** Looks at every path that the smb.conf of a restored domain names. Makes the directories that come empty. */
 export async function checkPaths(to: string): Promise<PathsFound> {
-  for (const name of EMPTY) await mkdir(join(to, name), { recursive: true, mode: name === 'cache' ? 0o755 : 0o770 });
+  for (const [name, mode] of EMPTY) await mkdir(join(to, name), { recursive: true, mode });
   const found: PathsFound = { faults: [], absent: [], right: 0 };
   const within = (path: string): boolean => path === to || path.startsWith(`${to}/`);
   for (const { what, path, own } of pathsIn(parseConf(await readFile(confOf(to), 'utf8')))) {
