@@ -65,6 +65,33 @@ describe('files of a directory', () => {
     expect(picture(to)).toBe(picture(at.source));
   });
 
+  it('a drill looks for what the config wants in the copy, and names each that does not hold', async () => {
+    const drilled = async (checks: object[]) => {
+      at.write({ checks });
+      const { code, stdout } = await at.bkp('drill', 'volumes', '--store', 'one', '--json');
+      const [target] = JSON.parse(stdout.trim().split('\n').at(-1)!).drill.targets;
+      return { code, checks: target.checks.map(({ name, state }: any) => `${name} ${state}`) };
+    };
+    const good = await drilled([
+      { glob: 'docs/**/*.txt', expect: 2 },
+      { name: 'big', glob: 'big', atLeast: 1, bytes: 3_000_000, newest: '1d' },
+      { glob: `${at.source}/docs/*`, expect: 1 },
+    ]);
+    const names = ['docs/**/*.txt', 'big', `${at.source}/docs/*`.slice(0, 80)];
+    expect(good).toEqual({ code: 0, checks: ['restore ok', 'count ok', 'owners ok', ...names.map(name => `check: ${name} ok`)] });
+    const bad = await drilled([
+      { name: 'more', glob: 'docs/**/*.txt', atLeast: 3 },
+      { name: 'larger', glob: 'big', expect: 1, bytes: 3_000_001 },
+      { name: 'newer', glob: 'docs/a.txt', expect: 1, newest: '30d' },
+      { name: 'all', glob: '*', atLeast: 1 },
+    ]);
+    at.write({});
+    expect(bad).toEqual({
+      code: 9,
+      checks: ['restore ok', 'count ok', 'owners ok', 'check: more fail', 'check: larger fail', 'check: newer fail', 'check: all ok'],
+    });
+  });
+
   it('come back out of another store when the first one is gone, and one of many by --include', async () => {
     const to = place(at, 'some');
     await run('mv', [join(at.dir, 'one'), join(at.dir, 'away')]);

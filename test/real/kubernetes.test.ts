@@ -1,7 +1,10 @@
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { dirname } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { runDrill } from './drillRig.ts';
 import { aBackup, aPlace, type EtcdSetup, entryOf, manifestOf, setUp } from './etcdSetup.ts';
-import { type ApiServer, cleanUp, type Etcd, runBkp, startApiServer, startEtcd } from './rig/index.ts';
+import { type ApiServer, cleanUp, type Etcd, etcdBin, runBkp, startApiServer, startEtcd, waitFor } from './rig/index.ts';
 
 afterAll(cleanUp);
 
@@ -11,13 +14,31 @@ const BUILD_MS = 20 * 60_000;
 const deployment = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
-  metadata: { name: 'web', namespace: 'shop' },
+  metadata: { name: 'web', namespace: 'shop', labels: { tier: 'front' } },
   spec: {
     replicas: 3,
     selector: { matchLabels: { app: 'web' } },
     template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'web', image: 'web:1' }] } },
   },
 };
+
+/** Has the apiserver ask somebody at every change of a config map. */
+const webhook = (url: string) => ({
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind: 'ValidatingWebhookConfiguration',
+  metadata: { name: 'asks' },
+  webhooks: [
+    {
+      name: 'asks.example.org',
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+      failurePolicy: 'Ignore',
+      timeoutSeconds: 1,
+      clientConfig: { url },
+      rules: [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*'] }],
+    },
+  ],
+});
 
 describe('the etcd of a Kubernetes', () => {
   let etcd: Etcd;
@@ -33,6 +54,77 @@ describe('the etcd of a Kubernetes', () => {
     await api.apply(deployment);
     at = await setUp(entryOf(etcd));
   }, BUILD_MS);
+
+  /** What a drill with these checks says of each of them. */
+  const drilled = async (checks: object[], programs: readonly string[] = [dirname(api.program)]) => {
+    const asking = await setUp(entryOf(etcd, { bin: [etcdBin(etcd.version), ...programs], checks }), at);
+    const { code, first, texts } = await runDrill(['etcd'], asking.run);
+    const asked = first.checks.filter(({ name }) => /^check|^control/.test(name));
+    return { code, states: asked.map(({ name, state }) => `${name} ${state}`), texts, first };
+  };
+
+  it('a drill asks a kube-apiserver of its own on the copy by kubectl, which reaches nothing that the objects lead to', async () => {
+    // Whatever the live cluster told its apiserver to ask: the copy's does not.
+    let connections = 0;
+    const hook = createServer(socket => {
+      connections += 1;
+      socket.destroy();
+    });
+    await new Promise<void>(resolve => hook.listen(0, '127.0.0.1', resolve));
+    try {
+      await api.apply(webhook(`https://127.0.0.1:${(hook.address() as AddressInfo).port}/`));
+      /** Whether a change of the live cluster is asked about. */
+      const asks = async () => {
+        const before = connections;
+        await api.kubectl('annotate', 'configmap', 'prices', '--namespace', 'shop', '--overwrite', `at=${Date.now()}`);
+        return connections > before;
+      };
+      await waitFor(asks, 'the webhook to be asked');
+      await aBackup(at);
+      await api.kubectl('delete', 'validatingwebhookconfiguration', 'asks');
+      await waitFor(async () => !(await asks()), 'the webhook to be forgotten');
+      const before = connections;
+      const good = await drilled([
+        { get: 'deployments', selector: 'tier=front', expect: 1 },
+        { name: 'replicas', get: 'deployment/web', namespace: 'shop', jsonpath: '{.spec.replicas}', expect: 3 },
+        { get: 'namespaces', atLeast: 5 },
+        { prefix: '/registry/deployments/', expect: 1 },
+      ]);
+      expect(good).toMatchObject({
+        code: 0,
+        states: [
+          'check: keys /registry/deployments/ ok',
+          'control plane ok',
+          'check: get deployments -l tier=front ok',
+          'check: replicas ok',
+          'check: get namespaces ok',
+        ],
+      });
+      expect(connections).toBe(before);
+      const bad = await drilled([
+        { name: 'more', get: 'deployments', atLeast: 2 },
+        { name: 'other', get: 'deployment/web', namespace: 'shop', jsonpath: '{.spec.replicas}', expect: 4 },
+        { name: 'gone', get: 'deployment/till', namespace: 'shop', expect: 1 },
+        { name: 'no such kind', get: 'carts', atLeast: 1 },
+      ]);
+      expect({ code: bad.code, states: bad.states }).toEqual({
+        code: 9,
+        states: ['control plane ok', ...['more', 'other', 'gone', 'no such kind'].map(name => `check: ${name} fail`)],
+      });
+      expect(bad.texts).toMatch(/it is "3", and "4" was expected\n.*"till" not found[\s\S]*"carts"/);
+    } finally {
+      hook.close();
+    }
+  });
+
+  it('a drill that has no kube-apiserver at hand is no success, and says what to install', async () => {
+    const none = await drilled([{ get: 'deployments', atLeast: 1 }], []);
+    expect({ code: none.code, states: none.states, mend: none.first.checks.find(({ state }) => state === 'unproven')?.mend }).toEqual({
+      code: 3,
+      states: ['control plane unproven'],
+      mend: expect.stringContaining('install kube-apiserver'),
+    });
+  });
 
   it('is snapshot, wrecked, and restored: the apiserver shows again what there was', async () => {
     const { id } = await aBackup(at);

@@ -6,6 +6,7 @@ import { checks as etcd } from '../../../src/providers/targets/etcd/checks.ts';
 import { checks as postgres } from '../../../src/providers/targets/postgres/checks.ts';
 import { checks as redis } from '../../../src/providers/targets/redis/checks.ts';
 import { exerciseArgs, judgeExercise, checks as samba } from '../../../src/providers/targets/samba/checks.ts';
+import { checks as volumes } from '../../../src/providers/targets/volumes/files/checks.ts';
 
 const schema = checksOf(z.strictObject({ ...expectation, ask: z.string() }));
 
@@ -55,7 +56,23 @@ describe("each kind's own questions", () => {
       { keys: '*', atLeast: 1 },
       [{ atLeast: 1 }, { keys: '*', command: ['GET', 'a'], atLeast: 1 }, { command: [], expect: 1 }],
     ],
-    ['etcd', etcd, { prefix: '/', atLeast: 1 }, [{ atLeast: 1 }, { prefix: '', atLeast: 1 }]],
+    ['etcd', etcd, { prefix: '/', atLeast: 1 }, [{ atLeast: 1 }, { prefix: '', atLeast: 1 }, { prefix: '/', namespace: 'a', atLeast: 1 }]],
+    [
+      'etcd',
+      etcd,
+      { get: 'deployment/web', namespace: 'shop', jsonpath: '{.spec.replicas}', expect: 3 },
+      [
+        { get: '--raw', expect: 1 },
+        { get: 'pods', prefix: '/', expect: 1 },
+        { get: 'pods', jsonpath: '.a', expect: 1 },
+      ],
+    ],
+    [
+      'volumes',
+      volumes,
+      { glob: 'www/**/*.html', atLeast: 10, newest: '2d', bytes: 1000 },
+      [{ atLeast: 1 }, { glob: '', atLeast: 1 }, { glob: 'a/../../etc/*', atLeast: 1 }, { glob: '*', newest: '2d' }],
+    ],
     ['samba', samba, { ldap: '(cn=*)', atLeast: 1 }, [{ atLeast: 1 }, { ldap: '', atLeast: 1 }]],
   ] as const)('%s', (_, checks, good, bad) => {
     expect(checks.safeParse([good]).success).toBe(true);

@@ -19,6 +19,8 @@ async function program(): Promise<string> {
 
 /** A kube-apiserver on loopback over one etcd: a control plane without nodes. */
 export interface ApiServer {
+  /** Path of kube-apiserver. */
+  program: string;
   /** Path of a kubeconfig of its admin. */
   kubeconfig: string;
   /** Runs kubectl against it. @returns its stdout. @throws when it fails */
@@ -69,6 +71,7 @@ export async function startApiServer(endpoint: string): Promise<ApiServer> {
   await waitFor(async () => child.process.exitCode !== null || (await kubectl('get', '--raw', '/readyz')) === 'ok', 'kube-apiserver');
   if (child.process.exitCode !== null) throw new Error(`kube-apiserver ended: ${child.output().stderr.slice(-2000)}`);
   return {
+    program: file,
     kubeconfig: config,
     kubectl,
     apply: async manifest =>

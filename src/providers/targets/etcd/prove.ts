@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Command, ProofRequest, Trial } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { assertOpens } from '../../../flow/age.ts';
-import { judgeCount, nameOf } from './checks.ts';
+import { type Check, getArgs, isGet, judgeCount, judgeGot, nameOf } from './checks.ts';
 import { asked } from './client.ts';
 import type { Context } from './config.ts';
+import { type ControlPlane, startControlPlane } from './controlPlane.ts';
 import { checkState, countPrefix, type StateFacts } from './k3s/sqlite.ts';
 import { fingerprint } from './k3s/token.ts';
 import { bring, type Contents, contentsOf, type Here } from './pieces.ts';
@@ -129,6 +130,31 @@ function onCopy(error: unknown): unknown {
   return new BkpError('verifyFailed', text.split('\n').at(-1) ?? text, { cause: error });
 }
 
+/** What only a control plane can be asked: it is started once for all such checks, and not at all where there is none. */
+async function* planeTrials(ctx: Context, endpoint: string, dir: string): AsyncGenerator<Trial> {
+  const asking = ctx.config.checks.filter(isGet);
+  if (asking.length === 0) return;
+  let plane: ControlPlane | undefined;
+  try {
+    yield await trial(ctx, 'control plane', async () => {
+      plane = await startControlPlane(ctx, endpoint, join(dir, 'plane'));
+      return { state: 'ok', text: 'a kube-apiserver serves the copy' };
+    });
+    if (!plane) return;
+    const { kubectl } = plane;
+    for (const check of asking) yield await trial(ctx, nameOf(check), async () => judgeGot(check, await kubectl(getArgs(check))));
+  } finally {
+    await plane?.stop();
+  }
+}
+
+/** Objects of a K3s on SQLite have the same keys, and no kube-apiserver reads them there. */
+const unasked = (check: Check): Omit<Trial, 'name'> => ({
+  state: 'unproven',
+  text: 'the copy is a SQLite database, which only K3s itself serves',
+  mend: `ask for its keys: \`prefix: /registry/…\` instead of \`get: ${check.get}\``,
+});
+
 async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, enter }: ProofRequest): AsyncGenerator<Trial> {
   const dataDir = join(dir, 'data');
   const ports = await freePorts();
@@ -166,8 +192,9 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, 
       });
     yield await trial(ctx, 'baseline', () => tell(baseline(client, contents, tool)));
     yield await trial(ctx, 'compaction', () => tell(compaction(client, contents, tool)));
-    for (const check of ctx.config.checks)
+    for (const check of ctx.config.checks.filter(each => !isGet(each)))
       yield await trial(ctx, nameOf(check), () => tell(client.counts(check.prefix).then(({ keys }) => judgeCount(check, keys))));
+    yield* planeTrials(ctx, server.endpoint, dir);
     yield await trial(ctx, 'write', () => tell(write(client, contents.manifest.id)));
   } finally {
     await server?.stop();
@@ -187,7 +214,9 @@ async function* sqliteTrials(ctx: Context, { manifest }: Contents, here: Here, {
         };
   });
   for (const check of ctx.config.checks)
-    yield await trial(ctx, nameOf(check), async () => judgeCount(check, await countPrefix(ctx, here.file, check.prefix)));
+    yield await trial(ctx, nameOf(check), async () =>
+      isGet(check) ? unasked(check) : judgeCount(check, await countPrefix(ctx, here.file, check.prefix ?? '')),
+    );
   yield await trial(ctx, 'write', async () => {
     await checkState(ctx, here.file, db =>
       db.exec('begin immediate; create table bkp_proof (n); insert into bkp_proof values (1); rollback'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../../../../core/config/fields.ts';
+import { checks } from './checks.ts';
 
 const text = z.string().min(1);
 const absolute = z
@@ -49,6 +50,7 @@ export const filesConfig = z
     dataDir: absolute.optional().describe('where `bkp restore volumes` without --to puts the files'),
     cache: absolute.optional().describe("directory of restic's cache for stores elsewhere; default: restic's own, ~/.cache/restic"),
     idleTimeout: duration.default('5m').describe('restic is ended when it gets no further for this long'),
+    checks,
     lockWait: duration.default('10m').describe('how long another restic that has locked a repository is waited for'),
   })
   .refine(({ paths, claims: of }) => (paths === undefined) !== (of === undefined), { error: 'needs either paths or claims' });

@@ -5,6 +5,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { freeBytes } from '../../../../flow/place.ts';
 import { type Baseline, baselineOf, partsOf } from './baseline.ts';
+import { tryChecks } from './checks.ts';
 import type { Difference } from './compare.ts';
 import type { Context } from './context.ts';
 import { snapshotsIn } from './repository.ts';
@@ -58,6 +59,8 @@ export async function* prove(ctx: Context, { manifest, dir, enter }: ProofReques
     yield { name: 'restore', state: 'ok', text: `${snapshots.length} snapshot(s) came back`, seconds };
     yield counted(found, baseline);
     yield owners(found);
+    const paths = partsOf(manifest).flatMap(part => part.paths);
+    yield* await tryChecks(ctx.config.checks, stage, paths, new Date(manifest.recoveryPointAt));
     for (const text of notes) yield { name: 'holes', state: 'note', text };
   } catch (error) {
     if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
