@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
+import { parseDuration } from '../core/duration.ts';
 import { BkpError } from '../core/errors.ts';
 import type { Elsewhere } from '../ops/prune/elsewhere.ts';
 import type { Pruned } from '../ops/prune/index.ts';
 import type { Leaving, Line } from '../ops/prune/plan.ts';
+import type { PrunedRecords } from '../ops/prune/records.ts';
 import { formatAge, formatBytes, formatTable } from '../report/format.ts';
 import { noticed, type Run, type Session, worst } from './session.ts';
 
@@ -78,6 +80,17 @@ const toldElsewhere = (target: string, { holder, going, released, locked, failed
   ...failed.map(({ text, reason }) => `  NOT RELEASED: ${text}: ${reason}`),
 ];
 
+const toldRecords = ({ sets, drills, removed, locked, failed, error }: PrunedRecords, env: string, confirmed: boolean): string[] => [
+  error === undefined
+    ? `${env}: ${sets.length} set(s) and ${drills.length} record(s) of drills go`
+    : `${env}: sets and drills stay: ${error}`,
+  ...sets.map(({ id, reason }) => `  GOES  set ${id}: ${reason}`),
+  ...drills.map(({ id, reason }) => `  GOES  drill ${id}: ${reason}`),
+  ...(confirmed && error === undefined ? [`  removed: ${removed} object(s)`] : []),
+  ...locked.map(({ key, reason }) => `  locked: ${key}: ${reason ?? 'held by the store'}`),
+  ...failed.map(({ key, reason }) => `  NOT REMOVED: ${key}: ${reason}`),
+];
+
 const faultsOf = ({ store, error, plan, removal }: Pruned): string[] =>
   [error, ...(plan?.halts ?? []), ...(removal?.failed.map(({ key, reason }) => `${key}: ${reason}`) ?? [])].flatMap(text =>
     text === undefined ? [] : [`store ${store}: ${text}`],
@@ -101,6 +114,20 @@ function refuseUnsure(session: Session, flags: Flags): void {
   throw new BkpError('refused', `environment ${env.name} is protected, and --force lets more go than the config allows`, {
     next: `--confirm --force --confirm-env ${env.name}`,
   });
+}
+
+async function recordsOf(session: Session, rows: readonly Row[], confirm: boolean): Promise<PrunedRecords> {
+  const { pruneRecords } = await import('../ops/prune/records.ts');
+  const { drills, name } = session.app.env(session.options.env);
+  const records = await pruneRecords(session.app.stack(name), rows, parseDuration(drills.keep), confirm);
+  const { sets, failed, exit, error } = records;
+  if (confirm && exit !== 'done')
+    session.outcome({
+      target: 'full-dr',
+      exit,
+      message: error ?? `${sets.length} set(s) were to go; ${failed[0]?.key}: ${failed[0]?.reason}`,
+    });
+  return records;
 }
 
 /** `bkp prune [target] [name]`: what the retention of the config no longer keeps, shown; with --confirm removed. */
@@ -132,13 +159,26 @@ export const pruneCommand = (run: Run): Command =>
           if (elsewhere) others.push({ target: called, ...elsewhere });
           session.outcome(heardOf(called, results, elsewhere));
         }
-        const exit = worst([...rows, ...others].map(row => row.exit));
+        // One target, or one store, does not say what is left of a set.
+        const whole = kind === undefined && flags.from === undefined;
+        const records = whole ? await recordsOf(session, rows, flags.confirm ?? false) : undefined;
+        const exit = worst([...rows, ...others, ...(records ? [records] : [])].map(row => row.exit));
         const verbose = session.options.verbose ?? false;
-        session.result({ exit, confirmed: flags.confirm ?? false, stores: rows, ...(others.length > 0 ? { elsewhere: others } : {}) }, [
-          ...rows.flatMap(row => told(row, verbose, new Date())),
-          ...others.flatMap(each => toldElsewhere(each.target, each)),
-          ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
-        ]);
+        session.result(
+          {
+            exit,
+            confirmed: flags.confirm ?? false,
+            stores: rows,
+            ...(others.length > 0 ? { elsewhere: others } : {}),
+            ...(records ? { records } : {}),
+          },
+          [
+            ...rows.flatMap(row => told(row, verbose, new Date())),
+            ...others.flatMap(each => toldElsewhere(each.target, each)),
+            ...(records ? toldRecords(records, session.app.env(session.options.env).name, flags.confirm ?? false) : []),
+            ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
+          ],
+        );
         return exit;
       }),
     );

@@ -145,6 +145,11 @@ function environmentSchema(registry: Registry) {
         every: duration
           .optional()
           .describe('how old the newest good drill of an entry may be; `bkp status` is red beyond that; default: it is only shown'),
+        keep: duration
+          .default('400d')
+          .describe(
+            'how long records of drills are kept at least; the newest good one of each entry and of each backup that is left stays',
+          ),
       })
       .prefault({})
       .describe('rehearsed restores of the backups of this environment'),

@@ -95,7 +95,7 @@ export interface Environment {
   cluster?: { kubeconfig?: string | undefined; context?: string | undefined };
   kit: KitSettings;
   /** How old the newest good drill of an entry may be. */
-  drills: { every?: string };
+  drills: { every?: string; keep: string };
   /** Normalised: no slash at either end, none doubled; may be empty. */
   prefix: string;
   stores: Record<string, StoreEntry>;
