@@ -99,10 +99,13 @@ export interface Site {
   /** For sentences: `this host`, `pod prod/redis-0`, `host dc1.example.org`. */
   readonly name: string;
   readonly local: boolean;
-  /** As `Runner.text`. Without `input` the tool there is ended when this process is gone. */
+  /**
+   * As `Runner.text`. Without `input` the tool there is ended when this process is gone; on this host only with `lasting`, since a tool that
+   * ends by itself does no harm here.
+   */
   text(
     command: Command,
-    options?: { signal?: AbortSignal; input?: string; timeoutMs?: number },
+    options?: { signal?: AbortSignal; input?: string; timeoutMs?: number; lasting?: boolean },
   ): Promise<{ stdout: string; stderr: string }>;
   /** Absolute path there of a tool on PATH or in `dirs` (looked at first), or undefined. */
   which(file: string, dirs?: readonly string[]): Promise<string | undefined>;

@@ -39,6 +39,13 @@ const launch = (program: string, command: Command): string[] => [
   ...command.args,
 ];
 
+/** The same on this host, where nothing stands between us and the program: with `input` a line break, and stdin held open. */
+export const watchedHere = (command: Command): Command => ({
+  ...command,
+  file: 'sh',
+  args: ['-c', WATCHED, 'sh', command.file, ...command.args],
+});
+
 /** Throws BkpError('usage') for a value with a line break: it would end the line, and everything after it would be a name. */
 function environment(env: Readonly<Record<string, string>> = {}): string {
   const all = { LC_ALL: 'C', TZ: 'UTC', ...env };

@@ -3,6 +3,7 @@ import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes, Site, TargetContext } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
+import { watchedHere } from './far.ts';
 
 async function* readFile(path: string): Bytes {
   const { size } = await stat(path);
@@ -39,7 +40,8 @@ export function local({ run, report, signal, scratch }: Pick<TargetContext, 'run
   return {
     name: 'this host',
     local: true,
-    text: (command, options) => run.text(command, { signal, ...options }),
+    text: (command, { lasting, ...options } = {}) =>
+      lasting ? run.text(watchedHere(command), { signal, ...options, input: '\n', hold: true }) : run.text(command, { signal, ...options }),
     which: async (file, places) => run.which(file, places),
     async dir() {
       const dir = await mkdtemp(join(await scratch(), 'site-'));

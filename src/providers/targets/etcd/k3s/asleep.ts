@@ -162,7 +162,7 @@ export async function putToSleep(
 ): Promise<Asleep> {
   const stop = new AbortController();
   let end: unknown;
-  const running = site.text(server, { signal: AbortSignal.any([ctx.signal, stop.signal]) }).then(
+  const running = site.text(server, { signal: AbortSignal.any([ctx.signal, stop.signal]), lasting: true }).then(
     () => {
       end = new Error('it ended by itself');
     },

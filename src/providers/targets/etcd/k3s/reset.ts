@@ -83,8 +83,9 @@ class Reset {
     this.#site = site;
   }
 
-  run(command: Command): Promise<{ stdout: string; stderr: string }> {
-    return this.#site.text(command, { timeoutMs: parseDuration(this.#ctx.config.k3s.resetTimeout) });
+  /** What `lasting` runs ends with us: what a killed run left running would be in the way of the next. */
+  run(command: Command, lasting = false): Promise<{ stdout: string; stderr: string }> {
+    return this.#site.text(command, { timeoutMs: parseDuration(this.#ctx.config.k3s.resetTimeout), lasting });
   }
 
   async step(what: string, work: () => Promise<unknown>): Promise<void> {
@@ -124,7 +125,7 @@ async function resetEtcd(ctx: Context, site: Site, reset: Reset, k3s: string, he
   const args = ['server', '--data-dir', ctx.config.k3s.dataDir, '--cluster-reset', `--cluster-reset-restore-path=${paths.snapshot}`];
   await reset.step(`snapshot in ${paths.snapshot}`, () => site.write(paths.snapshot, bytesOf(here.file)));
   await reset.step('k3s server --cluster-reset', async () => {
-    await reset.run({ file: k3s, args, env: { K3S_TOKEN: here.token!.toString('utf8').trim() } });
+    await reset.run({ file: k3s, args, env: { K3S_TOKEN: here.token!.toString('utf8').trim() } }, true);
     if (!(await reset.has(`${paths.db}/etcd`)))
       throw new BkpError('failed', `k3s server --cluster-reset ended well, and ${paths.db}/etcd is not there`);
   });
