@@ -92,6 +92,29 @@ describe('files of a directory', () => {
     });
   });
 
+  it('cost one restic to read and one to write, beside looking at the version and the snapshot', async () => {
+    const log = place(at, 'calls');
+    at.write({ program: resticWith(`echo "$1" >> ${log}; exec restic "$@"`), stores: ['one'] });
+    const { backups } = await at.result(0, 'backup', 'volumes');
+    await at.result(0, 'restore', 'volumes', 'data', '--from-backup', backups[0].id, '--to', place(at, 'cheap'), '--yes');
+    at.write({});
+    expect(readFileSync(log, 'utf8').split('\n')).toEqual(['version', 'backup', 'version', 'snapshots', 'restore', '']);
+    expect(picture(place(at, 'cheap'))).toBe(picture(at.source));
+  });
+
+  it('with names in no encoding come back, and are compared one by one, too', async () => {
+    execFileSync('sh', ['-c', 'printf x > "$(printf "latin-\\344")"'], { cwd: at.source });
+    const log = join(at.source, 'grows.log');
+    const writing = setInterval(() => appendFileSync(log, 'one more line\n'), 5);
+    const { backups } = await at.result(0, 'backup', 'volumes').finally(() => clearInterval(writing));
+    expect(backups[0].warnings).toEqual([expect.stringMatching(/^1 file\(s\) changed while read: .*grows\.log$/)]);
+    const { facts } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', place(at, 'latin'), '--yes');
+    expect(facts).toMatchObject({ files: 6 });
+    rmSync(log);
+    execFileSync('sh', ['-c', 'rm latin-* && touch -d 2020-02-03T04:05:06.789Z .'], { cwd: at.source });
+    await at.result(0, 'backup', 'volumes');
+  });
+
   it('come back out of another store when the first one is gone, and one of many by --include', async () => {
     const to = place(at, 'some');
     await run('mv', [join(at.dir, 'one'), join(at.dir, 'away')]);

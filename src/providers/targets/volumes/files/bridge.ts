@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Store } from '../../../../core/contracts.ts';
 import { sentence } from '../../../../core/errors.ts';
@@ -85,6 +85,8 @@ async function listening(server: Server): Promise<number> {
 async function bridged<T>(ctx: Context, store: Store, use: (reach: Reach) => Promise<T>): Promise<T> {
   const secret = randomBytes(24).toString('base64url');
   const wanted = `Basic ${Buffer.from(`bkp:${secret}`).toString('base64')}`;
+  // Loaded by the one that needs it: all that it brings with it costs every start 50 ms.
+  const { createServer } = await import('node:http');
   const server = createServer((request, answer) => {
     if (request.headers.authorization !== wanted) return void answer.writeHead(401).end();
     serve(store, prefixOf(ctx), request, answer).catch(error => {

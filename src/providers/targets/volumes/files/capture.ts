@@ -5,10 +5,12 @@ import { census } from './census.ts';
 import { fromClaims } from './claims.ts';
 import { type Context, passwordOf, prefixOf, who } from './context.ts';
 import { copyFresh } from './copy.ts';
+import { type Eyes, looking } from './look.ts';
 import { checkedPlaces, type Place } from './paths.ts';
+import { pictureOf, stateOf } from './picture.ts';
 import { refuseOld } from './program.ts';
 import { forget, ready, snapshotsIn } from './repository.ts';
-import { few, type Taken, take, Unfit } from './take.ts';
+import { type Taken, take, Unfit } from './take.ts';
 
 type Failed = { store: Store; error: unknown }[];
 
@@ -16,8 +18,8 @@ type Failed = { store: Store; error: unknown }[];
 export interface Source {
   parts: readonly { name: string; paths: readonly string[]; take(store: Store, id: Id): Promise<Taken> }[];
   places: readonly Place[];
-  /** Looks at the files again, where they can be reached from here. */
-  census?(store: Store, snapshot: string): ReturnType<typeof census>;
+  /** Where the files can be reached from here. */
+  eyes?: Eyes;
   notCovered: readonly string[];
   /** What should be in it and is not. */
   lacks: readonly string[];
@@ -26,10 +28,15 @@ export interface Source {
 }
 
 async function fromPaths(ctx: Context, paths: readonly string[], before: readonly Place[]): Promise<Source> {
+  const walk = { paths, root: '/', oneFileSystem: ctx.config.oneFileSystem };
   return {
     parts: [{ name: 'files', paths, take: (store, id) => take(ctx, store, id, paths) }],
     places: await checkedPlaces(ctx, paths, before),
-    census: (store, snapshot) => census(ctx, store, snapshot),
+    eyes: {
+      state: () => stateOf(ctx, walk),
+      picture: () => pictureOf(ctx, walk),
+      census: (store, snapshot) => census(ctx, store, snapshot),
+    },
     notCovered: ctx.config.oneFileSystem ? ['what is mounted below the paths'] : [],
     lacks: [],
     warnings: [],
@@ -114,18 +121,12 @@ const heldOf = (ctx: Context, id: Id, paths: readonly string[]): Held => ({
   detail: { prefix: prefixOf(ctx), paths: JSON.stringify(paths) },
 });
 
-async function looked(source: Source, { store, taken }: Stored): Promise<{ warnings: string[] } & Pick<Baseline, 'allocated' | 'sparse'>> {
-  if (!source.census) return { warnings: [], sparse: [] };
-  const { changed, allocated, sparse } = await source.census(store, taken[0]!.summary.snapshot);
-  const warnings = changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [];
-  return { warnings, allocated, sparse };
-}
-
-/** Whatever the source is: read, stored, looked at. */
+/** Whatever the source is: looked at, read, stored, looked at again. */
 async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
+  const look = await looking(source.eyes);
   const at = ctx.clock.now();
   const stored = await store(ctx, id, source, touched);
-  return { at, stored, look: await looked(source, stored) };
+  return { at, stored, look: await look(stored.store, stored.taken[0]!) };
 }
 
 async function open(ctx: Context, { known }: CaptureOptions): Promise<Source> {

@@ -1,18 +1,16 @@
-import { lstat } from 'node:fs/promises';
 import pMap from 'p-map';
 import type { Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import type { Sparse } from './baseline.ts';
 import type { Context } from './context.ts';
 import { faultOf } from './faults.ts';
+import { gatherHoles } from './holes.ts';
+import { lookAt } from './names.ts';
 import { askRestic, reachFor } from './program.ts';
 import { type Node, nodeOf } from './said.ts';
 
 const AT_ONCE = 32;
 const BLOCK = 512;
-/** Holes that are smaller are not worth a word. */
-const HOLE = 1024 * 1024;
-const SPARSE_KEPT = 500;
 
 /** Every file and directory of a snapshot. Throws BkpError. */
 export async function* nodesIn(ctx: Context, store: Store, snapshot: string): AsyncGenerator<Node> {
@@ -39,20 +37,21 @@ export interface Census {
  * Compares each file of a snapshot with the one on this host (VH09): restic reads a file that is being written to, and says nothing of it.
  */
 export async function census(ctx: Context, store: Store, snapshot: string): Promise<Census> {
-  const found: Census = { changed: [], allocated: 0, sparse: [] };
+  const found = { changed: [] as string[], allocated: 0 };
+  const holes = gatherHoles();
   await pMap(
     nodesIn(ctx, store, snapshot),
     async ({ path, type, size, mtime }) => {
       if (type !== 'file') return;
-      const now = await lstat(path, { bigint: true }).catch(() => undefined);
-      if (!now || Number(now.size) !== size || now.mtimeNs !== mtime) found.changed.push(path);
+      const there = await lookAt(path);
+      const same = there.find(each => Number(each.size) === size && each.mtimeNs === mtime);
+      if (!same) found.changed.push(path);
+      const now = same ?? there[0];
       const allocated = now ? Math.min(size, Number(now.blocks) * BLOCK) : size;
       found.allocated += allocated;
-      if (size - allocated >= HOLE) found.sparse.push({ path, bytes: size, allocated });
+      holes.add(() => path, size, allocated);
     },
     { concurrency: AT_ONCE },
   );
-  found.sparse.sort((a, b) => b.bytes - b.allocated - (a.bytes - a.allocated)).splice(SPARSE_KEPT);
-  found.changed.sort();
-  return found;
+  return { ...found, changed: found.changed.sort(), sparse: holes.largest() };
 }

@@ -1,8 +1,9 @@
-import { lstat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
 import pMap from 'p-map';
 import type { Store } from '../../../../core/contracts.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
+import { lookAt } from './names.ts';
 import type { Node } from './said.ts';
 
 const AT_ONCE = 32;
@@ -20,6 +21,17 @@ export interface Difference {
   examples: string[];
 }
 
+/** No difference in nothing. */
+export const SAME: Difference = { files: 0, bytes: 0, owners: 0, wrong: 0, examples: [] };
+
+export const added = (one: Difference, other: Difference): Difference => ({
+  files: one.files + other.files,
+  bytes: one.bytes + other.bytes,
+  owners: one.owners + other.owners,
+  wrong: one.wrong + other.wrong,
+  examples: [...one.examples, ...other.examples].slice(0, NAMED),
+});
+
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 function note(found: Difference, which: 'owners' | 'wrong', text: string): void {
@@ -30,21 +42,30 @@ function note(found: Difference, which: 'owners' | 'wrong', text: string): void 
 /** Links have no mode of their own. */
 const hasMode = ({ type }: Node): boolean => type !== 'symlink';
 
+/** What is not as it was, in words; `which` says what kind of difference that is. */
+function differenceOf(node: Node, now: BigIntStats, path: string): { which: 'owners' | 'wrong'; text: string } | undefined {
+  if (node.type === 'file' && (!now.isFile() || Number(now.size) !== node.size))
+    return { which: 'wrong', text: `${path} has ${now.size} bytes instead of ${node.size}` };
+  if (Number(now.uid) !== node.uid || Number(now.gid) !== node.gid)
+    return { which: 'owners', text: `${path} belongs to ${now.uid}:${now.gid} instead of ${node.uid}:${node.gid}` };
+  const mode = Number(now.mode) & 0o7777;
+  if (!hasMode(node) || mode === node.mode) return undefined;
+  return { which: 'owners', text: `${path} has mode ${octal(mode)} instead of ${octal(node.mode)}` };
+}
+
 async function compareOne(found: Difference, node: Node, path: string, partial: boolean): Promise<void> {
-  const now = await lstat(path).catch(() => undefined);
+  const there = await lookAt(path);
+  const now = there.find(each => !differenceOf(node, each, path)) ?? there[0];
   if (!now) {
     if (!partial) note(found, 'wrong', `${path} is missing`);
     return;
   }
   if (node.type === 'file') {
     found.files += 1;
-    found.bytes += now.size;
-    if (!now.isFile() || now.size !== node.size) note(found, 'wrong', `${path} has ${now.size} bytes instead of ${node.size}`);
+    found.bytes += Number(now.size);
   }
-  const mode = now.mode & 0o7777;
-  if (now.uid !== node.uid || now.gid !== node.gid)
-    note(found, 'owners', `${path} belongs to ${now.uid}:${now.gid} instead of ${node.uid}:${node.gid}`);
-  else if (hasMode(node) && mode !== node.mode) note(found, 'owners', `${path} has mode ${octal(mode)} instead of ${octal(node.mode)}`);
+  const difference = differenceOf(node, now, path);
+  if (difference) note(found, difference.which, difference.text);
 }
 
 /**
@@ -60,7 +81,7 @@ export async function compare(
   place: (path: string) => string | undefined,
   partial: boolean,
 ): Promise<Difference> {
-  const found: Difference = { files: 0, bytes: 0, owners: 0, wrong: 0, examples: [] };
+  const found: Difference = { ...SAME, examples: [] };
   await pMap(
     nodesIn(ctx, store, snapshot),
     async node => {

@@ -20,12 +20,20 @@ export function program(ctx: Context): string {
   });
 }
 
-/** The version that `restic version` tells, as its numbers. Throws BkpError('failed') when it tells none. */
-export async function versionOf(ctx: Context): Promise<string> {
+async function askVersion(ctx: Context): Promise<string> {
   const { stdout } = await ctx.run.text({ file: program(ctx), args: ['version'] }, { signal: ctx.signal });
   const version = /restic (\d+\.\d+\.\d+)/.exec(stdout)?.[1];
   if (version) return version;
   throw new BkpError('failed', `${program(ctx)} says "${stdout.trim()}", which is no version of restic`);
+}
+
+const versions = new WeakMap<Context['scratch'], Promise<string>>();
+
+/** The version that `restic version` tells, as its numbers, asked once in an operation. Throws BkpError('failed') when it tells none. */
+export function versionOf(ctx: Context): Promise<string> {
+  const asked = versions.get(ctx.scratch) ?? askVersion(ctx);
+  versions.set(ctx.scratch, asked);
+  return asked;
 }
 
 /** `restic copy` between two repositories takes --from-repo since 0.14. */

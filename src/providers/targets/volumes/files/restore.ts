@@ -8,8 +8,9 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
 import { baselineOf, type Part, partsOf } from './baseline.ts';
-import { compare, type Difference } from './compare.ts';
+import { added, compare, type Difference, SAME } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
+import { pictureOf } from './picture.ts';
 import { refuseOld } from './program.ts';
 import { snapshotsIn } from './repository.ts';
 import { clear, contentsAside, holdsMount, settle, settleAll } from './settle.ts';
@@ -119,16 +120,17 @@ function told(ctx: Context, request: RestoreRequest, { manifest, store, paths, i
   ];
 }
 
-const added = (one: Difference, other: Difference): Difference => ({
-  files: one.files + other.files,
-  bytes: one.bytes + other.bytes,
-  owners: one.owners + other.owners,
-  wrong: one.wrong + other.wrong,
-  examples: [...one.examples, ...other.examples].slice(0, 5),
-});
+/** Whether all of a backup is under a directory as it was, by one walk; undefined where that does not tell. */
+async function likeness(ctx: Context, manifest: Manifest, stage: string): Promise<Difference | undefined> {
+  const { picture } = baselineOf(manifest);
+  if (picture === undefined) return undefined;
+  const paths = partsOf(manifest).flatMap(part => part.paths);
+  const now = await pictureOf(ctx, { paths, root: stage, oneFileSystem: false });
+  return now?.sum === picture ? { ...SAME, files: now.files, bytes: now.bytes } : undefined;
+}
 
 /**
- * Restores snapshots into a directory, each file under its whole path, and compares all of them with what the snapshots say.
+ * Restores snapshots into a directory, each file under its whole path, and compares all of them with what was backed up.
  * @throws BkpError('verifyFailed') for what is not what was backed up; 'notFound' when nothing of it was wanted
  */
 export async function bringBack(
@@ -138,13 +140,13 @@ export async function bringBack(
 ): Promise<{ found: Difference; notes: string[] }> {
   const { manifest, store, snapshots, include } = plan;
   const { sparse } = baselineOf(manifest);
-  let found: Difference = { files: 0, bytes: 0, owners: 0, wrong: 0, examples: [] };
   const notes: string[] = [];
-  for (const snapshot of snapshots) {
-    notes.push(...(await unpack(ctx, { store, snapshot, include, sparse }, stage)));
-    found = added(found, await compare(ctx, store, snapshot, path => join(stage, path), include.length > 0));
-  }
-  if (found.files === 0) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
+  for (const snapshot of snapshots) notes.push(...(await unpack(ctx, { store, snapshot, include, sparse }, stage)));
+  const partial = include.length > 0;
+  let found = partial ? undefined : await likeness(ctx, manifest, stage);
+  if (!found)
+    for (const snapshot of snapshots) found = added(found ?? SAME, await compare(ctx, store, snapshot, path => join(stage, path), partial));
+  if (!found?.files) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
   if (found.wrong > 0)
     throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {
       next: 'bkp verify volumes --deep',
