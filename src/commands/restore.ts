@@ -114,7 +114,7 @@ function place({ target, ctx }: Opened, flags: Flags, kind: string, named: boole
     });
   }
   const to = flags.to ?? (ctx.config as { dataDir?: string }).dataDir;
-  if (to) return resolve(to);
+  if (to) return target.elsewhere?.(to) ? to : resolve(to);
   throw new BkpError('usage', `nothing says where to restore ${kind}/${ctx.name}`, {
     next: ['--to DIR', 'or `dataDir:` in the entry', ...(target.online ? [`or --online, into ${target.online(ctx)}`] : [])],
   });
@@ -208,7 +208,7 @@ export const restoreCommand = (run: Run): Command => {
     .option('--target-lsn <lsn>', 'PostgreSQL: up to this LSN')
     .option('--target-xid <xid>', 'PostgreSQL: up to this transaction')
     .option('--target-name <name>', 'PostgreSQL: up to this named restore point')
-    .option('--to <dir>', 'where to; default: `dataDir` of the entry')
+    .option('--to <dir>', 'where to; default: `dataDir` of the entry; volumes: also claim:NAMESPACE/NAME')
     .option('--from <store>', 'from this store only')
     .option('--owner <user>', 'who owns the restored files when bkp runs as root')
     .option('--tablespace <old=new>', 'PostgreSQL: where a tablespace goes, by its path or name on the source; once for each', pairs)

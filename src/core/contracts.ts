@@ -460,7 +460,7 @@ export interface Reached {
 
 export interface RestoreRequest {
   want: Want;
-  /** Absolute path to restore into. */
+  /** Absolute path to restore into; what `elsewhere` knows stands as it was given. */
   to: string;
   force: boolean;
   serve: boolean;
@@ -692,6 +692,8 @@ export interface Target<C = any> {
   capture(ctx: TargetContext<C>, options: CaptureOptions): AsyncGenerator<Piece, Facts>;
   /** The running source into which `restore --online` writes, in words. */
   online?(ctx: TargetContext<C>): string;
+  /** Whether `restore --to` names something else than a directory of this host that this kind restores into. Pure. */
+  elsewhere?(to: string): boolean;
   /** `read` yields the plain bytes of a piece, throwing at its end when they do not match the manifest. */
   restore(
     ctx: TargetContext<C>,

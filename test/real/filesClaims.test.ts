@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { filesWorld, fill, picture, type World } from './filesWorld.ts';
@@ -9,6 +9,7 @@ afterAll(cleanUp);
 let server: S3Server;
 let at: World;
 let cluster: ReturnType<typeof kubeletStub>;
+let fresh: string;
 const NAMESPACE = `apps-${process.pid}`;
 const claims = { namespace: NAMESPACE, selector: 'backup=yes', image: 'restic' };
 
@@ -18,7 +19,7 @@ const claim = (name: string, modes: string[], phase = 'Bound') => ({
   status: { phase },
 });
 const pod = (name: string, of: string) => ({
-  metadata: { name },
+  metadata: { name, ownerReferences: [{ kind: 'StatefulSet', name: name.slice(0, -2) }] },
   spec: { nodeName: 'node-1', volumes: [{ persistentVolumeClaim: { claimName: of } }] },
   status: { phase: 'Running' },
 });
@@ -33,9 +34,15 @@ beforeAll(async () => {
   mkdirSync(join(volume, 'data'));
   fill(join(volume, 'data'));
   at.source = join(volume, 'data');
+  fresh = join(volume, 'fresh');
+  mkdirSync(fresh);
   cluster = kubeletStub(
-    { data: at.source },
-    [claim('data', ['ReadWriteOnce']), claim('single', ['ReadWriteOncePod'])],
+    { data: at.source, fresh },
+    [
+      { ...claim('fresh', ['ReadWriteOnce'], 'Pending'), metadata: { name: 'fresh', labels: {} } },
+      claim('data', ['ReadWriteOnce']),
+      claim('single', ['ReadWriteOncePod']),
+    ],
     [pod('app-0', 'data'), pod('db-0', 'single')],
   );
   at.env['PATH'] = `${cluster.dir}:${process.env['PATH']}`;
@@ -60,6 +67,31 @@ it('a claim is read by a short Job on the node of its pod, one of ReadWriteOnceP
   await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
   expect(picture(to)).toBe(picture(at.source));
   expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
+});
+
+it('comes back into a claim that no pod uses: what it holds is refused or moved aside, and a restore that fails leaves nothing', async () => {
+  const before = cluster.created().length;
+  const into = (claim: string, ...more: string[]) =>
+    ['restore', 'volumes', 'data', '--latest', '--to', `claim:${NAMESPACE}/${claim}`, '--yes', ...more] as const;
+  expect(await at.bkp(...into('data'))).toMatchObject({
+    code: 4,
+    stderr: expect.stringMatching(/is used by pod app-0[\s\S]*scale --replicas=0 statefulset\/app/),
+  });
+  expect((await at.bkp(...into('none'))).code).toBe(6);
+  expect((await at.bkp(...into('fresh', '--dry-run'))).code).toBe(0);
+  expect(cluster.created()).toHaveLength(before);
+  expect((await at.bkp(...into('fresh', '--include', 'nothing'))).code).toBe(6);
+  expect(readdirSync(fresh)).toEqual([]);
+  await at.result(0, ...into('fresh'));
+  expect(picture(fresh)).toBe(picture(at.source));
+  expect(cluster.created().at(-1).spec.template.spec.containers[0].volumeMounts).toMatchObject([{ readOnly: false }]);
+  writeFileSync(join(fresh, 'mine'), 'mine');
+  expect(await at.bkp(...into('fresh'))).toMatchObject({ code: 4, stderr: expect.stringMatching(/is not empty/) });
+  const { facts } = await at.result(0, ...into('fresh', '--force'));
+  expect(readFileSync(join(fresh, facts.movedAside, 'mine'), 'utf8')).toBe('mine');
+  expect(readdirSync(fresh).sort()).toEqual([...readdirSync(at.source), facts.movedAside].sort());
+  rmSync(join(fresh, facts.movedAside), { recursive: true });
+  expect([cluster.jobs(), JSON.stringify([cluster.calls(), cluster.created()]).includes(at.password())]).toEqual([[], false]);
 });
 
 it('VH12: a selector that matches nothing is a failure that lists what was skipped', async () => {

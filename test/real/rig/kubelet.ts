@@ -16,7 +16,7 @@ interface KubeletStub {
 
 /**
  * kubectl before a cluster with claims and pods, whose one node runs a short Job as a kubelet does: the claim appears at its mount path, the
- * pod becomes ready, and what is executed in it is a process of this machine with none of the caller's environment. Mounts are bind mounts, read-only, below
+ * pod becomes ready, and what is executed in it is a process of this machine with none of the caller's environment. Mounts are bind mounts below
  * `/volumes`: it needs root.
  * @param volumes directory that stands for the volume of each claim
  */
@@ -40,9 +40,9 @@ const labelled = (items, selector) => items.filter(({ metadata }) => !selector |
 if (args.includes('create')) {
   const job = JSON.parse(fs.readFileSync(0, 'utf8'));
   for (const folder of [jobs, created]) fs.writeFileSync(path.join(folder, job.metadata.name), JSON.stringify(job));
-  for (const { mountPath } of mounts(job)) {
+  for (const { mountPath, readOnly } of mounts(job)) {
     fs.mkdirSync(mountPath, { recursive: true });
-    require('node:child_process').execFileSync('mount', ['--bind', '-o', 'ro', volumes[job.spec.template.spec.volumes[0].persistentVolumeClaim.claimName], mountPath]);
+    require('node:child_process').execFileSync('mount', ['--bind', ...(readOnly ? ['-o', 'ro'] : []), volumes[job.spec.template.spec.volumes[0].persistentVolumeClaim.claimName], mountPath]);
   }
 } else if (args.includes('delete')) {
   const file = path.join(jobs, args[args.indexOf('job') + 1]);

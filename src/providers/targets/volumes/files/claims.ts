@@ -16,7 +16,7 @@ const TELL = 'trap \'kill "$tool"\' TERM; "$@" 2>&1 & tool=$!; wait "$tool"; ech
 const FILE = /^bkp-exit (\d+)$/;
 
 /** restic in the pod of a Job, told by its environment through stdin where the repository is. */
-const resticIn =
+export const resticIn =
   (site: Site, store: Store, dir: string): typeof runRestic =>
   async (ctx: Context, _reach, args, { onLine }: RunOptions = {}): Promise<Ended> => {
     const access = accessOf(ctx, store);
@@ -47,11 +47,17 @@ async function changedSince(site: Site, path: string, since: string): Promise<st
   return stdout.split('\n').filter(line => line !== '');
 }
 
-async function takeIn(ctx: Context, site: Site, store: Store, id: Id, path: string): Promise<Taken> {
-  await refuseUnmarked(ctx, site, path);
+/** A directory in the pod for what restic is told there. */
+export async function roomIn(ctx: Context, site: Site, store: Store): Promise<string> {
   const dir = await site.dir();
   const access = accessOf(ctx, store);
   if (access.kind === 's3' && access.ca !== undefined) await site.write(`${dir}/ca.pem`, one(access.ca));
+  return dir;
+}
+
+async function takeIn(ctx: Context, site: Site, store: Store, id: Id, path: string): Promise<Taken> {
+  await refuseUnmarked(ctx, site, path);
+  const dir = await roomIn(ctx, site, store);
   const since = `${dir}/since`;
   await site.write(since, one('\n'));
   const taken = await take(ctx, store, id, [path], resticIn(site, store, dir));

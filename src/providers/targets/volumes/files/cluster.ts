@@ -12,7 +12,12 @@ export interface Claim {
 }
 
 export interface Pod {
-  metadata: { name: string; deletionTimestamp?: string };
+  metadata: {
+    name: string;
+    deletionTimestamp?: string;
+    labels?: Record<string, string>;
+    ownerReferences?: { kind: string; name: string }[];
+  };
   spec: { nodeName?: string; volumes?: { persistentVolumeClaim?: { claimName?: string } }[] };
   status?: {
     phase?: string;
@@ -47,6 +52,8 @@ export interface Mountable {
   name: string;
   node?: string;
   pod?: string;
+  /** It is restored into: mounted to be written to. */
+  written?: boolean;
 }
 
 export interface Skipped {
@@ -56,6 +63,12 @@ export interface Skipped {
 
 const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed';
 
+/** Pods that use a claim and have not ended. Pure. */
+export const usersOf = (claim: string, pods: readonly Pod[]): Pod[] =>
+  pods.filter(
+    pod => !isOver(pod) && (pod.spec.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === claim),
+  );
+
 /**
  * Whether a Job can mount a claim beside the pods that use it, and where. ReadWriteOnce is of one node, and pods of that node may share it;
  * ReadWriteOncePod is of one pod alone. Pure.
@@ -63,9 +76,7 @@ const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || st
 export function judge({ metadata: { name }, spec, status }: Claim, pods: readonly Pod[]): Mountable | Skipped {
   if (status?.phase !== 'Bound') return { name, reason: `it is ${status?.phase ?? 'in no phase'}, so it has no volume yet` };
   if (spec.volumeMode === 'Block') return { name, reason: 'it is a block device, which has no files' };
-  const [user] = pods.filter(
-    pod => !isOver(pod) && (pod.spec.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === name),
-  );
+  const [user] = usersOf(name, pods);
   if (!user) return { name };
   if (spec.accessModes?.includes('ReadWriteOncePod'))
     return { name, reason: `its access mode is ReadWriteOncePod, so only pod ${user.metadata.name} may mount it` };

@@ -1,4 +1,3 @@
-import type { BigIntStats } from 'node:fs';
 import pMap from 'p-map';
 import type { Store } from '../../../../core/contracts.ts';
 import { nodesIn } from './census.ts';
@@ -8,6 +7,18 @@ import type { Node } from './said.ts';
 
 const AT_ONCE = 32;
 const NAMED = 5;
+
+/** What is seen of a file, wherever it lies. */
+export interface Seen {
+  isFile(): boolean;
+  size: number | bigint;
+  uid: number | bigint;
+  gid: number | bigint;
+  mode: number | bigint;
+}
+
+/** Everything that may lie at a path that restic told. */
+export type Look = (path: string) => Promise<readonly Seen[]>;
 
 /** How what is on this host differs from what was backed up. */
 export interface Difference {
@@ -43,7 +54,7 @@ function note(found: Difference, which: 'owners' | 'wrong', text: string): void 
 const hasMode = ({ type }: Node): boolean => type !== 'symlink';
 
 /** What is not as it was, in words; `which` says what kind of difference that is. */
-function differenceOf(node: Node, now: BigIntStats, path: string): { which: 'owners' | 'wrong'; text: string } | undefined {
+function differenceOf(node: Node, now: Seen, path: string): { which: 'owners' | 'wrong'; text: string } | undefined {
   if (node.type === 'file' && (!now.isFile() || Number(now.size) !== node.size))
     return { which: 'wrong', text: `${path} has ${now.size} bytes instead of ${node.size}` };
   if (Number(now.uid) !== node.uid || Number(now.gid) !== node.gid)
@@ -53,8 +64,8 @@ function differenceOf(node: Node, now: BigIntStats, path: string): { which: 'own
   return { which: 'owners', text: `${path} has mode ${octal(mode)} instead of ${octal(node.mode)}` };
 }
 
-async function compareOne(found: Difference, node: Node, path: string, partial: boolean): Promise<void> {
-  const there = await lookAt(path);
+async function compareOne(found: Difference, node: Node, path: string, partial: boolean, look: Look): Promise<void> {
+  const there = await look(path);
   const now = there.find(each => !differenceOf(node, each, path)) ?? there[0];
   if (!now) {
     if (!partial) note(found, 'wrong', `${path} is missing`);
@@ -73,6 +84,7 @@ async function compareOne(found: Difference, node: Node, path: string, partial: 
  * ends with 0.
  * @param place where a path of the snapshot is on this host; undefined for one that was not restored
  * @param partial only a part was restored: what is missing is no fault
+ * @param look looks at one of those places: at this host unless given
  */
 export async function compare(
   ctx: Context,
@@ -80,13 +92,14 @@ export async function compare(
   snapshot: string,
   place: (path: string) => string | undefined,
   partial: boolean,
+  look: Look = lookAt,
 ): Promise<Difference> {
   const found: Difference = { ...SAME, examples: [] };
   await pMap(
     nodesIn(ctx, store, snapshot),
     async node => {
       const path = place(node.path);
-      if (path !== undefined) await compareOne(found, node, path, partial);
+      if (path !== undefined) await compareOne(found, node, path, partial, look);
     },
     { concurrency: AT_ONCE },
   );

@@ -1,5 +1,6 @@
 import type { Target } from '../../../../core/contracts.ts';
 import { capture } from './capture.ts';
+import { isClaim } from './claimRestore.ts';
 import type { FilesConfig } from './config.ts';
 import { copyHeld } from './copy.ts';
 import { coverage } from './coverage.ts';
@@ -16,6 +17,7 @@ export const files: Work = {
   doctor,
   capture,
   restore: (ctx, request, known, _read, begin = async () => {}) => restore(ctx, request, known, begin),
+  elsewhere: isClaim,
   coverage,
   holder,
   verify,

@@ -10,6 +10,7 @@ import type { Context } from './context.ts';
 export const CLAIMS_AT = '/volumes';
 
 const LOOK_MS = 1000;
+const CLEAN_UP_MS = 60_000;
 
 /**
  * Waits for restic to be started beside it, and ends by itself a minute after nothing runs beside it any more: of a bkp that was killed
@@ -53,8 +54,8 @@ export interface Job {
   };
 }
 
-/** A Job that mounts one claim read-only, on the node of the pod that uses it, as root: files of every owner are read. Pure. */
-export function jobOf(claims: Claims, { name, node }: Mountable, entry: string, id: Id, random: string): Job {
+/** A Job that mounts one claim, read-only unless it is restored into, on the node of the pod that uses it, as root: files of every owner are read. Pure. */
+export function jobOf(claims: Claims, { name, node, written = false }: Mountable, entry: string, id: Id, random: string): Job {
   const hash = createHash('sha256').update(`${claims.namespace}/${name}`).digest('hex').slice(0, 8);
   const labels = { 'app.kubernetes.io/managed-by': 'bkp', 'bkp-entry': entry, 'bkp-id': id };
   return {
@@ -79,7 +80,7 @@ export function jobOf(claims: Claims, { name, node }: Mountable, entry: string, 
               name: 'restic',
               image: claims.image,
               command: ['sh', '-c', WAIT],
-              volumeMounts: [{ name: 'data', mountPath: pathOf(claims.namespace, name), readOnly: true }],
+              volumeMounts: [{ name: 'data', mountPath: pathOf(claims.namespace, name), readOnly: !written }],
             },
           ],
           volumes: [{ name: 'data', persistentVolumeClaim: { claimName: name } }],
@@ -117,7 +118,7 @@ async function podOf(ctx: Context, claims: Claims, job: string): Promise<string>
 }
 
 async function remove(ctx: Context, claims: Claims, job: string): Promise<void> {
-  const alive = { run: ctx.run, signal: AbortSignal.timeout(60_000) };
+  const alive = { run: ctx.run, signal: AbortSignal.timeout(CLEAN_UP_MS) };
   await kubectl(alive, claims, ['delete', 'job', job, '--cascade=background', '--wait=false', '--ignore-not-found']).catch(error =>
     ctx.report.emit({
       type: 'warning',
@@ -128,19 +129,26 @@ async function remove(ctx: Context, claims: Claims, job: string): Promise<void> 
 
 /**
  * Runs a Job that mounts a claim for as long as `use` takes, and removes it however that ends.
- * @param use gets the place where the tools of its pod run
+ * @param use gets the place where the tools of its pod run, and what opens it once more to clean up after the run was ended
  * @throws BkpError('failed') when the pod does not run within `claims.start`
  */
-export async function inJob<T>(ctx: Context, claims: Claims, claim: Mountable, id: Id, use: (site: Site) => Promise<T>): Promise<T> {
+export async function inJob<T>(
+  ctx: Context,
+  claims: Claims,
+  claim: Mountable,
+  id: Id,
+  use: (site: Site, again: () => Promise<Site>) => Promise<T>,
+): Promise<T> {
   const job = jobOf(claims, claim, ctx.name, id, randomBytes(4).toString('hex'));
   const { name } = job.metadata;
   try {
     await kubectl(ctx, claims, ['create', '--filename', '-'], JSON.stringify(job));
     const pod = await podOf(ctx, claims, name);
     const { namespace, context, kubeconfig } = claims;
-    const site = await openSite(ctx, { kubectl: { namespace, pod, container: 'restic', context, kubeconfig } });
+    const where = { kubectl: { namespace, pod, container: 'restic', context, kubeconfig } };
+    const site = await openSite(ctx, where);
     try {
-      return await use(site);
+      return await use(site, () => openSite({ ...ctx, signal: AbortSignal.timeout(CLEAN_UP_MS) }, where));
     } finally {
       await site.close();
     }

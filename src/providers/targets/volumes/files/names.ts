@@ -4,7 +4,7 @@ import { lstat, readdir } from 'node:fs/promises';
 const STRANGE = '\ufffd';
 
 /** How restic and we show a name alike, whatever each makes of bytes that are no UTF-8. */
-const shown = (name: Buffer | string): string => name.toString().replace(/\ufffd+/g, STRANGE);
+export const shown = (name: Buffer | string): string => name.toString().replace(/\ufffd+/g, STRANGE);
 
 const under = (dir: Buffer, name: Buffer): Buffer => Buffer.concat([dir, Buffer.from('/'), name]);
 

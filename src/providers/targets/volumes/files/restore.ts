@@ -7,22 +7,18 @@ import type { Id, Known, Manifest, Reached, RestoreRequest, Store } from '../../
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
-import { baselineOf, type Part, partsOf } from './baseline.ts';
+import { baselineOf, partsOf } from './baseline.ts';
+import { chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { isClaim, restoreIntoClaim } from './claimRestore.ts';
 import { added, compare, type Difference, SAME } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
 import { pictureOf } from './picture.ts';
 import { refuseOld } from './program.ts';
-import { snapshotsIn } from './repository.ts';
 import { clear, contentsAside, holdsMount, settle, settleAll } from './settle.ts';
 import { unpack } from './unpack.ts';
 
 /** Directories and what restic keeps for each file take some room beside the files. */
 const BESIDE = 1.02;
-
-type Options = NonNullable<RestoreRequest['options']>;
-
-const text = (options: Options, name: string): string | undefined =>
-  typeof options[name] === 'string' ? (options[name] as string) : undefined;
 
 /** What is to be restored, and out of which store. */
 interface Plan {
@@ -35,54 +31,6 @@ interface Plan {
   include: readonly string[];
   mount: boolean;
   aside: boolean;
-}
-
-/** @throws BkpError('usage' | 'refused') for what files do not have */
-function refuseUnmeant(request: RestoreRequest): void {
-  if (request.owner !== undefined)
-    throw new BkpError('usage', '--owner says nothing to files: each gets the owner back that it had', {
-      next: 'run it as root, and `chown -R` afterwards where they are to belong to somebody else',
-    });
-  if (request.serve || request.tablespaces) throw new BkpError('usage', 'files are neither served nor in tablespaces');
-}
-
-/** @throws BkpError('notFound') naming the paths that there are */
-function pathsOf(manifest: Manifest, parts: readonly Part[], one: string | undefined): string[] {
-  const all = parts.flatMap(({ paths }) => paths);
-  if (one === undefined) return all;
-  const found = all.find(path => path === one || path.endsWith(`/${one}`));
-  if (found !== undefined) return [found];
-  throw new BkpError('notFound', `backup ${manifest.id} has no path ${one}`, { next: `--path with one of: ${all.join(', ')}` });
-}
-
-/** A pattern that does not begin with a slash is of each path. */
-function includeOf(paths: readonly string[], all: boolean, pattern: string | undefined): string[] {
-  if (pattern === undefined) return all ? [] : [...paths];
-  if (pattern.startsWith('/')) return [pattern];
-  return paths.map(path => join(path, pattern));
-}
-
-/** The first store that has every part. Throws BkpError, what the last one said. */
-async function chooseStore(ctx: Context, { manifest, stores }: Known, wanted: readonly Part[]): Promise<Pick<Plan, 'store' | 'snapshots'>> {
-  let last: unknown;
-  for (const store of ctx.stores.filter(({ name }) => stores.includes(name))) {
-    try {
-      const there = await snapshotsIn(ctx, store, manifest.id);
-      const snapshots = wanted.map(
-        ({ paths }) => there.find(each => [...each.paths].sort().join('\n') === [...paths].sort().join('\n'))?.id,
-      );
-      if (snapshots.every(id => id !== undefined)) return { store, snapshots: snapshots as string[] };
-      throw new BkpError(
-        'verifyFailed',
-        `store ${store.name} has the manifest of ${manifest.id}, and its repository not all of its snapshots`,
-      );
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      if (last) ctx.report.emit({ type: 'warning', text: sentence(last) });
-      last = error;
-    }
-  }
-  throw last;
 }
 
 async function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<Plan> {
@@ -193,7 +141,7 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
 }
 
 /**
- * Brings files back into a directory.
+ * Brings files back into a directory, or into a claim of a cluster.
  * @returns undefined after a dry run
  * @throws BkpError('refused' | 'usage' | 'notFound') before anything changes; 'partial' when owners or modes are not what they were: the files
  *   stay; otherwise nothing of the restore stays behind
@@ -204,6 +152,7 @@ export async function restore(
   known: readonly Known[],
   begin: (id: Id) => Promise<void>,
 ): Promise<Reached | undefined> {
+  if (isClaim(request.to)) return restoreIntoClaim(ctx, request, known, begin);
   const plan = await planned(ctx, request, known);
   const lines = told(ctx, request, plan);
   if (request.dryRun) {
