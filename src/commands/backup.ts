@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
+import { isIncremental, parentsOf } from '../core/chain.ts';
+import type { Manifest } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { policyOf } from '../core/retention.ts';
 import type { Adoption } from '../ops/adopt.ts';
@@ -14,6 +16,7 @@ import { noticed, type Run, type Session, worst } from './session.ts';
 interface Flags {
   list?: boolean;
   newLineage?: boolean;
+  full?: boolean;
   acceptSize?: boolean;
   adopt?: boolean;
 }
@@ -54,6 +57,7 @@ async function attempt(session: Session, kind: string, name: string, flags: Flag
     const { window } = policyOf(entry.retention);
     const result = await backupTarget(target, ctx, {
       newLineage: flags.newLineage ?? false,
+      full: flags.full ?? false,
       alarmBelow: entry.alarmBelow,
       acceptSize: flags.acceptSize ?? false,
       hooks: session.app.hooks(session.options.env, kind, name),
@@ -91,12 +95,20 @@ const adoptionLine = (kind: string, name: string, each: Adoption): string =>
 const told = ({ kind, name, result, adopted, error, next }: Outcome): string[] => {
   if (!result) return [`${kind}/${name}: FAILED: ${error}`, ...(next ?? []).map(line => `  → ${line}`)];
   const copies = result.stores.map(store => `${store.name} ${store.ok ? 'ok' : `FAILED (${store.error})`}`).join(', ');
+  const { parent } = baseOf(result.manifest);
+  const onto = parent === undefined ? '' : `incremental on ${parent}, `;
   return [
-    `${kind}/${name}: ${result.manifest.id}, ${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
+    `${kind}/${name}: ${result.manifest.id}, ${onto}${formatBytes(result.bytes)} stored, recovery point ${result.manifest.recoveryPointAt}; ${copies}`,
     ...anomalous(kind, name, result.manifest.anomaly),
     ...(result.hookError ? [`${kind}/${name}: PARTIAL: ${result.hookError}`] : []),
     ...(adopted ?? []).map(each => adoptionLine(kind, name, each)),
   ];
+};
+
+/** Whether it holds everything, or what changed since another one. */
+const baseOf = (manifest: Manifest): { base: 'full' | 'incremental'; parent?: string } => {
+  const [parent] = parentsOf(manifest);
+  return { base: isIncremental(manifest) ? 'incremental' : 'full', ...(parent === undefined ? {} : { parent }) };
 };
 
 const asJson = ({ kind, name, exit, result, adopted, error, next }: Outcome): Record<string, unknown> => ({
@@ -113,6 +125,7 @@ const asJson = ({ kind, name, exit, result, adopted, error, next }: Outcome): Re
         stores: result.stores,
         healed: result.healed,
         warnings: result.manifest.warnings,
+        ...baseOf(result.manifest),
         ...(adopted?.length ? { adopted } : {}),
         ...(result.hookError ? { hookError: result.hookError } : {}),
         ...(result.manifest.anomaly ? { anomaly: result.manifest.anomaly } : {}),
@@ -148,6 +161,7 @@ export const backupCommand = (run: Run): Command =>
     .argument('[name]', 'entry of that kind; all of them when left out')
     .option('--list', 'list the backups instead')
     .option('--adopt', "take none: sign those in WAL-G's archive, store those that K3s took by itself, so that they count")
+    .option('--full', 'a full backup, also where an incremental one is due')
     .option('--new-lineage', 'the cluster was created anew, or WAL was lost: begin a history of its own')
     .option('--accept-size', 'the source really became smaller: this size is the usual one from now on')
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>

@@ -9,6 +9,9 @@ import { showWindows } from './window.ts';
 
 const MARK: Readonly<Record<Copy, string>> = { whole: 'ok', damaged: 'DAMAGED', absent: '-', unknown: '?' };
 
+const baseNotes = ({ parent, chain = [], chainBytes = 0 }: Row): string[] =>
+  parent === undefined ? [] : [`incremental on ${parent} (chain of ${chain.length + 1}, ${formatBytes(chainBytes)})`];
+
 const table = (rows: readonly Row[], now: Date): string[] =>
   formatTable(
     ['TARGET', 'ID', 'AGE', 'RECOVERY POINT', 'SIZE', 'COPIES', 'NOTES'],
@@ -21,7 +24,11 @@ const table = (rows: readonly Row[], now: Date): string[] =>
       Object.entries(row.copies)
         .map(([store, copy]) => `${store} ${MARK[copy]}`)
         .join(', '),
-      [...(row.anomaly ? ['ANOMALY'] : []), ...(row.warnings.length > 0 ? [`${row.warnings.length} warning(s)`] : [])].join(', '),
+      [
+        ...baseNotes(row),
+        ...(row.anomaly ? ['ANOMALY'] : []),
+        ...(row.warnings.length > 0 ? [`${row.warnings.length} warning(s)`] : []),
+      ].join(', '),
     ]),
   );
 

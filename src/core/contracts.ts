@@ -299,11 +299,18 @@ export interface PieceRef {
   stored: { bytes: number; sha256: string };
   blockBytes: number;
   objects: readonly { key: string; bytes: number; blocks: readonly string[] }[];
+  /** Stages of this piece where they are not the manifest's; empty = it is stored as it came. */
+  line?: readonly string[];
 }
 
 /** What a target yields: a stream for the line, or a reference to what another tool holds. */
 export type Piece =
-  | { name: string; bytes: Bytes }
+  | {
+      name: string;
+      bytes: Bytes;
+      /** They are sealed already, for whoever takes the next backup, and are stored as they are. */
+      sealed?: true;
+    }
   /** `failed` = stores that do not hold it, with why. */
   | { name: string; held: Held; failed?: readonly { store: Store; error: unknown }[] };
 
@@ -394,6 +401,8 @@ export interface Keys {
   identity(): string;
   /** Signs bytes with this host's ed25519 key; throws BkpError('usage') naming the setting when it has none. */
   sign(bytes: Uint8Array): { key: string; signature: string };
+  /** 32 bytes derived one-way from this host's signing key, for what backups themselves read again; throws as `sign` does. */
+  own(purpose: string): Buffer;
   /** True only when `key` is trusted by the config and the signature is right. */
   verify(bytes: Uint8Array, signed: { key: string; signature: string }): boolean;
 }
@@ -559,6 +568,8 @@ export type Phase = 'restore' | 'start' | 'prove';
 /** What the proof of one backup works with. */
 export interface ProofRequest {
   manifest: Manifest;
+  /** What it builds on, oldest first. */
+  parents?: readonly Manifest[];
   /** Absolute path of an empty directory. All that the proof makes lies in it, and the caller removes it. */
   dir: string;
   /** Plain bytes of a piece, throwing at its end when they do not match the manifest. */
@@ -674,6 +685,8 @@ export interface CaptureOptions {
   id: Id;
   newLineage: boolean;
   known: readonly Known[];
+  /** A full one is wanted, whatever would be due. */
+  full?: boolean;
   /** Tells prune to leave a backup alone until this one is committed: called before an increment is made from it. */
   pin(id: Id): Promise<void>;
 }

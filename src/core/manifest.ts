@@ -36,6 +36,7 @@ const piece = z
     stored: z.object({ bytes, sha256 }),
     blockBytes: z.int().min(1),
     objects: z.array(z.object({ key, bytes, blocks: z.array(sha256).min(1) })).min(1),
+    line: z.array(z.enum(['zstd', 'age'])).optional(),
   })
   // What no block covers would be read back by nobody.
   .refine(({ objects, blockBytes }) => objects.every(each => each.blocks.length === Math.max(1, Math.ceil(each.bytes / blockBytes))), {

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
 import type { Keys } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 
@@ -79,6 +79,12 @@ export function makeKeys(settings: KeySettings): Keys {
     sign(bytes) {
       signer ??= own();
       return { key: signer.name, signature: signBytes(null, bytes, signer.key).toString('base64') };
+    },
+    own(purpose) {
+      signer ??= own();
+      // The seed is the end of PKCS #8's DER (RFC 8410).
+      const seed = signer.key.export({ format: 'der', type: 'pkcs8' }).subarray(-32);
+      return Buffer.from(hkdfSync('sha256', seed, 'bkp own key v1', purpose, 32));
     },
     verify: (bytes, { key, signature }) =>
       settings.trusted.includes(key) && verifyBytes(null, bytes, publicKey(key), Buffer.from(signature, 'base64')),

@@ -127,9 +127,9 @@ export async function* openPiece(
       throw error;
     }
   }
-  const plain = measured(openBytes(watched(), line, options.keys, options), bytes =>
-    options.report.emit({ type: 'progress', what: ref.name, bytes, total: ref.bytes }),
-  );
+  const stages = ref.line ?? line;
+  const opened = stages.length > 0 ? openBytes(watched(), stages, options.keys, options) : watched();
+  const plain = measured(opened, bytes => options.report.emit({ type: 'progress', what: ref.name, bytes, total: ref.bytes }));
   try {
     yield* plain.bytes;
   } catch (error) {

@@ -19,6 +19,8 @@ export interface SealOptions {
   report: Reporter;
   /** The sealed stream is cut into objects of at most this, whole blocks. */
   maxObjectBytes?: number;
+  /** The stream is sealed already: it is stored as it comes. */
+  sealed?: boolean;
 }
 
 export interface Sealed {
@@ -186,7 +188,8 @@ class FanOut {
     const last = this.objects.at(-1);
     if (last && last.blocks.length < this.#perObject) return last;
     await this.settle();
-    const suffix = this.#options.recipients.length > 0 ? 'zst.age' : 'zst';
+    const line = this.#options.recipients.length > 0 ? 'zst.age' : 'zst';
+    const suffix = this.#options.sealed ? 'sealed' : line;
     const made = {
       key: `${this.#options.keyPrefix}/${this.#name}.${suffix}.${String(this.objects.length).padStart(3, '0')}`,
       bytes: 0,
@@ -256,9 +259,11 @@ export async function storeStream(name: string, source: Bytes, options: SealOpti
  */
 export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
   const plain = measured(source, bytes => options.report.emit({ type: 'progress', what: name, bytes }));
-  const stored = await storeStream(name, sealBytes(plain.bytes, options.recipients, options), options, () => {
+  const line = options.sealed ? plain.bytes : sealBytes(plain.bytes, options.recipients, options);
+  const stored = await storeStream(name, line, options, () => {
     if (plain.result().bytes === 0) throw new BkpError('failed', `${name} came out empty: that is no backup`);
   });
   const { blockBytes, objects, failed } = stored;
-  return { ref: { name, ...plain.result(), stored: { bytes: stored.bytes, sha256: stored.sha256 }, blockBytes, objects }, failed };
+  const ref = { name, ...plain.result(), stored: { bytes: stored.bytes, sha256: stored.sha256 }, blockBytes, objects };
+  return { ref: options.sealed ? { ...ref, line: [] } : ref, failed };
 }

@@ -8,7 +8,7 @@ import { putBytes } from '../flow/bytes.ts';
 import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
-import { heal } from './heal.ts';
+import { heal, healChain } from './heal.ts';
 import { type Hooks, withHooks } from './hooks.ts';
 import { holdNeeded } from './lock.ts';
 import { pinning } from './records/pin.ts';
@@ -18,6 +18,8 @@ import { assertTrusted } from './signer.ts';
 
 export interface BackupOptions {
   newLineage: boolean;
+  /** A full one, also where the config lets it be incremental. */
+  full?: boolean;
   /** Percent of the usual size below which the backup is an anomaly; 0 = never. */
   alarmBelow: number;
   /** The source really became smaller: this size is the usual one from now on. */
@@ -32,6 +34,8 @@ export interface BackupOptions {
   evenWhileRestoring?: boolean;
   /** Programs that run around it. */
   hooks?: Hooks;
+  /** A warning that the backup is to carry beside its own. */
+  alsoWarn?: string;
   /** When the data was taken, where another tool did that earlier; else it is now. */
   startedAt?: Date;
 }
@@ -83,18 +87,20 @@ async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures:
     keyPrefix: backupPrefix(ctx.base, id),
     stores,
     recipients: ctx.keys.recipients,
+    sealed: piece.sealed ?? false,
   });
   for (const { store, error } of failed) failures.set(store, error);
   return ref;
 }
 
 /** The manifest goes last, and only into stores that hold every piece: with it the backup begins to exist there. */
-async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures): Promise<void> {
+async function commit(target: Target, ctx: TargetContext, manifest: Manifest, known: readonly Known[], failures: Failures): Promise<void> {
   const bytes = encodeManifest(manifest, ctx.keys.sign);
   decodeManifest(bytes, () => true, `the manifest of ${manifest.id}`);
   const tried = ctx.stores.filter(store => !failures.has(store));
   for (const store of tried) {
     try {
+      await healChain(target, ctx, manifest, known, store);
       await refuseOrphaned(ctx, manifest, store);
       await putBytes(store, manifestKey(ctx.base, manifest.id), bytes, { ifAbsent: true, lasting: true });
     } catch (error) {
@@ -103,11 +109,15 @@ async function commit(ctx: TargetContext, manifest: Manifest, failures: Failures
   }
   if (ctx.stores.length - failures.size >= ctx.need) return;
   await withdraw(ctx, manifest.id, tried, failures);
+  const unfounded = tried.length >= ctx.need && tried.every(store => isUnfounded(failures.get(store)));
   throw new BkpError(
-    'storeUnreachable',
+    unfounded ? 'failed' : 'storeUnreachable',
     `backup ${manifest.id} is in ${ctx.stores.length - failures.size} of ${ctx.need} needed store(s): ${[...failures].map(([store, error]) => `${store.name}: ${sentence(error)}`).join('; ')}`,
   );
 }
+
+/** The store is well; what the backup builds on is not in it. */
+const isUnfounded = (error: unknown): boolean => error instanceof BkpError && ['failed', 'notFound', 'verifyFailed'].includes(error.exit);
 
 /** Prune may have taken away what an increment builds on while it was taken. */
 async function refuseOrphaned(ctx: TargetContext, { needs }: Manifest, store: Store): Promise<void> {
@@ -181,33 +191,80 @@ async function taken(target: Target, ctx: TargetContext, startedAt: Date, option
   return hookError === undefined ? result : { ...result, hookError, exit: result.exit === 'done' ? 'partial' : result.exit };
 }
 
+/** What came of one try to take a backup that is in enough stores. */
+interface Made {
+  id: string;
+  manifest: Manifest;
+  facts: Facts;
+  failures: Failures;
+}
+
+const whatOf = ({ kind, name }: TargetContext, id: string): string => `backup ${kind}/${name} ${id}`;
+
+/** Takes one and commits it; when that fails, nothing of it is left. @param onParent hears that it is made from another one */
+async function make(
+  target: Target,
+  ctx: TargetContext,
+  startedAt: Date,
+  known: readonly Known[],
+  options: BackupOptions,
+  onParent: () => void,
+): Promise<Made> {
+  const id = makeId(startedAt, options.random);
+  const failures: Failures = new Map();
+  ctx.report.emit({ type: 'started', what: whatOf(ctx, id) });
+  const pieces: Pieces = [];
+  const parent = pinning(ctx, 'increment', options.random);
+  const pin = async (parentId: string): Promise<void> => {
+    onParent();
+    await parent.begin(parentId);
+  };
+  try {
+    const { newLineage, full = false } = options;
+    const facts = await takePieces(target.capture(ctx, { id, newLineage, full, known, pin }), ctx, id, pieces, failures);
+    ctx.signal.throwIfAborted();
+    if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
+    const manifest = judged(assemble(ctx, id, startedAt, options, pieces, facts), known, options);
+    await commit(target, ctx, manifest, known, failures);
+    return { id, manifest, facts, failures };
+  } catch (error) {
+    await discard(ctx, pieces);
+    throw error;
+  } finally {
+    await parent.end();
+  }
+}
+
+const mayPass = (error: unknown): boolean => error instanceof BkpError && (error.exit === 'failed' || error.exit === 'verifyFailed');
+
+/** Whatever keeps an increment from being made, a full backup may still be taken: it is, under another id, and says so. */
+async function withoutFail(
+  target: Target,
+  ctx: TargetContext,
+  startedAt: Date,
+  known: readonly Known[],
+  options: BackupOptions,
+): Promise<Made> {
+  let incremental = false;
+  try {
+    return await make(target, ctx, startedAt, known, options, () => {
+      incremental = true;
+    });
+  } catch (error) {
+    if (!incremental || ctx.signal.aborted || !mayPass(error)) throw error;
+    const warning = `the incremental backup failed, and a full one was taken instead: ${sentence(error)}`;
+    const again = { ...options, full: true, random: options.random.subarray(3), alsoWarn: warning };
+    return make(target, ctx, startedAt, known, again, () => {});
+  }
+}
+
 async function take(target: Target, ctx: TargetContext, startedAt: Date, options: BackupOptions): Promise<BackupResult> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   for (const { store, key, error } of problems)
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
   assertTrusted(ctx.keys);
-  const id = makeId(startedAt, options.random);
-  const failures: Failures = new Map();
-  const what = `backup ${ctx.kind}/${ctx.name} ${id}`;
-  ctx.report.emit({ type: 'started', what });
-  const pieces: Pieces = [];
-  const parent = pinning(ctx, 'increment', options.random);
-  const capturing = { id, newLineage: options.newLineage, known, pin: parent.begin };
-  const { manifest, facts } = await (async () => {
-    try {
-      const facts = await takePieces(target.capture(ctx, capturing), ctx, id, pieces, failures);
-      ctx.signal.throwIfAborted();
-      if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
-      const manifest = judged(assemble(ctx, id, startedAt, options.tool, pieces, facts), known, options);
-      await commit(ctx, manifest, failures);
-      return { manifest, facts };
-    } catch (error) {
-      await discard(ctx, pieces);
-      throw error;
-    } finally {
-      await parent.end();
-    }
-  })();
+  const { id, manifest, facts, failures } = await withoutFail(target, ctx, startedAt, known, options);
+  const what = whatOf(ctx, id);
   ctx.report.emit({ type: 'finished', what, bytes: storedBytes(manifest), ms: ctx.clock.now().getTime() - startedAt.getTime() });
   for (const [store, error] of failures)
     ctx.report.emit({ type: 'warning', text: `store ${store.name} does not hold it: ${sentence(error)}` });
@@ -276,7 +333,14 @@ async function healLog(
 const outcome = (store: Store, failures: Failures): BackupResult['stores'][number] =>
   failures.has(store) ? { name: store.name, ok: false, error: sentence(failures.get(store)) } : { name: store.name, ok: true };
 
-function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string, pieces: Pieces, facts: Facts): Manifest {
+function assemble(
+  ctx: TargetContext,
+  id: string,
+  startedAt: Date,
+  { tool, alsoWarn }: BackupOptions,
+  pieces: Pieces,
+  facts: Facts,
+): Manifest {
   const sealed = pieces.some(piece => 'objects' in piece);
   return {
     version: 1,
@@ -300,6 +364,6 @@ function assemble(ctx: TargetContext, id: string, startedAt: Date, tool: string,
     baseline: facts.baseline,
     versions: { ...facts.versions, tool },
     notCovered: facts.notCovered,
-    warnings: [...(facts.lacks ?? []), ...facts.warnings],
+    warnings: [...(facts.lacks ?? []), ...(alsoWarn ? [alsoWarn] : []), ...facts.warnings],
   };
 }

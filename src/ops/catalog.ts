@@ -1,7 +1,9 @@
 import pMap from 'p-map';
+import { chainOf, finder } from '../core/chain.ts';
 import type {
   Held,
   HeldObject,
+  Id,
   Keys,
   Known,
   Manifest,
@@ -219,6 +221,20 @@ export const lacking = (manifest: Manifest, sizes: Shown['sizes']): string[] =>
   objectsOf(manifest)
     .filter(object => !isThere(object, sizes.get(object.key)))
     .map(({ key }) => key);
+
+/**
+ * What a listing lacks for the restore of a backup out of that store alone: objects of its own and of all that it builds on, and the
+ * manifests of members of its chain that are not there; empty = whole.
+ * @param find the manifest of an id, where that store holds it
+ */
+export function lackingChain(base: string, manifest: Manifest, find: (id: Id) => Manifest | undefined, sizes: Shown['sizes']): string[] {
+  const { members, missing } = chainOf(manifest, find);
+  return [...missing.map(id => manifestKey(base, id)), ...[...members, manifest].flatMap(each => lacking(each, sizes))];
+}
+
+/** By id, the manifests that one store holds. */
+export const heldBy = (known: readonly Known[], store: string): ((id: Id) => Manifest | undefined) =>
+  finder(known.filter(({ stores }) => stores.includes(store)).map(({ manifest }) => manifest));
 
 /** Objects of a backup that a store, asked now for each, does not show at their size; empty = whole. */
 export async function missingObjects(manifest: Manifest, store: Store): Promise<string[]> {

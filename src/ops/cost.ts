@@ -1,8 +1,9 @@
+import { chainOf } from '../core/chain.ts';
 import type { Price } from '../core/config/index.ts';
 import type { StackContext, Store, TargetContext } from '../core/contracts.ts';
 import { egress, perMonth } from '../core/cost.ts';
 import { sentence } from '../core/errors.ts';
-import { catalog, lacking, storedBytes } from './catalog.ts';
+import { catalog, heldBy, lackingChain, storedBytes } from './catalog.ts';
 import { newestGood } from './prove.ts';
 
 /** What one store holds of an environment, bytes, and what that costs where its price is known. */
@@ -34,9 +35,10 @@ async function stored(store: Store, prefix: string): Promise<{ objects: number; 
 async function drillBytes(ctx: TargetContext, store: Store): Promise<number> {
   if (!ctx.stores.some(({ name }) => name === store.name)) return 0;
   const { known, shown } = await catalog([store], ctx.base, ctx.keys, ctx.cache);
-  const whole = known.filter(({ manifest }) => lacking(manifest, shown[0]!.sizes).length === 0);
+  const find = heldBy(known, store.name);
+  const whole = known.filter(({ manifest }) => lackingChain(ctx.base, manifest, find, shown[0]!.sizes).length === 0);
   const newest = newestGood(whole);
-  return newest ? storedBytes(newest) : 0;
+  return newest ? [...chainOf(newest, find).members, newest].reduce((sum, each) => sum + storedBytes(each), 0) : 0;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { chainOf, finder } from '../core/chain.ts';
 import type { Known, Manifest, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { putBytes, readAll } from '../flow/bytes.ts';
@@ -47,18 +48,44 @@ async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest
   });
 }
 
+/** The newest backups and all that they build on, oldest first: a child goes into no store before what it needs. */
+function newestWithChains(known: readonly Known[]): Known[] {
+  const find = finder(known.map(({ manifest }) => manifest));
+  const wanted = new Set(known.slice(-NEWEST).flatMap(({ manifest }) => [manifest, ...chainOf(manifest, find).members]));
+  return known.filter(({ manifest }) => wanted.has(manifest));
+}
+
 /**
- * Gives the newest backups to the stores of the target that lack them (they were down, or are new): stored bytes first, the same
- * manifest last. What cannot be healed now is a warning, and the next run tries again.
+ * Gives a store what it lacks of all that a backup builds on, oldest first, so that the backup can be restored out of it.
+ * @throws BkpError when it does not hold all of it afterwards
+ */
+export async function healChain(target: Target, ctx: TargetContext, manifest: Manifest, known: readonly Known[], to: Store): Promise<void> {
+  const { members, missing } = chainOf(manifest, finder(known.map(each => each.manifest)));
+  const [gone] = missing;
+  if (gone) throw new BkpError('failed', `it does not hold backup ${gone}, on which this one builds, and no other store does`);
+  for (const member of members) {
+    if (await to.stat(manifestKey(ctx.base, member.id))) continue;
+    const holders = known.find(each => each.manifest === member)!.stores;
+    const from = ctx.stores.find(store => store !== to && holders.includes(store.name));
+    if (!from) throw new BkpError('failed', `it does not hold backup ${member.id}, on which this one builds`);
+    await copyBackup(target, ctx, member, from, to);
+    ctx.report.emit({ type: 'note', text: `backup ${member.id} was missing in store ${to.name} and is there now` });
+  }
+}
+
+/**
+ * Gives the newest backups to the stores of the target that lack them (they were down, or are new), with all that these build on: stored bytes
+ * first, the same manifest last. What cannot be healed now is a warning, and the next run tries again.
  * @returns ids with the store that now holds them
  */
 export async function heal(target: Target, ctx: TargetContext, known: readonly Known[]): Promise<{ id: string; store: string }[]> {
   const healed: { id: string; store: string }[] = [];
-  for (const { manifest, stores } of known.slice(-NEWEST)) {
+  for (const { manifest, stores } of newestWithChains(known)) {
     const from = ctx.stores.find(store => stores.includes(store.name));
     for (const to of ctx.stores.filter(store => !stores.includes(store.name))) {
       try {
         if (!from) throw new BkpError('storeUnreachable', `the store that holds it (${stores.join(', ')}) cannot be read now`);
+        await healChain(target, ctx, manifest, known, to);
         await copyBackup(target, ctx, manifest, from, to);
         healed.push({ id: manifest.id, store: to.name });
         ctx.report.emit({ type: 'note', text: `backup ${manifest.id} was missing in store ${to.name} and is there now` });

@@ -1,7 +1,11 @@
-import type { Known, Store, TargetContext } from '../core/contracts.ts';
-import { catalog, lacking, type Problem, type Shown, storedBytes } from './catalog.ts';
+import { chainOf, finder, isIncremental, parentsOf } from '../core/chain.ts';
+import type { Id, Known, Manifest, Store, TargetContext } from '../core/contracts.ts';
+import { catalog, heldBy, lackingChain, type Problem, type Shown, storedBytes } from './catalog.ts';
 
-/** `whole` = signed manifest and every object at its size in the listing; `damaged` = an object is missing; `absent` = no manifest; `unknown` = no answer. */
+/**
+ * `whole` = signed manifest and every object at its size in the listing, of all that it builds on too; `damaged` = one is missing;
+ * `absent` = no manifest; `unknown` = no answer.
+ */
 export type Copy = 'whole' | 'damaged' | 'absent' | 'unknown';
 
 export interface Row {
@@ -17,21 +21,36 @@ export interface Row {
   warnings: readonly string[];
   /** Why it counts as failed although it is whole. */
   anomaly?: string;
+  base: 'full' | 'incremental';
+  /** Of an incremental one: what it was made from, and all that a restore reads beside it, oldest first, with the bytes of the whole chain. */
+  parent?: Id;
+  chain?: readonly Id[];
+  chainBytes?: number;
 }
 
-function copyIn(known: Known, store: Store, shown: readonly Shown[]): Copy {
+function copyIn(base: string, known: Known, store: Store, shown: readonly Shown[], held: ReturnType<typeof heldBy>): Copy {
   const listing = shown.find(each => each.store === store);
   if (!listing) return 'unknown';
   if (!known.stores.includes(store.name)) return 'absent';
-  return lacking(known.manifest, listing.sizes).length === 0 ? 'whole' : 'damaged';
+  return lackingChain(base, known.manifest, held, listing.sizes).length === 0 ? 'whole' : 'damaged';
+}
+
+function kindOf(manifest: Manifest, find: (id: Id) => Manifest | undefined): Pick<Row, 'base' | 'parent' | 'chain' | 'chainBytes'> {
+  const [parent] = parentsOf(manifest);
+  if (parent === undefined) return { base: isIncremental(manifest) ? 'incremental' : 'full' };
+  const { members, missing } = chainOf(manifest, find);
+  const chainBytes = [...members, manifest].reduce((sum, each) => sum + storedBytes(each), 0);
+  return { base: 'incremental', parent, chain: [...missing, ...members.map(({ id }) => id)], chainBytes };
 }
 
 /** Every backup of one target, oldest first, with the state of each copy, and what keeps others from counting. Throws when no store answers. */
 export async function listTarget(ctx: TargetContext): Promise<{ rows: Row[]; problems: Problem[] }> {
   const { known, problems, shown } = await catalog(ctx.stores, ctx.base, ctx.keys, ctx.cache);
-  const rows = known.map(each => {
+  const find = finder(known.map(({ manifest }) => manifest));
+  const held = new Map(ctx.stores.map(({ name }) => [name, heldBy(known, name)]));
+  const rows = known.map((each): Row => {
     const { id, kind, name, startedAt, recoveryPointAt, lineage, warnings, anomaly } = each.manifest;
-    const copies = Object.fromEntries(ctx.stores.map(store => [store.name, copyIn(each, store, shown)]));
+    const copies = Object.fromEntries(ctx.stores.map(store => [store.name, copyIn(ctx.base, each, store, shown, held.get(store.name)!)]));
     const bytes = storedBytes(each.manifest);
     return {
       id,
@@ -44,6 +63,7 @@ export async function listTarget(ctx: TargetContext): Promise<{ rows: Row[]; pro
       warnings,
       ...(lineage ? { lineage } : {}),
       ...(anomaly ? { anomaly } : {}),
+      ...kindOf(each.manifest, find),
     };
   });
   return { rows, problems };

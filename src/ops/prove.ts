@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
+import { chainOf, finder, parentsOf } from '../core/chain.ts';
 import type { Finding, Id, Known, Manifest, PieceRef, ProofRequest, Store, Target, TargetContext, Trial } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
 import { openPiece } from '../flow/open.ts';
+import { catalog } from './catalog.ts';
 import { type Phases, Stopwatch } from './phases.ts';
 import { withPin } from './records/pin.ts';
 import { prove as record } from './records/proof.ts';
@@ -44,6 +46,19 @@ async function trials(target: Target, ctx: TargetContext, request: ProofRequest)
   return checks;
 }
 
+/** What a backup builds on, oldest first, as one store has it. Throws BkpError('verifyFailed') naming what that store lacks. */
+async function parentsIn(ctx: TargetContext, store: Store, manifest: Manifest): Promise<Manifest[]> {
+  if (parentsOf(manifest).length === 0) return [];
+  const { known } = await catalog([store], ctx.base, ctx.keys);
+  const { members, missing } = chainOf(manifest, finder(known.map(each => each.manifest)));
+  const [gone] = missing;
+  if (gone)
+    throw new BkpError('verifyFailed', `backup ${manifest.id} builds on backup ${gone}, which is not in store ${store.name}`, {
+      next: `bkp verify ${ctx.kind} ${ctx.name}`,
+    });
+  return members;
+}
+
 /**
  * Restores one backup out of one store alone into a directory of its own, tries it, and removes all of it again, however it ends. Prune
  * leaves the backup alone meanwhile.
@@ -63,13 +78,16 @@ export async function proveBackup(
   const opened = { ...ctx, recipients: manifest.recipients };
   const what = `prove ${manifest.id} out of ${store.name}`;
   ctx.report.emit({ type: 'started', what });
+  const parents = await parentsIn(ctx, store, manifest);
   const dir = await ctx.scratch();
   const began = ctx.clock.now().getTime();
   const watch = new Stopwatch(ctx.clock);
+  const ownerOf = (piece: PieceRef): Manifest => parents.find(({ pieces }) => pieces.some(each => each === piece)) ?? manifest;
   const request: ProofRequest = {
     manifest,
+    parents,
     dir,
-    read: (piece: PieceRef) => openPiece(piece, manifest.line, [watch.over(store)], opened),
+    read: (piece: PieceRef) => openPiece(piece, ownerOf(piece).line, [watch.over(store)], opened),
     latest: options.latest ?? false,
     enter: phase => watch.enter(phase),
   };

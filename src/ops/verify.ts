@@ -1,5 +1,6 @@
 import pMap from 'p-map';
-import type { Finding, Known, ObjectInfo, PieceRef, Store, StoreLook, Target, TargetContext } from '../core/contracts.ts';
+import { chainOf, finder } from '../core/chain.ts';
+import type { Finding, Known, Manifest, ObjectInfo, PieceRef, Store, StoreLook, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { inSample } from '../core/sample.ts';
 import { readBlock } from '../flow/open.ts';
@@ -41,6 +42,29 @@ type StoredObject = PieceRef['objects'][number];
 const pieceObjects = (known: readonly Known[]): { id: string; piece: PieceRef; object: StoredObject }[] =>
   known.flatMap(({ manifest }) => streamed(manifest).flatMap(piece => piece.objects.map(object => ({ id: manifest.id, piece, object }))));
 
+/** What breaks with a backup: itself, and each that builds on it. */
+const brokenWith = (id: string, known: readonly Known[]): string[] => {
+  const find = finder(known.map(({ manifest }) => manifest));
+  const needs = ({ manifest }: Known): boolean => {
+    const { members, missing } = chainOf(manifest, find);
+    return missing.includes(id) || members.some(member => member.id === id);
+  };
+  return [`backup ${id}`, ...known.filter(needs).map(({ manifest }) => `backup ${manifest.id}, which builds on ${id}`)];
+};
+
+/** What backups of a store build on and the store does not hold: out of it alone they cannot be restored. */
+function orphaned(base: string, known: readonly Known[], store: string): Finding[] {
+  const find = finder(known.map(({ manifest }) => manifest));
+  const ids = new Set(known.flatMap(({ manifest }) => chainOf(manifest, find).missing));
+  return [...ids].map(id => ({
+    store,
+    state: 'missing',
+    key: manifestKey(base, id),
+    text: `backup ${id}, on which others build, is not in it`,
+    breaks: brokenWith(id, known).slice(1),
+  }));
+}
+
 /** Objects that a manifest names and the listing lacks or shows at another size. */
 function presence(known: readonly Known[], objects: readonly ObjectInfo[], store: string): Finding[] {
   const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
@@ -48,7 +72,7 @@ function presence(known: readonly Known[], objects: readonly ObjectInfo[], store
     lacking(manifest, sizes).map((key): Finding => {
       const has = sizes.get(key);
       const text = has === undefined ? `${key} is missing` : `${key} has ${has} bytes, which is not what was stored`;
-      return { store, state: has === undefined ? 'missing' : 'damaged', key, text, breaks: [`backup ${manifest.id}`] };
+      return { store, state: has === undefined ? 'missing' : 'damaged', key, text, breaks: brokenWith(manifest.id, known) };
     }),
   );
 }
@@ -77,7 +101,13 @@ async function readBack(
         bytes += length;
         ctx.report.emit({ type: 'progress', what, bytes, total });
       } catch (error) {
-        findings.push({ store: look.store.name, state: stateOf(error), key: object.key, text: sentence(error), breaks: [`backup ${id}`] });
+        findings.push({
+          store: look.store.name,
+          state: stateOf(error),
+          key: object.key,
+          text: sentence(error),
+          breaks: brokenWith(id, look.known),
+        });
       }
     },
     { concurrency: AT_ONCE },
@@ -141,15 +171,18 @@ async function verifyStore(
   };
   const gone = presence(look.known, objects, store.name);
   const { findings, bytes } = await readBack(ctx, look, new Set(gone.map(({ key }) => key!)), wants);
-  const bad = [...gone, ...findings];
+  const bad = [...gone, ...findings, ...orphaned(ctx.base, look.known, store.name)];
   const own: Finding[] = [];
   for await (const finding of target.verify?.(ctx, look) ?? []) own.push(finding);
   const broken = new Set(bad.flatMap(({ key }) => key ?? []));
-  const whole = look.known.filter(
-    ({ manifest }) =>
-      !bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)) &&
-      !heldObjects(manifest).some(({ key }) => broken.has(key)),
-  );
+  const itself = (manifest: Manifest): boolean =>
+    bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)) ||
+    heldObjects(manifest).some(({ key }) => broken.has(key));
+  const find = finder(look.known.map(({ manifest }) => manifest));
+  const whole = look.known.filter(({ manifest }) => {
+    const { members, missing } = chainOf(manifest, find);
+    return missing.length === 0 && ![...members, manifest].some(itself);
+  });
   const proven =
     options.deep && options.prove !== false
       ? await proveNewest(target, ctx, store, whole, { random: options.random(), by: 'verify' })

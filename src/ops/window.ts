@@ -1,6 +1,6 @@
-import type { StoreLook, Target, TargetContext, WindowLine, Windows } from '../core/contracts.ts';
+import type { Known, StoreLook, Target, TargetContext, WindowLine, Windows } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
-import { allObjects, catalog, lacking, type Problem } from './catalog.ts';
+import { allObjects, catalog, heldBy, lacking, lackingChain, type Problem } from './catalog.ts';
 
 /** A note on what one store holds. */
 export type WindowNote = Windows['notes'][number] & { store: string };
@@ -46,10 +46,16 @@ async function lookAt(
   const { store, sizes } = seen.shown[n]!;
   const objects = await allObjects(target, ctx, store);
   const held = seen.known.filter(({ stores }) => stores.includes(store.name));
-  const [whole, damaged] = [true, false].map(wanted => held.filter(({ manifest }) => (lacking(manifest, sizes).length === 0) === wanted));
+  const find = heldBy(held, store.name);
+  const isWhole = ({ manifest }: Known): boolean => lackingChain(ctx.base, manifest, find, sizes).length === 0;
+  const [whole, damaged] = [true, false].map(wanted => held.filter(each => isWhole(each) === wanted));
   const cutoff = window === undefined ? {} : { cutoff: new Date(ctx.clock.now().getTime() - window) };
   const look: StoreLook = { store, known: whole!, objects, deep: () => false, ...cutoff };
-  return { look, damaged: damaged!.map(({ manifest }) => manifest.id) };
+  const why = ({ manifest }: Known): string =>
+    lacking(manifest, sizes).length > 0
+      ? `backup ${manifest.id} lost a piece there: it is left out`
+      : `backup ${manifest.id} builds on what is not whole there (${lackingChain(ctx.base, manifest, find, sizes)[0]}): it is left out`;
+  return { look, damaged: damaged!.map(why) };
 }
 
 /**
@@ -65,8 +71,7 @@ export async function windowsOfTarget(target: Windowed, ctx: TargetContext, opti
       const { look, damaged } = await lookAt(target, ctx, seen, n, options.window);
       const { lines, notes } = await target.windows(ctx, look);
       result.lines.push(...lines);
-      for (const id of damaged)
-        result.notes.push({ store: store.name, state: 'unproven', text: `backup ${id} lost a piece there: it is left out` });
+      for (const text of damaged) result.notes.push({ store: store.name, state: 'unproven', text });
       result.notes.push(...notes.map(note => ({ store: store.name, ...note })));
     } catch (error) {
       ctx.signal.throwIfAborted();

@@ -22,6 +22,7 @@ test('a backup in both stores: its facts, and two whole copies', async () => {
       bytes,
       copies: { one: 'whole', two: 'whole' },
       warnings: ['careful'],
+      base: 'full',
     },
   ]);
 });

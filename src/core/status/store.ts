@@ -29,7 +29,12 @@ function newestOf(good: readonly Copy[]): Newest | undefined {
 /** What keeps the newest backup that a store shows from being good. */
 function harmOf({ manifest, whole }: Copy): Why[] {
   if (!whole)
-    return [{ state: 'failing', text: `the newest backup, ${manifest.id}, is damaged: an object is missing or has another size` }];
+    return [
+      {
+        state: 'failing',
+        text: `the newest backup, ${manifest.id}, is damaged: an object of it, or of what it builds on, is missing or has another size`,
+      },
+    ];
   return manifest.anomaly === undefined
     ? []
     : [{ state: 'failing', text: `the newest backup, ${manifest.id}, is not to be trusted: ${manifest.anomaly}` }];

@@ -1,5 +1,5 @@
 import type { Id, Known, Manifest, Store, TargetContext } from '../../core/contracts.ts';
-import { type Catalog, catalog, lacking } from '../catalog.ts';
+import { type Catalog, catalog, heldBy, lackingChain } from '../catalog.ts';
 
 /** What of a target is tried: the newest good backup, one at random among the good, or the one that is named. */
 export interface Pick {
@@ -29,8 +29,10 @@ function atRandom(all: readonly Known[], random: () => Uint8Array): Known | unde
  * The backup that is tried out of one of some stores: the first that holds it whole, as a restore takes it. Where the newest one is damaged
  * there is none, although an older one would do: that is what a drill is to find.
  */
-function attempt({ known, shown }: Catalog, stores: readonly Store[], pick: Pick, what: string): Attempt {
-  const missing = ({ manifest }: Known, store: Store): string[] => lacking(manifest, shown.find(each => each.store === store)!.sizes);
+function attempt({ known, shown }: Catalog, stores: readonly Store[], pick: Pick, { base, kind, name }: TargetContext): Attempt {
+  const what = `${kind}/${name}`;
+  const missing = ({ manifest }: Known, store: Store): string[] =>
+    lackingChain(base, manifest, heldBy(known, store.name), shown.find(each => each.store === store)!.sizes);
   const holders = (each: Known): Store[] => stores.filter(({ name }) => each.stores.includes(name));
   const whole = (each: Known): Store | undefined => holders(each).find(store => missing(each, store).length === 0);
   const all = candidates(known, stores, pick);
@@ -59,10 +61,10 @@ export async function attemptsOf(ctx: TargetContext, choice: string | undefined,
   for (const { store, key, error } of found.problems)
     ctx.report.emit({ type: 'warning', text: `${what}, store ${store}${key ? `, ${key}` : ''}: ${error}` });
   const answering = asked.filter(store => found.shown.some(each => each.store === store));
-  if (choice === undefined) return [attempt(found, answering, pick, what)];
+  if (choice === undefined) return [attempt(found, answering, pick, ctx)];
   return asked.map(store =>
     answering.includes(store)
-      ? attempt(found, [store], pick, what)
+      ? attempt(found, [store], pick, ctx)
       : { why: found.problems.find(each => each.store === store.name)!.error, store: store.name },
   );
 }

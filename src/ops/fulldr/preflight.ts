@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
-import type { Event, Manifest, Reporter, RestoreRequest } from '../../core/contracts.ts';
+import { chainOf, finder } from '../../core/chain.ts';
+import type { Event, Known, Manifest, Reporter, RestoreRequest, Store } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import type { Journal, JournalStep } from '../../core/journal.ts';
 import { formatBytes } from '../../core/size.ts';
@@ -65,16 +66,25 @@ async function refuseLost(part: Part, want: Chosen['want']): Promise<Manifest | 
     typeof want.backup === 'string' && want.backup !== 'latest' ? known.find(({ manifest }) => manifest.id === want.backup) : known.at(-1);
   if (!chosen)
     throw new BkpError('notFound', `no store that is asked has backup ${want.backup}`, { next: `bkp list ${part.kind} ${part.name}` });
-  const missing: string[] = [];
-  for (const store of ctx.stores.filter(({ name }) => chosen.stores.includes(name))) {
-    const [first] = await missingObjects(chosen.manifest, store);
-    if (first === undefined) return chosen.manifest;
-    missing.push(`${store.name} lacks ${first}`);
-  }
-  if (want.backup === undefined) return chosen.manifest;
-  throw new BkpError('refused', `backup ${chosen.manifest.id} is whole in no store: ${missing.join('; ')}`, {
+  const { members, missing } = chainOf(chosen.manifest, finder(known.map(({ manifest }) => manifest)));
+  const lost = missing.map(id => `no store has ${id}, on which it builds`);
+  for (const each of known.filter(({ manifest }) => manifest === chosen.manifest || members.includes(manifest)))
+    lost.push(...(await lostIn(ctx.stores, each)));
+  if (lost.length === 0 || want.backup === undefined) return chosen.manifest;
+  throw new BkpError('refused', `backup ${chosen.manifest.id} is whole in no store: ${lost.join('; ')}`, {
     next: `bkp verify ${part.kind} ${part.name}`,
   });
+}
+
+/** What each store lacks of a backup; nothing where one has it whole. */
+async function lostIn(stores: readonly Store[], { manifest, stores: holding }: Known): Promise<string[]> {
+  const missing: string[] = [];
+  for (const store of stores.filter(({ name }) => holding.includes(name))) {
+    const [first] = await missingObjects(manifest, store);
+    if (first === undefined) return [];
+    missing.push(`${store.name} lacks ${first}`);
+  }
+  return missing;
 }
 
 const stepOf = (part: Part, journal: Journal | undefined): JournalStep | undefined =>

@@ -2,7 +2,7 @@ import type { Known, Manifest, PieceRef, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import type { KitMeta } from '../../core/kit/types.ts';
 import { openPiece } from '../../flow/open.ts';
-import { type Catalog, catalog, heldOf, lacking, streamed } from '../catalog.ts';
+import { type Catalog, catalog, heldBy, heldOf, lackingChain, streamed } from '../catalog.ts';
 import { findingsOf, isProven, newestGood, proveBackup } from '../prove.ts';
 import type { OpenedTarget } from './source.ts';
 
@@ -65,7 +65,11 @@ async function proven(each: OpenedTarget, store: Store, manifest: Manifest, rand
   );
 }
 
-const wholeIn = ({ known, shown }: Catalog): Known[] => known.filter(({ manifest }) => lacking(manifest, shown[0]!.sizes).length === 0);
+function wholeIn(base: string, { known, shown }: Catalog): Known[] {
+  const { store, sizes } = shown[0]!;
+  const find = heldBy(known, store.name);
+  return known.filter(({ manifest }) => lackingChain(base, manifest, find, sizes).length === 0);
+}
 
 /** What a store shows and a restore with the kit could not take, such as backups that are signed by a newer key. */
 function beside({ known, problems }: Catalog, whole: readonly Known[]): string | undefined {
@@ -77,7 +81,7 @@ function beside({ known, problems }: Catalog, whole: readonly Known[]): string |
 
 async function tried(each: OpenedTarget, store: Store, options: TryoutOptions): Promise<Omit<Tryout, 'target' | 'store'>> {
   const found = await catalog([store], each.ctx.base, each.ctx.keys);
-  const whole = wholeIn(found);
+  const whole = wholeIn(each.ctx.base, found);
   const [newest, other] = [newestGood(whole), beside(found, whole)];
   if (!newest) return { backups: 0, state: 'bad', text: other ?? 'there is no backup of it' };
   const deep = options.deep && each.target.prove !== undefined;

@@ -2,6 +2,7 @@ import type { TargetEntry } from '../../core/config/index.ts';
 import type { ObjectInfo, Stay, Target, TargetContext } from '../../core/contracts.ts';
 import { haltsOf } from '../../core/halts.ts';
 import { instantOf } from '../../core/id.ts';
+import { brokenOf } from '../../core/retention/good.ts';
 import { type Decision, decide, policyOf } from '../../core/retention.ts';
 import { idOf } from '../catalog.ts';
 import { knownOf, type Survey } from './survey.ts';
@@ -48,7 +49,7 @@ function orphansOf(ctx: TargetContext, survey: Survey, now: Date): Leaving[] {
 
 /**
  * The log that nothing needs once only `kept` is left. What cannot be read may need any of it, and what is damaged is no start to roll
- * forward from.
+ * forward from, nor is what builds on such a one.
  */
 export function logOf(
   target: Target,
@@ -60,8 +61,9 @@ export function logOf(
 ): Leaving[] {
   const { window } = policyOf(entry.retention);
   if (!target.log || window === undefined || unread(survey).length > 0) return [];
+  const broken = brokenOf(survey.candidates.filter(({ id }) => kept.has(id)));
   const stays: Stay[] = survey.candidates
-    .filter(({ id, state }) => state === 'whole' && kept.has(id))
+    .filter(({ id }) => kept.has(id) && !broken.has(id))
     .map(({ id }) => ({ manifest: survey.manifests.get(id)!, guarded: survey.rolling.has(id) }));
   return target.log.expired(ctx, survey.objects, stays, new Date(now.getTime() - window), [...survey.manifests.values()]);
 }

@@ -2,7 +2,7 @@ import type { ObjectInfo, Store, Target, TargetContext } from '../../core/contra
 import { sentence } from '../../core/errors.ts';
 import { isId } from '../../core/id.ts';
 import type { StoreFacts } from '../../core/status/types.ts';
-import { allObjects, type Catalog, catalog, lacking, type Problem, storedBytes } from '../catalog.ts';
+import { allObjects, type Catalog, catalog, heldBy, lackingChain, type Problem, storedBytes } from '../catalog.ts';
 import { lastRuns } from '../records/run.ts';
 
 /** Every object of a target in one store, or why the store does not tell. */
@@ -70,10 +70,15 @@ async function factsOf(
   if (reason !== undefined) return quiet(store, reason);
   const sizes = all.shown.find(shown => shown.store === store)!.sizes;
   const held = all.known.filter(({ stores }) => stores.includes(store.name));
+  const find = heldBy(held, store.name);
   const below = hidden ? await store.hidden?.(`${ctx.base}/`) : undefined;
   return {
     store: store.name,
-    copies: held.map(({ manifest }) => ({ manifest, whole: lacking(manifest, sizes).length === 0, bytes: storedBytes(manifest) })),
+    copies: held.map(({ manifest }) => ({
+      manifest,
+      whole: lackingChain(ctx.base, manifest, find, sizes).length === 0,
+      bytes: storedBytes(manifest),
+    })),
     unread: problems.filter(withKey).map(unreadOf),
     log: target.log?.state(ctx, objects, all.known) ?? [],
     ...(await runsOf(ctx, store)),

@@ -1,5 +1,6 @@
 import type { Bytes, HeldObject, Manifest, PieceRef, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { OWN_MANIFEST } from '../../../core/postgres/increment.ts';
 import type { PostgresConfig } from './config.ts';
 import type { RestorePlan } from './plan.ts';
 import type { Private } from './private.ts';
@@ -16,6 +17,9 @@ export const isWalg = ({ engine }: Manifest): boolean => engine === 'wal-g';
 
 /** Bytes that the data directory of a backup takes. */
 export const baseBytes = (manifest: Manifest): number => (isWalg(manifest) ? (manifest.contentBytes ?? 0) : basePiece(manifest).bytes);
+
+/** Pieces that a restore reads. */
+const restored = ({ pieces }: Manifest): Manifest['pieces'] => pieces.filter(({ name }) => name !== OWN_MANIFEST);
 
 async function refuseMissingObject(ctx: Context, id: string, { key, bytes }: HeldObject): Promise<void> {
   const seen = await Promise.allSettled(ctx.stores.map(store => store.stat(key)));
@@ -35,7 +39,8 @@ async function refuseMissingObject(ctx: Context, id: string, { key, bytes }: Hel
 export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<void> {
   const { manifest } = plan.known;
   if (isWalg(manifest)) return (await import('./walg/unpack.ts')).refuseMissing(ctx, plan);
-  const objects = manifest.pieces.flatMap(piece => ('objects' in piece ? piece.objects : []));
+  const pieces = [...plan.parents.map(each => each.manifest), manifest].flatMap(each => restored(each));
+  const objects = pieces.flatMap(piece => ('objects' in piece ? piece.objects : []));
   for (const object of objects) await refuseMissingObject(ctx, manifest.id, object);
 }
 

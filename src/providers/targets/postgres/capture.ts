@@ -1,17 +1,18 @@
-import type { Readable } from 'node:stream';
 import type { Bytes, CaptureOptions, Command, Facts, Piece, TargetContext } from '../../../core/contracts.ts';
-import { BkpError } from '../../../core/errors.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { checkMember, TarScan } from '../../../flow/tarScan.ts';
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
+import { type Decided, fellBack, type Increment, incrementFor, incrementsOf, ownPiece } from './increment.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
 import { scratchBase } from './scratchBase.ts';
 import { storeHistory } from './serverPath.ts';
 import { holdWal } from './slot.ts';
 import { connectionEnv, sql } from './sql.ts';
-import { clientTools } from './tools.ts';
+import { clientTools, type Tools } from './tools.ts';
+import { WholeSizes } from './wholeSizes.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -72,8 +73,79 @@ function refuseIncomplete(ctx: Context, said: Said, live: Live, members: Readonl
   }
 }
 
+/** One run of pg_basebackup: what it says, what its archives hold, and its backup_manifest where the next backup is to build on it. */
+interface Taking {
+  command: Command;
+  said: Said;
+  members: Map<string, number>;
+  /** Bytes that members of an increment stand for beyond what they hold. */
+  whole: WholeSizes;
+  /** Present when the backup_manifest is to be kept. */
+  manifest?: Buffer[];
+}
+
+const ARGS = ['-Ft', '-X', 'fetch', '--checkpoint=fast', '--manifest-checksums=SHA256', '--progress', '--verbose', '--no-password'];
+
+function taking(ctx: Context, tools: Tools, id: string, increment: Increment | undefined): Taking {
+  const args = [...ARGS, `--label=bkp ${id}`, ...(increment ? [`--incremental=${increment.manifest}`] : [])];
+  const command = { file: tools.path('pg_basebackup'), args, env: connectionEnv(ctx.config) };
+  const kept = incrementsOf(ctx.config) ? { manifest: [] } : {};
+  return { command, said: { warnings: [] }, members: new Map(), whole: new WholeSizes(), ...kept };
+}
+
+/** Straight from stdout, as soon as the server has begun to send: what it refuses, it refuses before. */
+async function* straight(ctx: Context, take: Taking): AsyncGenerator<Piece> {
+  const command = { ...take.command, args: ['-D', '-', ...take.command.args] };
+  const { out, done } = ctx.run.pipeline([command], { signal: ctx.signal, onStderr: (_, line) => listen(take.said, line) });
+  try {
+    const chunks = out[Symbol.asyncIterator]();
+    const first = await chunks.next();
+    yield { name: 'base.tar', bytes: watched(rest(first, chunks), take.members, take, ctx) };
+    await done;
+  } finally {
+    // Cut short from outside, pg_basebackup would wait for ever for somebody to read on.
+    out.destroy();
+  }
+}
+
+async function* rest(first: IteratorResult<Uint8Array>, chunks: AsyncIterator<Uint8Array>): Bytes {
+  for (let next = first; !next.done; next = await chunks.next()) yield next.value;
+}
+
+const piecesOf = (ctx: Context, take: Taking, live: Live): AsyncGenerator<Piece> =>
+  live.tablespaces.length > 0 ? spread(ctx, take, live) : straight(ctx, take);
+
+/** Takes an increment where one can begin, else a full one, which says why. @returns what was taken */
+async function* increments(
+  ctx: Context,
+  tools: Tools,
+  live: Live,
+  decided: Decided,
+  options: CaptureOptions,
+): AsyncGenerator<Piece, { take: Taking; increment?: Increment }> {
+  const { increment, warnings } = decided;
+  if (increment) {
+    const take = taking(ctx, tools, options.id, increment);
+    const pieces = piecesOf(ctx, take, live);
+    const first = await pieces.next().catch(error => {
+      ctx.signal.throwIfAborted();
+      warnings.push(fellBack(sentence(error)));
+    });
+    if (first) {
+      await options.pin(increment.parent.id);
+      yield first.value;
+      yield* pieces;
+      return { take, increment };
+    }
+  }
+  const take = taking(ctx, tools, options.id, undefined);
+  yield* piecesOf(ctx, take, live);
+  return { take };
+}
+
 /**
- * Takes a base backup as one tar stream with its own WAL (`-X fetch`), so that it restores by itself.
+ * Takes a base backup as one tar stream with its own WAL (`-X fetch`), so that it restores by itself; an incremental one, where that is due,
+ * restores with those that it builds on.
  * @throws BkpError('refused') before the first byte when the cluster is foreign or unfit; 'failed' when pg_basebackup did not end with 0 or the archive is not whole
  */
 export async function* capture(ctx: Context, options: CaptureOptions): AsyncGenerator<Piece, Facts> {
@@ -83,39 +155,17 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
   const tools = await clientTools(ctx, Math.floor(live.versionNum / 10000));
   const lineage = await lineageFor(ctx, live, options.newLineage);
   await storeHistory(ctx, lineage);
+  const decided = await incrementFor(ctx, live, lineage, options);
   const release = await holdWal(ctx, live);
-  const said: Said = { warnings: [] };
-  const members = new Map<string, number>();
-  let running: Readable | undefined;
+  let taken: { take: Taking; increment?: Increment };
   try {
-    const args = [
-      '-Ft',
-      '-X',
-      'fetch',
-      '--checkpoint=fast',
-      `--label=bkp ${options.id}`,
-      '--manifest-checksums=SHA256',
-      '--progress',
-      '--verbose',
-      '--no-password',
-    ];
-    const command = { file: tools.path('pg_basebackup'), args, env: connectionEnv(ctx.config) };
-    if (live.tablespaces.length > 0) yield* spread(ctx, command, live, said, members);
-    else {
-      const { out, done } = ctx.run.pipeline([{ ...command, args: ['-D', '-', ...args] }], {
-        signal: ctx.signal,
-        onStderr: (_, line) => listen(said, line),
-      });
-      running = out;
-      yield { name: 'base.tar', bytes: watched(out, members, ctx) };
-      await done;
-    }
+    taken = yield* increments(ctx, tools, live, decided, options);
   } finally {
-    // Cut short from outside, pg_basebackup would wait for ever for somebody to read on.
-    running?.destroy();
     await release();
   }
+  const { said, members, manifest, whole } = taken.take;
   refuseIncomplete(ctx, said, live, members);
+  if (manifest) yield await ownPiece(ctx, options.id, Buffer.concat(manifest));
   const at = new Date(await sql(ctx, 'select to_char(clock_timestamp() at time zone \'UTC\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'));
   const seen = await baseline(ctx);
   return {
@@ -124,33 +174,35 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
     lineage,
     wal: { timeline: said.timeline, from: formatLsn(said.from), to: formatLsn(said.to), segmentBytes: live.segmentBytes },
     ...(live.tablespaces.length > 0 ? { tablespaces: live.tablespaces } : {}),
-    needs: [],
-    contentBytes: contentOf(members),
+    needs: taken.increment?.needs ?? [],
+    contentBytes: contentOf(members) + whole.beyond,
     baseline: seen,
     versions: { server: live.version, client: String(tools.major), superuser: live.superuser },
     notCovered: ['server configuration outside the data directory', 'WAL after the end of this backup (kept by stream or archive_command)'],
-    warnings: said.warnings,
+    warnings: [...decided.warnings, ...said.warnings],
   };
 }
 
 /** A cluster with tablespaces, as one piece for each tar. What is in them does not count as in the data directory. */
-async function* spread(
-  ctx: Context,
-  command: Command,
-  live: Live,
-  said: Said,
-  members: Map<string, number>,
-): AsyncGenerator<Piece & { bytes: Bytes }> {
+async function* spread(ctx: Context, take: Taking, live: Live): AsyncGenerator<Piece & { bytes: Bytes }> {
+  const { command, said, members, manifest } = take;
   for await (const { name, bytes } of scratchBase(ctx, command, live.tablespaces, line => listen(said, line))) {
     if (name === 'backup_manifest') {
       members.set(name, 0);
-      yield { name, bytes };
+      yield { name, bytes: manifest ? remembered(bytes, manifest) : bytes };
       continue;
     }
     const own = new Map<string, number>();
-    yield { name, bytes: watched(bytes, own, ctx) };
+    yield { name, bytes: watched(bytes, own, take, ctx) };
     const within = name === 'base.tar' ? '' : `${name}/`;
     for (const [member, size] of own) members.set(`${within}${member}`, size);
+  }
+}
+
+async function* remembered(bytes: Bytes, into: Buffer[]): Bytes {
+  for await (const chunk of bytes) {
+    into.push(Buffer.from(chunk));
+    yield chunk;
   }
 }
 
@@ -158,11 +210,21 @@ async function* spread(
 const contentOf = (members: ReadonlyMap<string, number>): number =>
   [...members].reduce((sum, [name, bytes]) => sum + (name.startsWith('pg_wal/') ? 0 : bytes), 0);
 
-async function* watched(source: Bytes, members: Map<string, number>, ctx: Context): Bytes {
-  const scan = new TarScan(member => {
-    checkMember(member);
-    members.set(member.name.replace(/^\.\//, ''), member.bytes);
-  });
+async function* watched(source: Bytes, members: Map<string, number>, { whole, manifest }: Taking, ctx: Context): Bytes {
+  let inManifest = false;
+  const scan = new TarScan(
+    member => {
+      checkMember(member);
+      members.set(member.name.replace(/^\.\//, ''), member.bytes);
+      whole.member(member);
+      inManifest = member.name === 'backup_manifest';
+    },
+    () => false,
+    bytes => {
+      whole.bytes(bytes);
+      if (inManifest) manifest?.push(Buffer.from(bytes));
+    },
+  );
   for await (const chunk of source) {
     scan.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
     yield chunk;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DURATION, parseDuration } from '../../../core/duration.ts';
 import { checks } from './checks.ts';
+import { checkIncrements, incrementFields } from './incrementConfig.ts';
 import { walgSettings } from './walg/config.ts';
 
 const LEAST_FLUSH_MS = 250;
@@ -54,12 +55,15 @@ const cluster = {
 
 const stores = z.array(z.string()).min(1).optional().describe('stores of the WAL; default: every store of the target');
 
-const native = z.strictObject({
-  engine: z.literal('native').describe("PostgreSQL's own tools (pg_basebackup, pg_receivewal) down bkp's line"),
-  ...cluster,
-  wal: z.strictObject({ stores, ...nativeWal }).prefault({}),
-  spool: z.string().min(1).optional().describe('directory in which `bkp stream postgres` receives WAL before it is stored'),
-});
+const native = z
+  .strictObject({
+    engine: z.literal('native').describe("PostgreSQL's own tools (pg_basebackup, pg_receivewal) down bkp's line"),
+    ...cluster,
+    wal: z.strictObject({ stores, ...nativeWal }).prefault({}),
+    spool: z.string().min(1).optional().describe('directory in which `bkp stream postgres` receives WAL before it is stored'),
+    ...incrementFields,
+  })
+  .superRefine(checkIncrements);
 
 const walg = z.strictObject({
   engine: z.literal('wal-g').describe('WAL-G, which stores the backups in its own layout'),

@@ -4,6 +4,7 @@ import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { identify } from './identity.ts';
+import { incrementChecks } from './incrementDoctor.ts';
 import { type Live, liveState } from './live.ts';
 import { shippingChecks } from './liveChecks.ts';
 import { shippingOf } from './shipping.ts';
@@ -132,6 +133,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
       mend: '`temp:` in the config names a directory with room for the whole cluster',
     };
   yield await slotLimit(ctx);
+  yield* incrementChecks(ctx, live);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));
   if (ctx.config.engine === 'wal-g') yield* (await import('./walg/doctor.ts')).walgChecks(ctx, live);
   else yield await spool(ctx);

@@ -1,9 +1,11 @@
+import { chainOf, finder } from '../../../core/chain.ts';
 import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { knownTo } from '../../../core/postgres/chunks.ts';
 import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
 import { type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
 import { archiveOf, type Holdings, holdingsOf, readFirstWhole } from './archive.ts';
+import { isWalg } from './base.ts';
 import { readOpen } from './chunks.ts';
 import { type Commit, lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
@@ -22,6 +24,8 @@ export interface RestorePlan {
   last?: Commit;
   /** Ids of the bases before the chosen one, newest first, three at most. */
   older: readonly string[];
+  /** What it builds on, oldest first; empty for a full one, and for WAL-G, which knows by itself. */
+  parents: readonly Known[];
 }
 
 /** A backup as the planner needs it; none for one without WAL. */
@@ -160,11 +164,35 @@ function refuseBehind(ctx: Context, want: RestoreRequest['want'], plan: RestoreP
 const isOwn = ({ wal, lineage, identity }: Manifest): boolean =>
   wal !== undefined && lineage !== undefined && identity['systemIdentifier'] === lineage.split('-')[0];
 
+/**
+ * Those of which all that they build on is there, too. The others are told.
+ * @throws BkpError('verifyFailed') when the one that was asked for is none of them
+ */
+function founded(ctx: Context, want: RestoreRequest['want'], usable: readonly Known[], known: readonly Known[]): Known[] {
+  const find = finder(known.map(({ manifest }) => manifest));
+  return usable.filter(({ manifest }) => {
+    const [gone] = isWalg(manifest) ? [] : chainOf(manifest, find).missing;
+    if (!gone) return true;
+    const text = `backup ${manifest.id} builds on backup ${gone}, which is in none of ${ctx.stores.map(({ name }) => name).join(', ')}`;
+    if (want.backup === manifest.id) throw new BkpError('verifyFailed', text, { next: `bkp list postgres ${ctx.name}` });
+    ctx.report.emit({ type: 'warning', text: `${text}: it is left out` });
+    return false;
+  });
+}
+
+/** What a backup builds on, oldest first. */
+function parentsIn({ manifest }: Known, known: readonly Known[]): Known[] {
+  if (isWalg(manifest)) return [];
+  const { members } = chainOf(manifest, finder(known.map(each => each.manifest)));
+  return members.map(member => known.find(each => each.manifest === member)!);
+}
+
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
 export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, 'want'>, known: readonly Known[]): Promise<RestorePlan> {
-  const usable = known.filter(
+  const asked = known.filter(
     ({ manifest }) => isOwn(manifest) && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
   );
+  const usable = founded(ctx, want, asked, known);
   const first = choose(ctx, want, usable.flatMap(baseOf));
   const lineage = usable.find(({ manifest }) => manifest.id === first.id)!.manifest.lineage!;
   const held = await holdingsOf(ctx, lineage);
@@ -190,6 +218,7 @@ export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, '
       .slice(-3)
       .reverse()
       .map(({ manifest }) => manifest.id),
+    parents: parentsIn(chosen, known),
   };
   if (want.time) plan.last = await lastCommit(ctx, plan);
   refuseBehind(ctx, want, plan);

@@ -4,7 +4,8 @@ import { formatLsn } from '../../../core/postgres/lsn.ts';
 import { reachOf } from '../../../core/postgres/plan.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { holdingsOf, readFirstWhole } from './archive.ts';
-import { baseBytes, isWalg, unpackBase } from './base.ts';
+import { baseBytes, isWalg } from './base.ts';
+import { bring, type Part } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
 import { baseOf, planRestore } from './plan.ts';
 import { controlData, type Private, prepare } from './private.ts';
@@ -15,8 +16,7 @@ import { type Compared, compare, exercise } from './proveServer.ts';
 import { atOwnEnd } from './proveStandby.ts';
 import { checkReached, commitTime, type Recovered, type Recovery, recover } from './recover.ts';
 import { recoveryOf } from './restore.ts';
-import { completeTablespaces, type Mapped, occupyTablespaces, redirect, unpackTablespaces } from './tablespaces.ts';
-import { checkExtracted } from './unpack.ts';
+import { completeTablespaces, type Mapped, occupyTablespaces, redirect } from './tablespaces.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -52,12 +52,16 @@ async function ownEnd(ctx: Context, place: Private, manifest: Known['manifest'])
   return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], ahead: 4, read, check };
 }
 
-async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], { manifest, read }: ProofRequest): Promise<Trial[]> {
+async function unpack(
+  ctx: Context,
+  place: Private,
+  spaces: readonly Mapped[],
+  { manifest, parents = [], read }: ProofRequest,
+): Promise<Trial[]> {
+  const partOf = (each: Known['manifest']): Part => ({ manifest: each, holders: ctx.stores });
   try {
     await occupyTablespaces(ctx, place, spaces);
-    await unpackBase(ctx, place, manifest, spaces, ctx.stores, read);
-    await checkExtracted(ctx, place, manifest);
-    await unpackTablespaces(ctx, place, manifest, spaces, read);
+    await bring(ctx, place, isWalg(manifest) ? [] : parents.map(partOf), partOf(manifest), spaces, read);
     await completeTablespaces(spaces);
     await refuseSpacesInside(ctx, place);
   } catch (error) {
@@ -65,14 +69,16 @@ async function unpack(ctx: Context, place: Private, spaces: readonly Mapped[], {
     return [judged('unpack', error, ['verifyFailed'])];
   }
   const proven = isWalg(manifest) ? 'and every file that WAL-G names is there' : 'of the SHA-256 that the manifest names';
-  return [{ name: 'unpack', state: 'ok', text: `${formatBytes(baseBytes(manifest))}, ${proven}` }];
+  const combined = parents.length > 0 && !isWalg(manifest) ? `, combined with the ${parents.length} before it` : '';
+  return [{ name: 'unpack', state: 'ok', text: `${formatBytes(baseBytes(manifest))}, ${proven}${combined}` }];
 }
 
 /** How far a proof replays. Everything archived is replayed as a restore to `--latest` does it, out of the stores of `ctx` alone. */
-async function courseOf(ctx: Context, place: Private, { manifest, latest }: ProofRequest): Promise<Recovery> {
+async function courseOf(ctx: Context, place: Private, { manifest, parents = [], latest }: ProofRequest): Promise<Recovery> {
   if (!latest) return ownEnd(ctx, place, manifest);
   const stores = ctx.stores.map(({ name }) => name);
-  const plan = await planRestore(ctx, { want: { latest: true, backup: manifest.id } }, [{ manifest, stores }]).catch(error => {
+  const known = [...parents, manifest].map(each => ({ manifest: each, stores }));
+  const plan = await planRestore(ctx, { want: { latest: true, backup: manifest.id } }, known).catch(error => {
     // What a restore refuses for a hole in the log is a fault of what is stored, and none of this host.
     throw error instanceof BkpError && error.exit === 'refused' ? new BkpError('verifyFailed', error.message, { cause: error }) : error;
   });

@@ -5,11 +5,11 @@ import { BkpError } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { freeBytes, own, refuseClosed } from '../../../flow/place.ts';
-import { baseBytes } from './base.ts';
+import { combinedBytes, combinedSpaceBytes } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
 import { ownerOf } from './place.ts';
 import type { Private } from './private.ts';
-import { type Mapped, spaceBytes } from './tablespaces.ts';
+import type { Mapped } from './tablespaces.ts';
 import { serverTools, type Tools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -17,18 +17,19 @@ type Context = TargetContext<PostgresConfig>;
 /** Segments that recovery, the promotion and the checks write beyond what the base holds. */
 const NEW_SEGMENTS = 4;
 
-const spacesOf = (manifest: Manifest): number => (manifest.tablespaces ?? []).reduce((sum, space) => sum + spaceBytes(manifest, space), 0);
+const spacesOf = (parents: readonly Manifest[], manifest: Manifest): number =>
+  (manifest.tablespaces ?? []).reduce((sum, space) => sum + combinedSpaceBytes(parents, manifest, space), 0);
 
 /** Where the tablespaces of a proof go: beside its data directory. */
 export const proofSpaces = ({ manifest, dir }: ProofRequest): Mapped[] =>
   (manifest.tablespaces ?? []).map(space => ({ ...space, to: join(dir, `t${space.oid}`), aside: false }));
 
-/** Bytes that a proof of a backup takes on the disk: what it unpacks to, a twentieth of it, and some WAL. */
-export const proofBytes = (manifest: Manifest): number =>
-  Math.ceil((baseBytes(manifest) + spacesOf(manifest)) * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
+/** Bytes that a proof of a backup takes on the disk: what it unpacks to, with all that it builds on, a twentieth of it, and some WAL. */
+export const proofBytes = (manifest: Manifest, parents: readonly Manifest[] = []): number =>
+  Math.ceil((combinedBytes(parents, manifest) + spacesOf(parents, manifest)) * 1.05) + NEW_SEGMENTS * (manifest.wal?.segmentBytes ?? 0);
 
-async function refuseFull(manifest: Manifest, dir: string): Promise<void> {
-  const needed = proofBytes(manifest);
+async function refuseFull({ manifest, parents, dir }: ProofRequest): Promise<void> {
+  const needed = proofBytes(manifest, parents);
   const free = await freeBytes(dir);
   if (free >= needed) return;
   throw new BkpError('refused', `a restored copy needs about ${formatBytes(needed)}, and ${dir} has ${formatBytes(free)} free`, {
@@ -57,12 +58,13 @@ function refuseForeign({ id, wal, lineage }: Manifest): void {
  * @returns data directory and private directory, empty, both in `dir`
  * @throws BkpError('verifyFailed') when the backup cannot come back anywhere; any other exit: not on this host, and `next` says what to do
  */
-export async function proofPlace(ctx: Context, { manifest, dir }: ProofRequest): Promise<Private> {
+export async function proofPlace(ctx: Context, request: ProofRequest): Promise<Private> {
+  const { manifest, dir } = request;
   refuseForeign(manifest);
   if (manifest.line.includes('age')) await assertOpens(ctx.keys.identity(), manifest.recipients);
   const tools = await serverTools(ctx, Number.parseInt(manifest.versions['server'] ?? '', 10));
   await refuseOldClient(ctx, tools);
-  await refuseFull(manifest, dir);
+  await refuseFull(request);
   const dataDir = join(dir, 'data');
   const owner = await ownerOf(ctx, { want: {}, to: dataDir, force: false, serve: false, dryRun: false, confirm: async () => {} });
   await own(dir, owner);

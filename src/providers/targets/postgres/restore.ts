@@ -9,7 +9,8 @@ import { formatLsn, parseSegment, segmentAt } from '../../../core/postgres/lsn.t
 import { confValue } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull } from '../../../flow/place.ts';
-import { baseBytes, isWalg, type Read, refuseMissing, unpackBase } from './base.ts';
+import { isWalg, type Read, refuseMissing } from './base.ts';
+import { bring, combinedBytes, combinedSpaceBytes, type Part, verifyCombined } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
 import { formatMarker } from './lineage.ts';
 import { measureLoss } from './loss.ts';
@@ -19,17 +20,8 @@ import { controlData, type Private, prepare, serve } from './private.ts';
 import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
-import {
-  completeTablespaces,
-  inspectTablespaces,
-  type Mapped,
-  occupyTablespaces,
-  redirect,
-  spaceBytes,
-  unpackTablespaces,
-} from './tablespaces.ts';
+import { completeTablespaces, inspectTablespaces, type Mapped, occupyTablespaces, redirect } from './tablespaces.ts';
 import { serverTools } from './tools.ts';
-import { checkExtracted } from './unpack.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -53,6 +45,7 @@ function told(
     `backup ${manifest.id}, ended ${manifest.recoveryPointAt} (${formatAge(new Date(manifest.recoveryPointAt), ctx.clock.now())}), PostgreSQL ${manifest.versions['server']}, lineage ${plan.lineage}`,
     `WAL ${plan.reach.segments[0]} to ${plan.reach.segments.at(-1)} (${plan.reach.segments.length} segments), timeline ${plan.reach.timeline}`,
     `target: ${setting}${value ? ` = ${value}` : ''}${plan.last ? ` (last commit within reach: ${plan.last.text})` : ''}`,
+    ...(plan.parents.length > 0 ? [`combined with what it builds on: ${plan.parents.map(each => each.manifest.id).join(', ')}`] : []),
     ...(aside ? [`what is in ${request.to} now is moved aside, not removed`] : []),
     ...spaces.map(
       ({ name, location, to, aside: full }) =>
@@ -66,9 +59,10 @@ async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePla
   const { line, recipients } = plan.known.manifest;
   if (line.includes('age')) await assertOpens(ctx.keys.identity(), recipients);
   const segmentBytes = plan.reach.base.segmentBytes;
-  const needed = baseBytes(plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
+  const parents = plan.parents.map(({ manifest }) => manifest);
+  const needed = combinedBytes(parents, plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   await refuseFull(request.to, needed, '--to');
-  for (const space of spaces) await refuseFull(space.to, spaceBytes(plan.known.manifest, space), '--tablespace');
+  for (const space of spaces) await refuseFull(space.to, combinedSpaceBytes(parents, plan.known.manifest, space), '--tablespace');
 }
 
 /** Archiving off, and the marker by which the copy's first archive begins a lineage of its own. */
@@ -175,12 +169,11 @@ async function bringBack(
   read: Read,
   moved: string | undefined,
 ): Promise<Reached> {
-  const holders = ctx.stores.filter(store => plan.known.stores.includes(store.name));
+  const partOf = ({ manifest, stores }: Known): Part => ({ manifest, holders: ctx.stores.filter(({ name }) => stores.includes(name)) });
   ctx.report.emit({ type: 'started', what: `unpack ${plan.known.manifest.id}` });
   const aside = await occupyTablespaces(ctx, place, spaces);
-  await unpackBase(ctx, place, plan.known.manifest, spaces, holders, read);
-  await checkExtracted(ctx, place, plan.known.manifest);
-  await unpackTablespaces(ctx, place, plan.known.manifest, spaces, piece => read(piece, holders));
+  await bring(ctx, place, plan.parents.map(partOf), partOf(plan.known), spaces, read);
+  if (plan.parents.length > 0) await verifyCombined(ctx, place, spaces);
   await redirect(place, spaces);
   await refuseSpacesInside(ctx, place);
   place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);

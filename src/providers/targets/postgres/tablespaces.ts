@@ -12,7 +12,7 @@ import { extract } from './unpack.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
-export const pieceOf = ({ oid }: Tablespace): string => `tablespace-${oid}.tar`;
+export const pieceOf = ({ oid }: Pick<Tablespace, 'oid'>): string => `tablespace-${oid}.tar`;
 
 /** Where a tablespace of a backup goes on this host. */
 export interface Mapped extends Tablespace {
@@ -129,6 +129,11 @@ export async function unpackTablespaces(
     await extract(ctx, { ...place, dataDir: space.to }, read(tablespacePiece(manifest, space)));
     await symlink(space.to, join(place.dataDir, 'pg_tblspc', space.oid));
   }
+  await writeManifest(place, manifest, read);
+}
+
+/** The backup_manifest of a cluster with tablespaces is a stream of its own; else it came with the base. */
+export async function writeManifest(place: Private, manifest: Manifest, read: (piece: PieceRef) => Bytes): Promise<void> {
   const piece = manifest.pieces.find(({ name }) => name === 'backup_manifest');
   if (piece && 'objects' in piece) await writeOwned(place, 'backup_manifest', await readAll(read(piece)));
 }

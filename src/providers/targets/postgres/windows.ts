@@ -86,6 +86,7 @@ async function endOf(ctx: Context, part: Part, window: Window, notes: Note[]): P
       held: { copies: part.copies, chunks: part.chunks, unreachable: [] },
       target: {},
       older: [],
+      parents: [],
     });
     if (commit.at > base.endedAt) return { to: commit.text, toIs: 'commit' };
     return tail.length === behind.length ? own : stored;

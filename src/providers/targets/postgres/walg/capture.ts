@@ -86,7 +86,7 @@ function refuseForeign(ctx: Context, backup: WalgBackup, live: Live): void {
 
 async function push(ctx: Context, primary: Primary, live: Live, options: CaptureOptions): Promise<WalgBackup> {
   const dir = await localDir(ctx, live);
-  const parent = dir === undefined ? undefined : await parentOf(ctx, primary, options.known);
+  const parent = dir === undefined || options.full ? undefined : await parentOf(ctx, primary, options.known);
   if (parent) await options.pin(parent.id);
   const how = parent ? ['--delta-from-name', parent.name] : ['--full'];
   const env = await environmentFor(ctx, primary.store, primary.prefix, { server: true, segmentBytes: live.segmentBytes });
