@@ -7,6 +7,7 @@ export const benches: Readonly<Record<string, Readonly<Record<string, number>>>>
   prune: {},
   list: {},
   'postgres-peers': {},
+  incremental: {},
   redis: {},
   etcd: {},
   samba: {},

@@ -34,6 +34,7 @@ export function pgbackrest(bench: Bench, program: string): Tool {
     archive: `${command} archive-push %p`,
     prepare: () => void run('stanza-create'),
     backup: () => run('--type=full backup'),
+    increment: () => run('--type=incr backup'),
     restore: to => run(`--pg1-path=${to} --type=immediate --target-action=promote --archive-mode=off restore`),
     bytes: () => newestBytes(join(bench.dir, 'repo/backup/main')),
   };

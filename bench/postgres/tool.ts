@@ -13,6 +13,8 @@ export interface Tool {
   /** Makes its repository, once; the server's archive_command is set already. */
   prepare?(): void;
   backup(): Metered;
+  /** What changed since the backup before, where the tool is set up for that. */
+  increment?(): Metered;
   /** Puts the newest backup back into an empty directory, which a server then starts on. */
   restore(to: string): Metered;
   /** Bytes that the newest backup takes, without what lies in an archive of WAL beside it. */
