@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
@@ -137,6 +137,17 @@ describe('doctor', () => {
     expect(failed.filter(name => !/^store offsite/.test(name))).toEqual([]);
     expect(failed).not.toEqual([]);
     expect(checks.find(check => /^store offsite/.test(check['name']))!['mend']).toContain(`mkdir -p ${at().stores['offsite']}`);
+  });
+
+  it('a spool that is not there yet is made by the stream, which is good', async () => {
+    const spool = join(tempDir(), 'not/yet');
+    const { check } = await doctor(
+      changed(at(), config => {
+        entryOf(config)['spool'] = spool;
+      }),
+    );
+    expect(check('spool')).toMatchObject({ state: 'ok' });
+    expect(existsSync(spool)).toBe(false);
   });
 
   it('a spool that is a file, or behind one, is not good', async () => {

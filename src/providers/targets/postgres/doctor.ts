@@ -1,5 +1,6 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
@@ -71,6 +72,17 @@ async function slotLimit(ctx: Context): Promise<Check> {
   };
 }
 
+/** A directory, or the one above it in which it would be made. Throws what `stat` says of anything else. */
+async function nearest(dir: string): Promise<string> {
+  try {
+    if ((await stat(dir)).isDirectory()) return dir;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return nearest(dirname(dir));
+  }
+  throw new Error(`${dir} is no directory`);
+}
+
 async function spool(ctx: Context): Promise<Check> {
   const dir = ctx.config.spool;
   if (!dir)
@@ -83,10 +95,9 @@ async function spool(ctx: Context): Promise<Check> {
   return attempt(
     'spool',
     async () => {
-      if (!(await stat(dir)).isDirectory())
-        return { name: 'spool', state: 'fail', text: `${dir} is no directory`, mend: 'name another one' };
-      await access(dir, constants.W_OK | constants.X_OK);
-      return { name: 'spool', state: 'ok', text: dir };
+      const there = await nearest(dir);
+      await access(there, constants.W_OK | constants.X_OK);
+      return { name: 'spool', state: 'ok', text: there === dir ? dir : `${dir}, which the stream makes in ${there}` };
     },
     `mkdir -p ${dir}`,
   );
