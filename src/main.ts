@@ -29,6 +29,7 @@ import { type VersionDeps, versionCommand } from './commands/version.ts';
 import { walCommand } from './commands/wal.ts';
 import type { Reporter } from './core/contracts.ts';
 import { BkpError, EXIT, type ExitName, sentence } from './core/errors.ts';
+import { fitted, terminalWidth, wrapWords } from './report/table.ts';
 
 let exit: number = EXIT.failed;
 let redactText = (text: string): string => text;
@@ -43,12 +44,15 @@ for (const [signal, name] of [
 ] as const) {
   process.on(signal, () => abort.abort(new BkpError(name, `ended by ${signal}: nothing of this run counts as done`)));
 }
+/** Why something could not be shown, as on a full disk: the work goes on to its end, which is not "done" then. */
+let unsaid: Error | undefined;
 // A reader that has seen enough (`bkp list | head`) is no error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', error => {
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') unsaid ??= error;
   });
 }
+const written = (): Promise<void> => new Promise(done => process.stdout.write('', () => done()));
 
 async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(): void }> {
   const { systemClock } = await import('./system/clock.ts');
@@ -67,13 +71,19 @@ async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(
   });
 }
 
+/** What stands under each help: the exit codes, as wide as the terminal. */
+const exitHelp = ({ error }: { error: boolean }): string => {
+  const { columns } = error ? process.stderr : process.stdout;
+  return `\n${wrapWords(EXIT_HELP.trim().replace(/\s+/g, ' '), columns || 80)}`;
+};
+
 /** The sentence, what to do next, and how the process ends. */
 function fail(error: unknown, options: GlobalOptions): void {
   const known = error instanceof BkpError ? error : undefined;
   const code: ExitName = known?.exit ?? 'failed';
   exit = EXIT[code];
   if (options.json) out(JSON.stringify({ type: 'error', code, exit, message: sentence(error), next: known?.next ?? [] }));
-  err(`bkp: ${sentence(error)}`);
+  err(fitted(`bkp: ${sentence(error)}`, terminalWidth(process.stderr)));
   for (const line of known?.next ?? []) err(`  → ${line}`);
   if (options.verbose && error instanceof Error)
     err(`${error.stack}${error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''}`);
@@ -102,7 +112,7 @@ const bareRunnerFor =
       result(json, text) {
         report.close?.();
         if (options.json) out(JSON.stringify({ type: 'result', ...json }));
-        else for (const line of text) out(line);
+        else for (const line of text) out(fitted(line, terminalWidth()));
       },
     };
     try {
@@ -184,6 +194,9 @@ async function renderDeps(program: Command): Promise<RenderDeps> {
   };
 }
 
+/** `bkp wal push`: a command with the names of those above it. */
+const fullName = (command: Command): string => (command.parent ? `${fullName(command.parent)} ${command.name()}` : command.name());
+
 /** The whole program, every command with its help. Nothing of it has run yet. */
 export function build(): Command {
   const program = new Command('bkp')
@@ -230,7 +243,10 @@ export function build(): Command {
   for (const command of commands) program.addCommand(command);
   program.addCommand(complete!, { hidden: true });
   for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])
-    command.addHelpText('after', EXIT_HELP).exitOverride().showHelpAfterError();
+    command
+      .addHelpText('after', exitHelp)
+      .exitOverride()
+      .showHelpAfterError(`  → ${fullName(command)} --help`);
   return program;
 }
 
@@ -254,5 +270,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) misused(error, program.opts<GlobalOptions>());
     else fail(abort.signal.aborted ? ended(abort.signal.reason, error) : error, program.opts<GlobalOptions>());
   }
+  await written();
+  if (unsaid && exit === EXIT.done)
+    fail(new BkpError('failed', `what this run had to say could not be written: ${unsaid.message}`), program.opts<GlobalOptions>());
   return forced ?? exit;
 }

@@ -127,7 +127,8 @@ export interface Site {
 
 export type Event =
   | { type: 'started'; what: string }
-  | { type: 'progress'; what: string; bytes: number; total?: number }
+  /** `expected` = the bytes of the same in the backup before: no promise. */
+  | { type: 'progress'; what: string; bytes: number; total?: number; expected?: number }
   | { type: 'finished'; what: string; bytes?: number; ms?: number }
   | { type: 'note'; text: string }
   | { type: 'warning'; text: string };

@@ -21,6 +21,8 @@ export interface SealOptions {
   maxObjectBytes?: number;
   /** The stream is sealed already: it is stored as it comes. */
   sealed?: boolean;
+  /** Plain bytes that there will be, as far as the backup before tells. */
+  expected?: number;
 }
 
 export interface Sealed {
@@ -258,7 +260,10 @@ export async function storeStream(name: string, source: Bytes, options: SealOpti
  * @throws BkpError of the source or a stage; 'storeUnreachable' when fewer than `need` stores took it; 'failed' for an empty stream
  */
 export async function sealPiece(name: string, source: Bytes, options: SealOptions): Promise<Sealed> {
-  const plain = measured(source, bytes => options.report.emit({ type: 'progress', what: name, bytes }));
+  const { expected } = options;
+  const plain = measured(source, bytes =>
+    options.report.emit({ type: 'progress', what: name, bytes, ...(expected === undefined ? {} : { expected }) }),
+  );
   const line = options.sealed ? plain.bytes : sealBytes(plain.bytes, options.recipients, options);
   const stored = await storeStream(name, line, options, () => {
     if (plain.result().bytes === 0) throw new BkpError('failed', `${name} came out empty: that is no backup`);

@@ -58,6 +58,14 @@ type Failures = Map<Store, unknown>;
 
 type Pieces = Manifest['pieces'][number][];
 
+/** Plain bytes of the pieces of the backup before, by name. */
+type Before = ReadonlyMap<string, number>;
+
+function piecesBefore(known: readonly Known[]): Before {
+  const newest = [...known].sort((a, b) => b.manifest.startedAt.localeCompare(a.manifest.startedAt))[0];
+  return new Map(newest?.manifest.pieces.flatMap(piece => ('objects' in piece ? [[piece.name, piece.bytes]] : [])));
+}
+
 /** Sends every piece down the line, into `pieces`; the capture is told when it is cut short, so that it lets go of what it holds. */
 async function takePieces(
   source: AsyncGenerator<Piece, Facts>,
@@ -65,18 +73,25 @@ async function takePieces(
   id: string,
   pieces: Pieces,
   failures: Failures,
+  before: Before,
 ): Promise<Facts> {
   try {
     for (let step = await source.next(); ; step = await source.next()) {
       if (step.done) return step.value;
-      pieces.push(await takePiece(step.value, ctx, id, failures));
+      pieces.push(await takePiece(step.value, ctx, id, failures, before.get(step.value.name)));
     }
   } finally {
     await source.return(undefined as never);
   }
 }
 
-async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures: Failures): Promise<Pieces[number]> {
+async function takePiece(
+  piece: Piece,
+  ctx: TargetContext,
+  id: string,
+  failures: Failures,
+  expected: number | undefined,
+): Promise<Pieces[number]> {
   if ('held' in piece) {
     for (const { store, error } of piece.failed ?? []) failures.set(store, error);
     return { name: piece.name, held: piece.held };
@@ -88,6 +103,7 @@ async function takePiece(piece: Piece, ctx: TargetContext, id: string, failures:
     stores,
     recipients: ctx.keys.recipients,
     sealed: piece.sealed ?? false,
+    ...(expected === undefined ? {} : { expected }),
   });
   for (const { store, error } of failed) failures.set(store, error);
   return ref;
@@ -221,7 +237,7 @@ async function make(
   };
   try {
     const { newLineage, full = false } = options;
-    const facts = await takePieces(target.capture(ctx, { id, newLineage, full, known, pin }), ctx, id, pieces, failures);
+    const facts = await takePieces(target.capture(ctx, { id, newLineage, full, known, pin }), ctx, id, pieces, failures, piecesBefore(known));
     ctx.signal.throwIfAborted();
     if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
     const manifest = judged(assemble(ctx, id, startedAt, options, pieces, facts), known, options);

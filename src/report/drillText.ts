@@ -5,6 +5,8 @@ const WORD = { passed: 'PASSED', failed: 'FAILED', unproven: 'UNPROVEN' } as con
 const CHECK = { ok: '', note: 'note ', fail: 'FAIL ', unproven: 'UNPROVEN ' } as const;
 
 const took = (seconds: number | undefined): string => (seconds === undefined ? '' : ` (${seconds} s)`);
+/** Seconds to the tenth. */
+const tenths = (seconds: number): string => `${Math.round(seconds * 10) / 10} s`;
 const span = (seconds: number): string => formatDuration(seconds * 1000);
 
 /** What an outage would have taken and lost; nothing of what did not come back. */
@@ -13,7 +15,7 @@ function objectives({ phases, rtoSeconds, rpoSeconds, rpoPromisedSeconds }: Targ
   const { fetch, restore, start, prove } = phases;
   const promised = rpoPromisedSeconds === undefined ? '' : ` (promised: ${span(rpoPromisedSeconds)})`;
   return [
-    `back in ${rtoSeconds} s: fetched in ${fetch} s, restored in ${restore} s, started in ${start} s; looked through in ${prove} s`,
+    `back in ${tenths(rtoSeconds)}: fetched in ${tenths(fetch)}, restored in ${tenths(restore)}, started in ${tenths(start)}; looked through in ${tenths(prove)}`,
     `would have lost ${span(rpoSeconds)}${promised}`,
   ];
 }

@@ -1,8 +1,17 @@
 import { formatBytes, formatDuration } from './format.ts';
 
-/** Rate over the whole run so far, and the time left where the total is known. */
-export function progressText(what: string, bytes: number, total: number | undefined, elapsedMs: number): string {
+/** How much there will be: known, or as it was the time before. */
+export interface Size {
+  total?: number | undefined;
+  expected?: number | undefined;
+}
+
+/** Rate over the whole run so far, and the time left where it can be told. What was expected says nothing once there is more. */
+export function progressText(what: string, bytes: number, { total, expected }: Size, elapsedMs: number): string {
   const rate = elapsedMs > 0 ? (bytes * 1000) / elapsedMs : 0;
-  const left = total && rate > 0 && total > bytes ? `, ${formatDuration(((total - bytes) / rate) * 1000)} left` : '';
-  return `${what}: ${formatBytes(bytes)}${total ? ` of ${formatBytes(total)}` : ''}, ${formatBytes(rate)}/s${left}`;
+  const about = total === undefined && expected !== undefined && expected > bytes;
+  const end = about ? expected : total;
+  const left = end && rate > 0 && end > bytes ? `, ${formatDuration(((end - bytes) / rate) * 1000)} left` : '';
+  const of = end ? ` of ${about ? 'about ' : ''}${formatBytes(end)}` : '';
+  return `${what}: ${formatBytes(bytes)}${of}, ${formatBytes(rate)}/s${left}`;
 }

@@ -2,6 +2,7 @@ import { Chalk, type ChalkInstance } from 'chalk';
 import type { DrillStatus, State, StatusReport, StoreStatus, TargetStatus, Verb, Why } from '../core/status/types.ts';
 import { partsOf } from '../core/status/verdict.ts';
 import { formatAge, formatBytes, formatDuration, formatInstant, formatTable } from './format.ts';
+import { terminalWidth, wrapWords } from './table.ts';
 
 const NONE = '-';
 const RED: ReadonlySet<State> = new Set(['late', 'failing']);
@@ -106,7 +107,8 @@ function summary(report: StatusReport): string {
  * A status for a person: a line per store and source, when verify, prune and drill last succeeded, and a sentence per finding.
  * Ages are beside exact instants in UTC. Colours repeat what words say.
  */
-export function statusText(report: StatusReport, options: { color: boolean }): string[] {
+export function statusText(report: StatusReport, options: { color: boolean; width?: number }): string[] {
+  const width = options.width ?? terminalWidth();
   const now = new Date(report.at);
   const paint = painter(new Chalk({ level: options.color ? 1 : 0 }));
   const painted = (line: string, state: State): string => line.replace(/^\S+/, word => paint(state)(word));
@@ -124,7 +126,7 @@ export function statusText(report: StatusReport, options: { color: boolean }): s
     ...furtherTables(report, now),
     ...drillLine(report.drills, now),
     '',
-    ...ordered.map(({ state, text }) => painted(`${WORD[state].padEnd(7)}  ${text}`, state)),
+    ...ordered.map(({ state, text }) => painted(wrapWords(`${WORD[state].padEnd(7)}  ${text}`, width, 9), state)),
     summary(report),
   ];
 }

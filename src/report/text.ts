@@ -3,8 +3,10 @@ import ora, { type Ora } from 'ora';
 import type { Clock, Event, Reporter } from '../core/contracts.ts';
 import { formatBytes, formatDuration } from './format.ts';
 import { progressText } from './progress.ts';
+import { fitted, terminalWidth } from './table.ts';
 
-const PLAIN_EVERY_MS = 5000;
+/** A log wants to know that it goes on, and not every second of it. */
+const PLAIN_EVERY_MS = 60_000;
 
 export interface TextOptions {
   stream: NodeJS.WriteStream;
@@ -14,7 +16,7 @@ export interface TextOptions {
   redact(text: string): string;
 }
 
-/** Events for a person: a spinner with rate and time left on a terminal, plain lines elsewhere. */
+/** Events for a person: a spinner with rate and time left on a terminal, elsewhere plain lines, one a minute of what goes on. */
 export class TextReporter implements Reporter {
   readonly #options: TextOptions;
   readonly #chalk: InstanceType<typeof Chalk>;
@@ -54,7 +56,7 @@ export class TextReporter implements Reporter {
     this.#line(`${this.#chalk.dim('start')}   ${what}`);
   }
 
-  #progress({ what, bytes, total }: Extract<Event, { type: 'progress' }>): void {
+  #progress({ what, bytes, ...size }: Extract<Event, { type: 'progress' }>): void {
     if (this.#closed) return;
     const now = this.#options.clock.now().getTime();
     const began = this.#began.get(what) ?? now;
@@ -62,17 +64,17 @@ export class TextReporter implements Reporter {
     // A serial line may not know how wide it is, and then a spinner cannot be drawn over itself.
     if (this.#options.stream.isTTY && this.#options.stream.columns > 0) {
       this.#spinner ??= ora({ stream: this.#options.stream, discardStdin: false, color: this.#options.color ? 'cyan' : false }).start();
-      this.#spinner.text = progressText(what, bytes, total, now - began);
+      this.#spinner.text = progressText(what, bytes, size, now - began);
       return;
     }
     if (now - Math.max(this.#lastPlain, began) < PLAIN_EVERY_MS) return;
     this.#lastPlain = now;
-    this.#line(progressText(what, bytes, total, now - began));
+    this.#line(progressText(what, bytes, size, now - began));
   }
 
   #line(text: string): void {
     this.#stop();
-    this.#options.stream.write(`${this.#options.redact(text)}\n`);
+    this.#options.stream.write(`${fitted(this.#options.redact(text), terminalWidth(this.#options.stream))}\n`);
   }
 }
 

@@ -43,17 +43,23 @@ it.each(COMMANDS.map(words => [words.join(' ') || 'bkp', words] as const))(
 describe('what is typed wrong', () => {
   it.each([
     ['no command', []],
+    ['no subcommand', ['config']],
+  ])('%s: exit 2, help on stderr, nothing on stdout', async (_, args) => {
+    const { code, stdout, stderr } = await runBkp(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(EXIT_LINE);
+  });
+
+  it.each([
     ['an unknown command', ['backpu']],
     ['an unknown option', ['backup', '--nosuch']],
     ['an option without its value', ['restore', 'postgres', '--to']],
     ['too many words', ['list', 'postgres', 'app', 'more']],
     ['no target', ['restore']],
-    ['no subcommand', ['config']],
-  ])('%s: exit 2, help on stderr, nothing on stdout', async (_, args) => {
+  ])('%s: exit 2, what is wrong and where help is on stderr, in lines that do not scroll away', async (_, args) => {
     const { code, stdout, stderr } = await runBkp(args);
-    expect(code).toBe(2);
-    expect(stdout).toBe('');
-    expect(stderr).toMatch(EXIT_LINE);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^error: .*\n(\(Did you mean .*\n)? {2}→ bkp.* --help\n$/);
   });
 
   it('with --json it is an object too', async () => {

@@ -1,7 +1,19 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { cleanUp, isAlive, type Postgres, type Running, runBkp, startBkp, startPostgres, tempDir, waitFor } from './rig/index.ts';
+import {
+  bkpCommand,
+  cleanUp,
+  isAlive,
+  type Postgres,
+  type Running,
+  runBkp,
+  start,
+  startBkp,
+  startPostgres,
+  tempDir,
+  waitFor,
+} from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
 import { deadPacker, filesIn, pathWith, slowPacker, stuckPacker } from './stub.ts';
 
@@ -55,6 +67,15 @@ describe('ended midway', () => {
     await quiet();
     expect(isAlive(child.pid)).toBe(false);
   };
+
+  it('a full disk under its output cuts no backup short, and is not the end of one that is done', async () => {
+    const [file, args] = bkpCommand(['backup', 'postgres']);
+    const env = { PATH: process.env['PATH'] ?? '', HOME: temp, BKP_CONFIG: at.run.config, ...at.run.env };
+    const { code, stderr } = await start('sh', ['-c', 'exec "$@" >/dev/full', 'sh', file, ...args], { env }).ended;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/done {4}backup[\s\S]*could not be written: ENOSPC/) });
+    expect((await list()).match(/"id":/g)).toHaveLength(2);
+    await quiet();
+  });
 
   it.each(ENDED)('CF12: a backup by %s ends with %d, and leaves nothing anywhere', async (signal, code) => {
     const listed = await list();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { formatAge, formatBytes, formatDuration, formatInstant, formatTable } from '../../src/report/format.ts';
+import { formatAge, formatBytes, formatDuration, formatInstant } from '../../src/report/format.ts';
 
 const KIB = 1024;
 
@@ -64,33 +64,5 @@ describe('durations and ages', () => {
   test('an instant is in UTC, to the second', () => {
     expect(formatInstant(new Date('2026-01-15T02:00:00.999Z'))).toBe('2026-01-15 02:00:00Z');
     expect(formatInstant(new Date('2026-01-15T02:00:00+05:00'))).toBe('2026-01-14 21:00:00Z');
-  });
-});
-
-describe('a table', () => {
-  test('has every column as wide as its widest cell, two spaces apart, and nothing behind the last', () => {
-    expect(
-      formatTable(
-        ['ID', 'SIZE', 'NOTES'],
-        [
-          ['a-long-id', '1 B', ''],
-          ['b', '100 KiB', 'one'],
-        ],
-      ),
-    ).toEqual(['ID         SIZE     NOTES', 'a-long-id  1 B', 'b          100 KiB  one']);
-  });
-
-  test('without rows is its header', () => {
-    expect(formatTable(['ID', 'AGE'], [])).toEqual(['ID  AGE']);
-  });
-
-  test('columns begin at the same place in every line', () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(fc.stringMatching(/^[a-z]{1,9}$/), fc.stringMatching(/^[a-z]{1,9}$/)), { minLength: 1 }), rows => {
-        const lines = formatTable(['x', 'y'], rows);
-        const at = Math.max(...rows.map(([cell]) => cell.length)) + 2;
-        for (const [n, [, second]] of rows.entries()) expect(lines[n + 1]!.slice(at)).toBe(second);
-      }),
-    );
   });
 });

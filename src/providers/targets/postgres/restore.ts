@@ -43,7 +43,7 @@ function told(
   return [
     `postgres/${ctx.name} of ${ctx.env} → ${request.to}${owner ? ` (owner uid ${owner.uid})` : ''}`,
     `backup ${manifest.id}, ended ${manifest.recoveryPointAt} (${formatAge(new Date(manifest.recoveryPointAt), ctx.clock.now())}), PostgreSQL ${manifest.versions['server']}, lineage ${plan.lineage}`,
-    `WAL ${plan.reach.segments[0]} to ${plan.reach.segments.at(-1)} (${plan.reach.segments.length} segments), timeline ${plan.reach.timeline}`,
+    `WAL ${plan.reach.segments[0]} to ${plan.reach.segments.at(-1)} (${plan.reach.segments.length} ${plan.reach.segments.length === 1 ? 'segment' : 'segments'}), timeline ${plan.reach.timeline}`,
     `target: ${setting}${value ? ` = ${value}` : ''}${plan.last ? ` (last commit within reach: ${plan.last.text})` : ''}`,
     ...(plan.parents.length > 0 ? [`combined with what it builds on: ${plan.parents.map(each => each.manifest.id).join(', ')}`] : []),
     ...(aside ? [`what is in ${request.to} now is moved aside, not removed`] : []),
