@@ -237,7 +237,14 @@ async function make(
   };
   try {
     const { newLineage, full = false } = options;
-    const facts = await takePieces(target.capture(ctx, { id, newLineage, full, known, pin }), ctx, id, pieces, failures, piecesBefore(known));
+    const facts = await takePieces(
+      target.capture(ctx, { id, newLineage, full, known, pin }),
+      ctx,
+      id,
+      pieces,
+      failures,
+      piecesBefore(known),
+    );
     ctx.signal.throwIfAborted();
     if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
     const manifest = judged(assemble(ctx, id, startedAt, options, pieces, facts), known, options);

@@ -158,6 +158,7 @@ export const ALERTS: readonly Alert[] = [
     for: '1h',
     labels: { severity: 'warning' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpdrilllate',
       summary: 'no drill of {{ $labels.env }} has come out right for longer than the config allows',
       description: '`bkp status` says which entry, `bkp drill full-dr` rehearses them; then look at what starts the drills.',
     },
@@ -168,6 +169,7 @@ export const ALERTS: readonly Alert[] = [
     for: '10m',
     labels: { severity: 'critical' },
     annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpdrillfailing',
       summary: 'the newest drill of {{ $labels.env }} did not come out right',
       description: 'A restore might fail as well. `bkp status` says what failed, `bkp report` shows the whole drill.',
     },
