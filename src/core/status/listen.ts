@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { z } from 'zod';
 import { BkpError } from '../errors.ts';
 
 /** Where a server listens. */
@@ -23,7 +23,7 @@ export function parseAddress(text: string): Address {
   if (port < 1 || port > 65_535) throw bad(text, 'the port has to be 1 to 65535');
   const named = bracketed ?? plain ?? '';
   const host = named === '' || named === 'localhost' ? '127.0.0.1' : named;
-  if (isIP(host) !== (bracketed === undefined ? 4 : 6)) throw bad(text, 'is no IP address of this host');
+  if (!(bracketed === undefined ? z.ipv4() : z.ipv6()).safeParse(host).success) throw bad(text, 'is no IP address of this host');
   return { host, port, loopback: host.startsWith('127.') || host === '::1' };
 }
 
