@@ -34,7 +34,9 @@ export class Feeder {
   readonly #owner: { uid: number; gid: number } | undefined;
   readonly #ready = new Map<string, Promise<string | undefined>>();
   readonly #wire: Wire;
+  readonly #laying = new Set<Promise<string>>();
   #watching: FSWatcher | undefined;
+  #closed = false;
   #trouble: unknown;
   served = 0;
 
@@ -64,9 +66,12 @@ export class Feeder {
     this.#watching = watch(taken, (_, name) => void (name !== null && this.#note(name)));
   }
 
-  close = (): Promise<void> => {
+  /** Nothing is written any more once this answers; what is still being read is forgotten. */
+  close = async (): Promise<void> => {
+    this.#closed = true;
     this.#watching?.close();
-    return this.#wire.close();
+    await this.#wire.close();
+    await Promise.allSettled(this.#laying);
   };
 
   /** The server took a file that lay ready, without a question. */
@@ -125,6 +130,14 @@ export class Feeder {
   async #fetch(name: string): Promise<string | undefined> {
     const plain = await this.#source.read(name);
     if (plain === undefined) return undefined;
+    // Whoever closed it removes the directory.
+    if (this.#closed) return undefined;
+    const laid = this.#lay(name, plain);
+    this.#laying.add(laid);
+    return laid.finally(() => this.#laying.delete(laid));
+  }
+
+  async #lay(name: string, plain: Buffer): Promise<string> {
     const { ready, raw } = feederPlaces(this.#dir);
     await writeFile(join(raw, name), plain, { mode: 0o600 });
     if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(join(raw, name));
@@ -138,7 +151,7 @@ export class Feeder {
   #ahead(name: string): void {
     const { segments } = this.#source.reach;
     const at = segments.indexOf(name);
-    if (at < 0) return;
+    if (at < 0 || this.#closed) return;
     for (const next of segments.slice(at + 1, at + 1 + this.#source.ahead)) void this.#prepare(next);
     for (const old of segments.slice(1, Math.max(1, at - KEEP_BEHIND + 1))) if (this.#ready.has(old)) void this.#drop(old);
   }

@@ -1,0 +1,68 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { Feeder, feederPlaces } from '../../../../src/providers/targets/postgres/feeder.ts';
+import { pause, waitFor } from '../../../real/rig/wait.ts';
+
+const SEGMENTS = [1, 2, 3].map(n => `00000001000000000000000${n}`);
+const BYTES = 16 * 1024 * 1024;
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'feeder-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A source whose second segment comes when it is let go, and whose looks at a segment are counted. */
+function source() {
+  let letGo = () => {};
+  const held = new Promise<void>(resolve => {
+    letGo = resolve;
+  });
+  const asked: string[] = [];
+  const base = { segmentBytes: BYTES, from: BigInt(BYTES), to: BigInt(BYTES) + 1n };
+  return {
+    asked,
+    letGo: () => letGo(),
+    reach: { base, segments: SEGMENTS, end: BigInt(4 * BYTES) } as any,
+    ahead: 2,
+    read: async (name: string) => {
+      asked.push(name);
+      if (name !== SEGMENTS[0]) await held;
+      return Buffer.from(name);
+    },
+  };
+}
+
+const ask = (feeder: Feeder, name: string) =>
+  new Promise<string>((resolve, reject) => {
+    const link = connect(feeder.socket, () => link.end(`${name}\n`));
+    link.on('data', data => resolve(data.toString())).on('error', reject);
+  });
+
+it('reads the next ones ahead of a question, and lays them ready', async () => {
+  const from = source();
+  const feeder = new Feeder(from, dir);
+  await feeder.listen();
+  from.letGo();
+  const { ready } = feederPlaces(dir);
+  expect(await ask(feeder, SEGMENTS[0]!)).toBe(`0 ${join(ready, SEGMENTS[0]!)}`);
+  await waitFor(() => readdirSync(ready).length === 3, 'the next two');
+  expect(readdirSync(ready).sort()).toEqual(SEGMENTS);
+  await feeder.close();
+});
+
+it('writes nothing once it is closed: what was still being read would keep its directory from being removed', async () => {
+  const from = source();
+  const feeder = new Feeder(from, dir);
+  await feeder.listen();
+  await ask(feeder, SEGMENTS[0]!);
+  expect(from.asked).toEqual(SEGMENTS);
+  await feeder.close();
+  from.letGo();
+  await pause(20);
+  expect(readdirSync(feederPlaces(dir).ready)).toEqual([SEGMENTS[0]]);
+  expect(readdirSync(feederPlaces(dir).raw)).toEqual([]);
+});
