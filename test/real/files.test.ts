@@ -152,6 +152,10 @@ describe('files of a directory', () => {
   it('VH14: with holes keep them, and a place that is too small for the rest is refused before anything changes', async () => {
     truncateSync(join(at.source, 'big'), 0);
     truncateSync(join(at.source, 'big'), 200_000_000);
+    execFileSync('sh', ['-c', 'setfattr -n user.bkp -v kept big && setfattr -n user.empty big && setfacl -m u:1234:r-x big'], {
+      cwd: at.source,
+    });
+    const mode = statSync(join(at.source, 'big')).mode;
     writeFileSync(join(at.source, 'solid'), randomBytes(6_000_000));
     await at.result(0, 'backup', 'volumes', '--accept-size');
     const small = place(at, 'small');
@@ -165,7 +169,10 @@ describe('files of a directory', () => {
     unmount();
     tmpfs(small, '16m');
     await at.result(0, ...restore(small));
-    expect(statSync(join(small, 'big'))).toMatchObject({ size: 200_000_000, mode: 0o104711 });
+    expect(statSync(join(small, 'big'))).toMatchObject({ size: 200_000_000, mode });
+    const told = (of: string) =>
+      ['getfattr -d -m - big', 'getfacl big'].map(line => execFileSync('sh', ['-c', line], { cwd: of, encoding: 'utf8' }));
+    expect(told(small)).toEqual(told(at.source));
     expect(statSync(join(small, 'big')).blocks).toBeLessThan(200);
   });
 

@@ -1,5 +1,6 @@
 import type { Check, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
+import { noAttributes } from './attributes.ts';
 import { claimChecks } from './claims.ts';
 import { type Context, passwordOf } from './context.ts';
 import { checkedPlaces } from './paths.ts';
@@ -24,10 +25,12 @@ async function restic(ctx: Context): Promise<Omit<Check, 'name'>> {
   const text = `${version} at ${program(ctx)}`;
   if (!isSince(version, LEAST)) return { state: 'fail', text: `${text}, and ${LEAST} is needed at least`, mend: 'install a newer restic' };
   if (isSince(version, GOOD)) return { state: 'ok', text };
+  const unable = noAttributes(ctx);
+  if (unable === undefined) return { state: 'ok', text: `${text}; bkp writes files with holes, since it does not` };
   return {
     state: 'warn',
-    text: `${text}: it restores no holes by itself, so bkp writes files with holes, without extended attributes and ACLs`,
-    mend: `restic ${GOOD} or newer; \`program:\` in the entry names it`,
+    text: `${text}: it restores no holes by itself, so bkp writes files with holes, without extended attributes and ACLs: ${unable}`,
+    mend: `apt-get install attr, or restic ${GOOD} or newer; \`program:\` in the entry names it`,
   };
 }
 

@@ -2,6 +2,7 @@ import { chmod, lchown, mkdir, open, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
+import { attributesIn, noAttributes, writeAttributes } from './attributes.ts';
 import type { Sparse } from './baseline.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
@@ -48,27 +49,40 @@ async function writeWithHoles(path: string, bytes: AsyncIterable<Uint8Array>): P
   }
 }
 
-async function withAttributes(path: string, node: Node): Promise<void> {
+async function withOwner(path: string, node: Node): Promise<void> {
   if (process.getuid?.() === 0) await lchown(path, node.uid, node.gid);
   await chmod(path, node.mode);
+}
+
+async function withTime(path: string, node: Node): Promise<void> {
   const seconds = Number(node.mtime / 1000n) / 1e6;
   await utimes(path, seconds, seconds);
 }
 
-/** What this restic writes out in full although it has holes, one file after the other. */
-async function sparseByHand(ctx: Context, { store, snapshot, sparse }: Wanted, into: string): Promise<void> {
+/**
+ * What this restic writes out in full although it has holes, one file after the other.
+ * @returns what could not be brought back of them
+ */
+async function sparseByHand(ctx: Context, { store, snapshot, sparse }: Wanted, into: string): Promise<string[]> {
   const nodes = new Map<string, Node>();
   const wanted = new Set(sparse.map(({ path }) => path));
   for await (const node of nodesIn(ctx, store, snapshot)) if (wanted.has(node.path)) nodes.set(node.path, node);
   const reach = await reachFor(ctx, store);
+  const attributes = await attributesIn(ctx, store, snapshot, [...nodes.keys()]);
+  const unable = attributes.size > 0 ? noAttributes(ctx) : undefined;
+  const lost =
+    unable === undefined ? [] : [`${attributes.size} file(s) with holes came back without extended attributes and ACLs: ${unable}`];
   for (const [path, node] of nodes) {
     const args = ['dump', '--no-lock', ...reach.args, snapshot, path];
     const { out, done } = ctx.run.pipeline([{ file: program(ctx), args, env: environmentOf(ctx, reach) }], { signal: ctx.signal });
     await mkdir(dirname(join(into, path)), { recursive: true });
     await writeWithHoles(join(into, path), out);
     await done;
-    await withAttributes(join(into, path), node);
+    await withOwner(join(into, path), node);
+    if (unable === undefined) lost.push(...(await writeAttributes(ctx, join(into, path), attributes.get(path) ?? [])));
+    await withTime(join(into, path), node);
   }
+  return lost;
 }
 
 /**
@@ -91,12 +105,9 @@ export async function unpack(ctx: Context, wanted: Wanted, into: string): Promis
   refuseFailed(ctx, store, 'restore', await runRestic(ctx, await reachFor(ctx, store), args));
   if (!byHand) return [];
   try {
-    await sparseByHand(ctx, wanted, into);
+    return await sparseByHand(ctx, wanted, into);
   } catch (error) {
     ctx.signal.throwIfAborted();
     throw error instanceof BkpError ? faultOf(ctx, store, 'dump', sentence(error)) : error;
   }
-  return [
-    `restic ${version} writes no holes: ${sparse.length} file(s) with holes were written by bkp, without extended attributes and ACLs; restic ${SPARSE_SINCE} or newer keeps all of it`,
-  ];
 }

@@ -1,0 +1,74 @@
+import type { Store } from '../../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
+import type { Context } from './context.ts';
+import { environmentOf, program, reachFor } from './program.ts';
+
+/** An extended attribute, ACLs among them: its name, and its value as the kernel has it in base64. */
+export interface Attribute {
+  name: string;
+  value: string;
+}
+
+interface TreeNode {
+  name: string;
+  subtree?: string;
+  extended_attributes?: Attribute[];
+}
+
+/**
+ * The extended attributes of some files of a snapshot. `restic ls` does not show them, so the trees themselves are read (`restic cat`
+ * prints both as JSON; tried with 0.14), each once.
+ * @param paths whole paths in the snapshot
+ * @returns those that have any, by path
+ * @throws BkpError('failed') of restic; 'verifyFailed' for a path that the snapshot does not have
+ */
+export async function attributesIn(
+  ctx: Context,
+  store: Store,
+  snapshot: string,
+  paths: readonly string[],
+): Promise<Map<string, readonly Attribute[]>> {
+  const reach = await reachFor(ctx, store);
+  const cat = async (...what: string[]): Promise<any> => {
+    const command = { file: program(ctx), args: ['cat', ...reach.args, '--no-lock', ...what], env: environmentOf(ctx, reach) };
+    return JSON.parse((await ctx.run.text(command, { signal: ctx.signal })).stdout);
+  };
+  const trees = new Map<string, Promise<TreeNode[]>>();
+  const treeOf = (id: string): Promise<TreeNode[]> => {
+    const known = trees.get(id) ?? cat('blob', id).then(tree => tree.nodes);
+    trees.set(id, known);
+    return known;
+  };
+  const root: string = (await cat('snapshot', snapshot)).tree;
+  const found = new Map<string, readonly Attribute[]>();
+  for (const path of paths) {
+    let node: TreeNode | undefined = { name: '', subtree: root };
+    for (const name of path.split('/').filter(part => part !== ''))
+      node = node?.subtree === undefined ? undefined : (await treeOf(node.subtree)).find(each => each.name === name);
+    if (!node) throw new BkpError('verifyFailed', `snapshot ${snapshot} does not have ${path}`);
+    if (node.extended_attributes?.length) found.set(path, node.extended_attributes);
+  }
+  return found;
+}
+
+/** Why no attribute can be written here; undefined = they can. */
+export const noAttributes = (ctx: Context): string | undefined =>
+  ctx.run.which('setfattr') ? undefined : 'setfattr is not there: apt-get install attr';
+
+/**
+ * Writes extended attributes, each by itself: a file system may take some and refuse others.
+ * @returns a sentence for each that was not taken
+ */
+export async function writeAttributes(ctx: Context, path: string, attributes: readonly Attribute[]): Promise<string[]> {
+  const refused: string[] = [];
+  for (const { name, value } of attributes) {
+    const args = ['-h', '-n', name, ...(value === '' ? [] : ['-v', `0s${value}`]), '--', path];
+    try {
+      await ctx.run.text({ file: 'setfattr', args }, { signal: ctx.signal });
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      refused.push(`${path} came back without ${name}: ${sentence(error)}`);
+    }
+  }
+  return refused;
+}
