@@ -169,6 +169,18 @@ describe('the image', () => {
     expect(filesIn(claim).join()).toContain(`${lastOf(end.stdout)['backups'][0].id}/manifest.json`);
   });
 
+  it('the rendered drill brings everything back out of the store elsewhere, in a pod that may write to its scratch claim alone', async () => {
+    await good(['backup']);
+    const { end } = await cronJob(await rendered(), 'bkp-drill-full-dr', 'bkp-config-drill');
+    expect({ code: end.code, stderr: end.stderr }).toMatchObject({ code: 0 });
+    const { drill, recordedIn } = lastOf(end.stdout);
+    expect(drill.targets.map(({ kind, store, result }: any) => `${kind} ${store} ${result}`).sort()).toEqual([
+      'postgres offsite passed',
+      'redis offsite passed',
+    ]);
+    expect(recordedIn).toEqual(['offsite']);
+  });
+
   it('CF13: without a directory that can be written it ends with 2, names the setting and stores nothing', async () => {
     const before = filesIn(local);
     const { mounts, ...rest } = within();
