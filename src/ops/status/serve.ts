@@ -130,7 +130,8 @@ export async function serveStatus(address: Address, options: ServeOptions): Prom
   } finally {
     await new Promise<void>(resolve => {
       server.close(() => resolve());
-      server.closeIdleConnections();
+      // Answers are short: whoever is in the middle of a question would only keep it from ending.
+      server.closeAllConnections();
     });
   }
 }
