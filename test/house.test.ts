@@ -20,7 +20,7 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   flow: ['core'],
   ops: ['core', 'flow'],
   providers: ['core', 'flow'],
-  system: ['core'],
+  system: ['core', 'flow'],
   report: ['core'],
   commands: ['core', 'ops', 'report', 'main'],
   main: ['core', 'flow', 'ops', 'providers', 'system', 'report', 'commands'],

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ManifestCache, Remembered } from '../core/contracts.ts';
+import { makeDir } from '../flow/makeDir.ts';
 
 /** `$XDG_CACHE_HOME/bkp`, else `~/.cache/bkp`; undefined where neither is known. */
 export function cacheDir(env: Readonly<Record<string, string | undefined>>): string | undefined {
@@ -37,7 +38,7 @@ export function manifestCache(dir: string): ManifestCache {
   const write = async (path: string, text: string): Promise<void> => {
     const temp = `${path}.${randomBytes(6).toString('hex')}`;
     try {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await makeDir(dir, 0o700);
       await writeFile(temp, text, { mode: 0o600 });
       await rename(temp, path);
     } catch {

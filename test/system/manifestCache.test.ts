@@ -48,10 +48,12 @@ test('a directory that cannot be used, or a damaged file in it, costs time and n
   using r = rig();
   await aBackup(r);
   writeFileSync(join(dir, 'file'), 'x');
-  const nowhere = manifestCache(join(dir, 'file'));
-  await nowhere.save('a', 'b', new Map([['k', { bytes: 1, modified: 'm', raw: 'r' }]]));
-  expect((await nowhere.load('a', 'b')).size).toBe(0);
-  expect((await catalog(r.stores, BASE, r.ctx.keys, nowhere)).known).toHaveLength(1);
+  for (const place of [join(dir, 'file'), '/proc/nowhere/at/all']) {
+    const nowhere = manifestCache(place);
+    await nowhere.save('a', 'b', new Map([['k', { bytes: 1, modified: 'm', raw: 'r' }]]));
+    expect((await nowhere.load('a', 'b')).size).toBe(0);
+    expect((await catalog(r.stores, BASE, r.ctx.keys, nowhere)).known).toHaveLength(1);
+  }
 });
 
 test('the directory is the one that XDG names', () => {
