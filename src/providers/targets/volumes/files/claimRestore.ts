@@ -16,6 +16,7 @@ import { refuseFailed } from './faults.ts';
 import { inJob, pathOf } from './job.ts';
 import { shown } from './names.ts';
 import { refuseOld } from './program.ts';
+import type { Way } from './way.ts';
 
 /** Whether `--to` names a claim. Pure. */
 export const isClaim = (to: string): boolean => to.startsWith('claim:');
@@ -245,24 +246,7 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
 }
 
 /**
- * Brings files back into a persistent volume claim that no pod uses, by a short Job that mounts it.
- * @returns undefined after a dry run
- * @throws BkpError('refused' | 'usage' | 'notFound') before anything changes; 'partial' when owners or modes are not what they were: the
- *   files stay; otherwise nothing of the restore stays behind
+ * Into a persistent volume claim that no pod uses, by a short Job that mounts it. After a failure that is not 'partial' nothing of the
+ * restore stays behind.
  */
-export async function restoreIntoClaim(
-  ctx: Context,
-  request: RestoreRequest,
-  known: readonly Known[],
-  begin: (id: Id) => Promise<void>,
-): Promise<Reached | undefined> {
-  const plan = await planned(ctx, request, known);
-  const lines = told(ctx, request, plan);
-  if (request.dryRun) {
-    for (const line of lines) ctx.report.emit({ type: 'note', text: line });
-    return undefined;
-  }
-  await request.confirm(lines);
-  await begin(plan.manifest.id);
-  return perform(ctx, request, plan);
-}
+export const intoClaim: Way<Plan> = { planned, told, perform };

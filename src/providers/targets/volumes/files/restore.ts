@@ -9,13 +9,14 @@ import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
 import { chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
-import { isClaim, restoreIntoClaim } from './claimRestore.ts';
+import { intoClaim, isClaim } from './claimRestore.ts';
 import { added, compare, type Difference, SAME } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
 import { pictureOf } from './picture.ts';
 import { refuseOld } from './program.ts';
 import { clear, contentsAside, holdsMount, settle, settleAll } from './settle.ts';
 import { unpack } from './unpack.ts';
+import { goneBy } from './way.ts';
 
 /** Directories and what restic keeps for each file take some room beside the files. */
 const BESIDE = 1.02;
@@ -152,14 +153,6 @@ export async function restore(
   known: readonly Known[],
   begin: (id: Id) => Promise<void>,
 ): Promise<Reached | undefined> {
-  if (isClaim(request.to)) return restoreIntoClaim(ctx, request, known, begin);
-  const plan = await planned(ctx, request, known);
-  const lines = told(ctx, request, plan);
-  if (request.dryRun) {
-    for (const line of lines) ctx.report.emit({ type: 'note', text: line });
-    return undefined;
-  }
-  await request.confirm(lines);
-  await begin(plan.manifest.id);
-  return perform(ctx, request, plan);
+  if (isClaim(request.to)) return goneBy(intoClaim, ctx, request, known, begin);
+  return goneBy({ planned, told, perform }, ctx, request, known, begin);
 }
