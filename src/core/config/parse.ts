@@ -40,18 +40,20 @@ function data(doc: Document): { value: unknown } | { fault: Fault } {
 /** Where parsing itself failed, what was read is a guess: its other faults would be noise. A key that stands twice harms nothing else. */
 const readable = (doc: Document): boolean => doc.errors.every(error => error.code === 'DUPLICATE_KEY');
 
-/** Faults that an unknown engine or type hides. */
-function behind(error: z.ZodError, value: unknown, registry: Registry): Fault[] {
+/** Faults that an unknown engine or type hides, beside those that are told already. */
+function behind(error: z.ZodError, own: readonly Fault[], value: unknown, registry: Registry): Fault[] {
   const meant = guessed(error, value);
   const result = meant === undefined ? undefined : configSchema(registry).safeParse(meant, { error: words as any });
   if (!result || result.success) return [];
-  const told = new Set(error.issues.map(({ path }) => dotted(path as Path)));
+  // A key that is unknown has a path of its own only once it is told.
+  const told = new Set([...error.issues.map(({ path }) => dotted(path as Path)), ...own.map(({ path }) => dotted(path))]);
   return faultsOf(result.error, meant).filter(({ path }) => !told.has(dotted(path)));
 }
 
 function check(value: unknown, registry: Registry): { parsed?: any; faults: Fault[] } {
   const result = configSchema(registry).safeParse(value, { error: words as any });
-  const own = result.success ? [] : [...faultsOf(result.error, value), ...behind(result.error, value, registry)];
+  const plain = result.success ? [] : faultsOf(result.error, value);
+  const own = result.success ? [] : [...plain, ...behind(result.error, plain, value, registry)];
   const told = new Set(own.map(fault => dotted(fault.path)));
   const cross = [...crossFaults(value, registry)].filter(fault => !told.has(dotted(fault.path)));
   return { ...(result.success ? { parsed: result.data } : {}), faults: [...own, ...cross] };

@@ -120,6 +120,13 @@ test('every fault is told at once, in the order of the file', () => {
   expect(lines.map(line => Number(line.split(':')[1]))).toEqual([8, 8, 8, 8, 9, 9, 9, 10]);
 });
 
+test('an unknown key is told once beside a type that is unknown', () => {
+  const stores = '    stores:\n      third: { type: directory, path: /x, lok: 1 }\n      fourth: { type: directry, path: /y }';
+  const lines = faults(BASE.replace('    stores:', stores));
+  expect(lines.filter(line => line.includes('"lok"'))).toHaveLength(1);
+  expect(lines.filter(line => line.includes('directry'))).toHaveLength(1);
+});
+
 test('the JSON Schema names every setting and allows no other', () => {
   const schema = JSON.parse(JSON.stringify(configJsonSchema(registry)));
   const env = schema.properties.environments.additionalProperties;
