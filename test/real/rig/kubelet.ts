@@ -9,7 +9,7 @@ interface KubeletStub {
   dir: string;
   /** Jobs that there are now, as they were created. */
   jobs(): any[];
-  /** Every Job that was created, deleted ones too. */
+  /** Every Job that was created, deleted ones too, the newest last. */
   created(): any[];
   calls(): string[][];
 }
@@ -39,7 +39,9 @@ const mounts = job => job.spec.template.spec.containers[0].volumeMounts;
 const labelled = (items, selector) => items.filter(({ metadata }) => !selector || (metadata.labels ?? {})[selector.split('=')[0]] === selector.split('=')[1]);
 if (args.includes('create')) {
   const job = JSON.parse(fs.readFileSync(0, 'utf8'));
-  for (const folder of [jobs, created]) fs.writeFileSync(path.join(folder, job.metadata.name), JSON.stringify(job));
+  fs.writeFileSync(path.join(jobs, job.metadata.name), JSON.stringify(job));
+  // Names are random: what was created last is to be the last.
+  fs.writeFileSync(path.join(created, String(fs.readdirSync(created).length).padStart(4, '0')), JSON.stringify(job));
   for (const { mountPath, readOnly } of mounts(job)) {
     fs.mkdirSync(mountPath, { recursive: true });
     require('node:child_process').execFileSync('mount', ['--bind', ...(readOnly ? ['-o', 'ro'] : []), volumes[job.spec.template.spec.volumes[0].persistentVolumeClaim.claimName], mountPath]);
@@ -71,7 +73,10 @@ if (args.includes('create')) {
 `;
   writeFileSync(join(at('bin'), 'kubectl'), program);
   chmodSync(join(at('bin'), 'kubectl'), 0o755);
-  const all = (folder: string): any[] => readdirSync(at(folder)).map(name => JSON.parse(readFileSync(join(at(folder), name), 'utf8')));
+  const all = (folder: string): any[] =>
+    readdirSync(at(folder))
+      .sort()
+      .map(name => JSON.parse(readFileSync(join(at(folder), name), 'utf8')));
   return {
     dir: at('bin'),
     jobs: () => all('jobs'),
