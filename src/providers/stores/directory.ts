@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
-import { access, type FileHandle, link, lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { access, type FileHandle, link, lstat, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
+import { makeBelow } from '../../flow/folders.ts';
 
 const BLOCK = 16 * 1024 * 1024;
 const CHUNK = 1024 * 1024;
@@ -44,12 +45,8 @@ class DirectoryStore implements Store {
   async open(key: string, options: PutOptions = {}): Promise<Upload> {
     const path = this.#path(key);
     await this.#reach();
-    return this.#asking(key, async () => {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await this.#inside(path, key);
-      const temp = join(dirname(path), `${TEMP}${randomBytes(8).toString('hex')}`);
-      return new FileUpload(this, key, path, temp, await open(temp, 'wx', 0o600), options.ifAbsent ?? false);
-    });
+    const [temp, file] = await this.#asking(key, () => this.#temporary(path, key));
+    return new FileUpload(this, key, path, temp, file, options.ifAbsent ?? false);
   }
 
   async *get(key: string, range: { from: number; to?: number } = { from: 0 }): Bytes {
@@ -130,6 +127,21 @@ class DirectoryStore implements Store {
 
   #path(key: string): string {
     return join(this.#root, checkKey(key));
+  }
+
+  /** Others that remove their last object take its folders with them, so it may need a second try. */
+  async #temporary(path: string, key: string, tries = 5): Promise<[temp: string, file: FileHandle]> {
+    const temp = join(dirname(path), `${TEMP}${randomBytes(8).toString('hex')}`);
+    try {
+      await makeBelow(this.#root, dirname(path));
+      await this.#inside(path, key);
+      return [temp, await open(temp, 'wx', 0o600)];
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      await this.#reach();
+      if (tries === 1) throw this.#unreachable(error, key);
+      return this.#temporary(path, key, tries - 1);
+    }
   }
 
   /** A link inside the root must not lead reads, writes or deletions out of it. */

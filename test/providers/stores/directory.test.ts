@@ -1,6 +1,8 @@
+import { existsSync, renameSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, expect, test } from '@jest/globals';
 import { putBytes, readAll } from '../../../src/flow/bytes.ts';
 import { openDirectory } from '../../../src/providers/stores/directory.ts';
@@ -54,4 +56,29 @@ test('what a killed upload left is not listed', async () => {
   await mkdir(join(path, 'a'));
   await writeFile(join(path, 'a', '.tmp-0011'), 'half');
   for await (const { key } of at(path).list('')) throw new Error(`listed ${key}`);
+});
+
+test('a disk that goes away while objects are written is never written beside', async () => {
+  for (let turns = 0; turns < 40; turns += 1) {
+    const path = await root();
+    const store = at(path);
+    const puts = Array.from({ length: 20 }, (_, n) => putBytes(store, `a/${n}/c`, Buffer.from('x')).catch(error => error));
+    for (let n = 0; n < turns; n += 1) await turn();
+    renameSync(path, `${path}.gone`);
+    made.push(`${path}.gone`);
+    const failed = (await Promise.all(puts)).filter(error => error instanceof Error);
+    for (const error of failed) expect(error).toMatchObject({ exit: 'storeUnreachable' });
+    expect(existsSync(path)).toBe(false);
+  }
+});
+
+test('an object is written while others take the last ones of its folders away', async () => {
+  const store = at(await root());
+  const each = async (n: number) => {
+    for (let turns = 0; turns < 50; turns += 1) {
+      await putBytes(store, `a/b/${n}`, Buffer.from('x'));
+      expect(await store.remove([`a/b/${n}`])).toEqual([{ key: `a/b/${n}`, ok: true }]);
+    }
+  };
+  await Promise.all([1, 2, 3, 4].map(each));
 });

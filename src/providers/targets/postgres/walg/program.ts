@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Access, Command, Store, TargetContext } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
 import { BkpError } from '../../../../core/errors.ts';
+import { makeBelow } from '../../../../flow/folders.ts';
 import type { PostgresConfig } from '../config.ts';
 import type { WalgSettings } from './config.ts';
 import { walgEnvironment } from './environment.ts';
@@ -69,7 +70,7 @@ export async function environmentFor(ctx: Context, store: Store, prefix: string,
 async function inDirectory(store: Store, root: string, prefix: string): Promise<void> {
   try {
     await readable(store, prefix);
-    await mkdir(join(root, prefix), { recursive: true, mode: 0o700 });
+    await makeBelow(root, join(root, prefix));
   } catch (error) {
     if (error instanceof BkpError) throw error;
     throw new BkpError('storeUnreachable', `store ${store.name}: ${join(root, prefix)} could not be made: ${(error as Error).message}`, {

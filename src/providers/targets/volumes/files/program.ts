@@ -1,9 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { Command, Store } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
 import { BkpError } from '../../../../core/errors.ts';
+import { makeBelow } from '../../../../flow/folders.ts';
 import { accessOf, type Context, fileWith, passwordOf, prefixOf, who } from './context.ts';
 import { type Reach, reachOf } from './reach.ts';
 
@@ -62,7 +63,7 @@ export async function makeRoom(ctx: Context, store: Store): Promise<void> {
   const access = accessOf(ctx, store);
   if (access.kind !== 'directory') return;
   await store.stat(`${prefixOf(ctx)}/config`);
-  await mkdir(join(access.path, prefixOf(ctx)), { recursive: true, mode: 0o700 }).catch(error => {
+  await makeBelow(access.path, join(access.path, prefixOf(ctx))).catch(error => {
     throw new BkpError('storeUnreachable', `store ${store.name}: ${join(access.path, prefixOf(ctx))} could not be made: ${error.message}`, {
       cause: error,
     });
