@@ -6,6 +6,7 @@ import type { Runner } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { parseStore } from '../core/init/store.ts';
 import type { Found } from '../core/init/text.ts';
+import { pasted } from '../core/shell.ts';
 
 interface Flags {
   out: string;
@@ -85,8 +86,8 @@ async function init(flags: Flags, { json, registry, run, out, err, done }: InitD
       ? [`export ${written.variables.map(name => `${name}=…`).join(' ')}   # what the config refers to`]
       : []),
     `keep ${written.keys[0]} where this platform cannot lose it: without it no backup opens`,
-    `bkp --config ${written.config} doctor`,
-    `bkp --config ${written.config} backup`,
+    `bkp --config ${pasted(written.config)} doctor`,
+    `bkp --config ${pasted(written.config)} backup`,
   ];
   if (json()) out(JSON.stringify({ type: 'result', ...written, found, next }));
   else

@@ -1,6 +1,9 @@
 /** Quotes one word for a POSIX shell, whatever it holds; NUL cannot be in one. */
 export const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
+/** A word as a person would type it, for a command that is printed to be pasted: quoted only where it has to be. */
+export const pasted = (word: string): string => (/^[\w./:@=,+-]+$/.test(word) ? word : quoted(word));
+
 /**
  * Quotes one word for the POSIX shell to which PostgreSQL hands archive_command and restore_command.
  * @param word any text without NUL; PostgreSQL's own `%f`, `%p` must be given through `placeholder`, all other `%` are doubled

@@ -2,6 +2,7 @@ import { access, chmod, chown, lchown, readdir, realpath, rename, rm, stat, stat
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Runner, Store } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
+import { pasted } from '../core/shell.ts';
 import { makeDir } from './makeDir.ts';
 
 /** Who owns what is restored. */
@@ -173,7 +174,7 @@ export async function refuseClosed(to: string, owner: Owner | undefined): Promis
   for (let at = path; ; at = dirname(at)) {
     if (!mayEnter(await stat(at), owner))
       throw new BkpError('refused', `uid ${owner.uid}, which is to own ${basename(to)}, cannot enter ${at}`, {
-        next: [`chmod o+x ${at}`, 'or restore elsewhere with --to, or to another --owner'],
+        next: [`chmod o+x ${pasted(at)}`, 'or restore elsewhere with --to, or to another --owner'],
       });
     if (at === dirname(at)) return;
   }

@@ -1,15 +1,12 @@
 import { stringify } from 'yaml';
 import { references, walgMap, walgNotes } from '../core/render/kubernetes/walg.ts';
-import { shellWord } from '../core/shell.ts';
+import { quoted } from '../core/shell.ts';
 
 export type SettingsFormat = 'env' | 'yaml' | 'configmap';
 
 type Values = Readonly<Record<string, string>>;
 
 const yaml = (value: unknown): string => stringify(value, { lineWidth: 0 }).trimEnd();
-
-/** In single quotes for a shell, where `%` is nothing special. */
-const quoted = (value: string): string => shellWord(value).replaceAll('%%', '%');
 
 const env = (plain: Values, secret: Values): string =>
   [

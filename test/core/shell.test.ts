@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { confValue, shellCommand, shellWord } from '../../src/core/shell.ts';
+import { confValue, pasted, shellCommand, shellWord } from '../../src/core/shell.ts';
 
 /** What PostgreSQL does before it calls the shell. */
 const substitute = (command: string, file: string, path: string): string =>
@@ -32,5 +32,10 @@ describe('the command that PostgreSQL hands to a shell', () => {
 
   it('quotes configuration values', () => {
     expect(confValue("a'b\\c")).toBe("'a''b\\\\c'");
+  });
+
+  it('is printed as a person would type it, and comes through a shell as it was', () => {
+    expect(pasted('/srv/restored-1.2')).toBe('/srv/restored-1.2');
+    for (const given of ["/srv/new d'ir", '100%', '~', '', '*']) expect(words(pasted(given))).toEqual([given]);
   });
 });

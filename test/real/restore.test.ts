@@ -2,7 +2,7 @@ import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
-import { cleanUp, type Postgres, pause, runBkp, startPostgres, tempDir } from './rig/index.ts';
+import { cleanUp, type Postgres, pause, run, runBkp, startPostgres, tempDir } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
 
 afterAll(cleanUp);
@@ -166,6 +166,23 @@ describe('what a restore is told', () => {
     const { code, stderr } = await restore(['--target-xid', xid, '--to', to, '--yes']);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(await rowsOf(to)).toBe('1,2,3,4');
+  });
+
+  it('segments of 64 MB come back, in a place with a space and a quote; what is printed works as it is typed', async () => {
+    const large = await startPostgres({ version: '15', initdb: ['--wal-segsize=64'] });
+    const own = await setUp(large);
+    await large.sql('create table t as select 42 as n');
+    await aBackup(own);
+    await large.destroy();
+    const to = `${aPlace()} of o'clock`;
+    const { code, stdout, stderr } = await restore(['--from-backup', 'latest', '--to', to, '--serve', '--yes'], own.run);
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    const lines = stdout.split('\n').map(line => line.replace(/^ *→ */, ''));
+    const typed = (word: string, more = '') => run('sh', ['-c', `${lines.find(line => line.includes(word))}${more}`], { cwd: '/' });
+    expect((await typed('psql -h', ' -XAtc "select n from t"')).stdout.trim()).toBe('42');
+    await typed(' stop ');
+    await run('sh', ['-c', /then: (rm -r .*)/.exec(stdout)![1]!]);
+    expect(readdirSync(to)).not.toContain('postmaster.pid');
   });
 
   describe('the owner', () => {

@@ -1,6 +1,6 @@
 import type { Journal } from '../../core/journal.ts';
 import { skewOf } from '../../core/points.ts';
-import { quoted } from '../../core/shell.ts';
+import { pasted } from '../../core/shell.ts';
 import { wavesOf } from '../../core/waves.ts';
 import type { Forecast } from '../../ops/fulldr/forecast.ts';
 import { partName } from '../../ops/fulldr/part.ts';
@@ -26,7 +26,7 @@ export const commandOf = (ready: Ready, env: string, from: string | undefined): 
     ...(from ? ['--from', from] : []),
     ...optionArgs(fullDr.options),
   ];
-  return args.map(word => (/^[\w./:@=,+-]+$/.test(word) ? word : quoted(word))).join(' ');
+  return args.map(pasted).join(' ');
 };
 
 function skew(ready: readonly Ready[]): string[] {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
+import { pasted } from '../../core/shell.ts';
 import { makeBelow } from '../../flow/folders.ts';
 
 const BLOCK = 16 * 1024 * 1024;
@@ -160,7 +161,7 @@ class DirectoryStore implements Store {
   #unreachable(error: unknown, key?: string): BkpError {
     const why = codeOf(error) === 'ENOENT' ? 'is not there (is the disk mounted?)' : `does not answer: ${(error as Error).message}`;
     return new BkpError('storeUnreachable', `store ${this.name} (${this.#root})${key ? `, object ${key},` : ''} ${why}`, {
-      next: `mkdir -p ${this.#root}   # if it is new`,
+      next: `mkdir -p ${pasted(this.#root)}   # if it is new`,
       cause: error,
     });
   }

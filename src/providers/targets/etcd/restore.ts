@@ -4,6 +4,7 @@ import { formatAge } from '../../../core/age.ts';
 import { chooseBackup } from '../../../core/choose.ts';
 import type { Bytes, Id, Known, PieceRef, Reached, RestoreRequest, Store } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, ownAll, refuseClosed, refuseFull as refuseFullPlace } from '../../../flow/place.ts';
@@ -85,8 +86,8 @@ function nextSteps(ctx: Context, contents: Contents, to: string, member: Member,
   const as = owner && owner.uid !== 0 ? `setpriv --reuid=${owner.uid} --regid=${owner.gid} --clear-groups ` : '';
   const peers = member.initialAdvertisePeerUrls ?? 'http://localhost:2380';
   const flags = [
-    `--name ${member.name ?? 'default'}`,
-    `--data-dir ${to}`,
+    `--name ${pasted(member.name ?? 'default')}`,
+    `--data-dir ${pasted(to)}`,
     `--initial-advertise-peer-urls ${peers}`,
     `--listen-peer-urls ${peers}`,
   ];

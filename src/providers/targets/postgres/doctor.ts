@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import type { PostgresConfig } from './config.ts';
 import { identify } from './identity.ts';
 import { incrementChecks } from './incrementDoctor.ts';
@@ -99,7 +100,7 @@ async function spool(ctx: Context): Promise<Check> {
       await access(there, constants.W_OK | constants.X_OK);
       return { name: 'spool', state: 'ok', text: there === dir ? dir : `${dir}, which the stream makes in ${there}` };
     },
-    `mkdir -p ${dir}`,
+    `mkdir -p ${pasted(dir)}`,
   );
 }
 

@@ -5,7 +5,7 @@ import { isSea } from 'node:sea';
 import { fileURLToPath } from 'node:url';
 import type { Child, Command, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { shellCommand, shellWord } from '../../../core/shell.ts';
+import { quoted, shellCommand, shellWord } from '../../../core/shell.ts';
 import type { Owner } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
 import { feederPlaces } from './feeder.ts';
@@ -20,12 +20,17 @@ export interface Private {
   tools: Tools;
   owner: Owner | undefined;
   superuser: string;
-  /** max_prepared_transactions of the source, from pg_control: replay is FATAL with fewer. */
-  maxPrepared: number;
+  /** What the source had and replay is FATAL without, from pg_control; read by `prepare`. */
+  source?: { maxPrepared: number; segmentBytes: number };
 }
 
-/** Files that a private server needs beside its data: own access rules, none of the source's. */
-export async function prepare(place: Private): Promise<void> {
+/** Reads what a private server has to be told of its own data, and writes the files that it needs beside it: own access rules, none of the source's. */
+export async function prepare(ctx: Context, place: Private): Promise<void> {
+  const control = await controlData(ctx, place);
+  place.source = {
+    maxPrepared: Number(control.get('max_prepared_xacts setting') ?? 0),
+    segmentBytes: Number(control.get('Bytes per WAL segment')),
+  };
   const files: [string, string][] = [
     ['hba.conf', 'local all all trust\n'],
     ['ident.conf', ''],
@@ -36,6 +41,9 @@ export async function prepare(place: Private): Promise<void> {
     if (place.owner) await chown(join(place.dir, name), place.owner.uid, place.owner.gid);
   }
 }
+
+/** MiB: PostgreSQL's default, or twice a segment, which is the least that it starts with. */
+const leastWal = ({ source }: Private): number => Math.max(80, (2 * (source?.segmentBytes ?? 0)) / 2 ** 20);
 
 /** The flags of a server that talks to nobody and changes nothing outside its data directory (each was tried). */
 export const privateSettings = (place: Private): Record<string, string> => ({
@@ -73,7 +81,8 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   fsync: 'off',
   full_page_writes: 'off',
   wal_level: 'replica',
-  max_prepared_transactions: String(place.maxPrepared),
+  max_prepared_transactions: String(place.source?.maxPrepared ?? 0),
+  min_wal_size: `${leastWal(place)}MB`,
   max_wal_size: '4GB',
   shared_buffers: '256MB',
 });
@@ -240,7 +249,7 @@ export async function controlData(
 /** Leaves the restored copy running on its private socket, by pg_ctl, which hands its options to a shell. */
 export async function serve(ctx: Context, place: Private): Promise<void> {
   const settings = { ...privateSettings(place), hot_standby: 'on', autovacuum: 'on', fsync: 'on', full_page_writes: 'on' };
-  const options = Object.entries(settings).map(([name, value]) => `-c ${shellWord(`${name}=${value}`).replaceAll('%%', '%')}`);
+  const options = Object.entries(settings).map(([name, value]) => `-c ${quoted(`${name}=${value}`)}`);
   await ctx.run.text({
     file: place.tools.path('pg_ctl'),
     args: ['-D', place.dataDir, '-l', join(place.dir, 'server.log'), '-w', '-s', '-o', options.join(' '), 'start'],

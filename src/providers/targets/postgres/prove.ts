@@ -8,7 +8,7 @@ import { baseBytes, isWalg } from './base.ts';
 import { bring, type Part } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
 import { baseOf, planRestore } from './plan.ts';
-import { controlData, type Private, prepare } from './private.ts';
+import { type Private, prepare } from './private.ts';
 import { verifyFiles, verifyPages } from './proveFiles.ts';
 import { proofPlace, proofSpaces } from './proveHost.ts';
 import { judged, tenths, timed } from './proveRun.ts';
@@ -164,8 +164,7 @@ async function rehearse(ctx: Context, place: Private, request: ProofRequest, bef
 
 /** Reads what the private server has to be told of its own data, and writes its files. */
 async function readied(ctx: Context, place: Private): Promise<Trial[]> {
-  place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
-  await prepare(place);
+  await prepare(ctx, place);
   return [];
 }
 

@@ -75,7 +75,6 @@ export async function proofPlace(ctx: Context, request: ProofRequest): Promise<P
     tools,
     owner,
     superuser: manifest.versions['superuser'] ?? 'postgres',
-    maxPrepared: 0,
   };
   for (const path of [place.dataDir, place.dir]) {
     await mkdir(path, { mode: 0o700 });

@@ -6,7 +6,7 @@ import { formatAge } from '../../../core/age.ts';
 import type { Id, Known, Reached, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { formatLsn, parseSegment, segmentAt } from '../../../core/postgres/lsn.ts';
-import { confValue } from '../../../core/shell.ts';
+import { confValue, pasted } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull } from '../../../flow/place.ts';
 import { isWalg, type Read, refuseMissing } from './base.ts';
@@ -16,7 +16,7 @@ import { formatMarker } from './lineage.ts';
 import { measureLoss } from './loss.ts';
 import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan, readPlanned } from './plan.ts';
-import { controlData, type Private, prepare, serve } from './private.ts';
+import { type Private, prepare, serve } from './private.ts';
 import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
@@ -123,7 +123,6 @@ export async function restore(
       tools,
       owner,
       superuser: plan.known.manifest.versions['superuser'] ?? 'postgres',
-      maxPrepared: 0,
     };
     const reached = await bringBack(ctx, request, plan, place, spaces, read, moved);
     if (!request.serve) await rm(dir, { recursive: true, force: true });
@@ -176,8 +175,7 @@ async function bringBack(
   if (plan.parents.length > 0) await verifyCombined(ctx, place, spaces);
   await redirect(place, spaces);
   await refuseSpacesInside(ctx, place);
-  place.maxPrepared = Number((await controlData(ctx, place)).get('max_prepared_xacts setting') ?? 0);
-  await prepare(place);
+  await prepare(ctx, place);
   ctx.report.emit({ type: 'started', what: 'replay' });
   const recovery = recoveryOf(ctx, plan, place);
   let faults: string[] = [];
@@ -227,15 +225,15 @@ async function bringBack(
 const as = ({ owner }: Private): string => (owner ? `setpriv --reuid=${owner.uid} --regid=${owner.gid} --clear-groups ` : '');
 
 const served = (place: Private): string[] => [
-  `${as(place)}psql -h ${place.dir} -p 5432 -U ${place.superuser} postgres`,
-  `${as(place)}pg_dump -h ${place.dir} -p 5432 -U ${place.superuser} -t TABLE DATABASE | psql …`,
-  `${as(place)}${place.tools.path('pg_ctl')} -D ${place.dataDir} stop   # when you are done; then: rm -r ${place.dir}`,
+  `${as(place)}psql -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} postgres`,
+  `${as(place)}pg_dump -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} -t TABLE DATABASE | psql …`,
+  `${as(place)}${place.tools.path('pg_ctl')} -D ${pasted(place.dataDir)} stop   # when you are done; then: rm -r ${pasted(place.dir)}`,
 ];
 
 /** Debian keeps the configuration outside the data directory, where a backup does not see it. */
 const started = (place: Private, name: string): string[] => [
   existsSync(join(place.dataDir, 'postgresql.conf'))
-    ? `${as(place)}${place.tools.path('pg_ctl')} -D ${place.dataDir} start   # archiving is off in it`
+    ? `${as(place)}${place.tools.path('pg_ctl')} -D ${pasted(place.dataDir)} start   # archiving is off in it`
     : `pg_ctlcluster ${place.tools.major} NAME start   # its configuration is not in the data directory; archiving is off in it`,
   "once it is to be the new primary: ALTER SYSTEM SET archive_mode = 'on', restart it; it then archives into a lineage of its own",
   `bkp backup postgres ${name}   # right after: a base of the new lineage`,

@@ -3,6 +3,7 @@ import { formatAge } from '../../../core/age.ts';
 import { chooseBackup } from '../../../core/choose.ts';
 import type { Bytes, Id, Known, PieceRef, Reached, RestoreRequest, Store } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, refuseClosed, refuseFull } from '../../../flow/place.ts';
 import { inWords, readBaseline, unlikeRecorded } from './baseline.ts';
@@ -161,7 +162,7 @@ function howToStart(to: string, names: Names, { source }: Chosen, appendonly: st
   const aof = majorOf(source.version) < 7 ? names.aof : names.aofDir;
   const was = appendonly === undefined ? '' : `   # the source had appendonly ${appendonly}`;
   return [
-    `start the server on it: ${server} CONFIG --dir ${to} --dbfilename ${names.dump}${was}`,
+    `start the server on it: ${server} CONFIG --dir ${pasted(to)} --dbfilename ${pasted(names.dump)}${was}`,
     `it loads ${aof} with appendonly yes, and ${names.dump} with appendonly no; in the latter case remove ${join(to, aof)} once it runs, or a later start with an AOF would load it`,
   ];
 }

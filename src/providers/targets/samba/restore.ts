@@ -4,6 +4,7 @@ import { formatAge } from '../../../core/age.ts';
 import { chooseBackup } from '../../../core/choose.ts';
 import type { Bytes, Id, Known, PieceRef, Reached, RestoreRequest, Store, TargetContext, Trial } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, exists, occupy } from '../../../flow/place.ts';
@@ -71,9 +72,9 @@ function nextSteps(to: string, dc: NewDc, baseline: Baseline, manifest: Known['m
   return [
     ...absent,
     `the host is to be called ${dc.name.toLowerCase()}, and its resolver to ask itself: hostnamectl set-hostname ${dc.name.toLowerCase()}`,
-    `look at ${confOf(to)} (interfaces, dns forwarder, shares); then: samba -D -s ${confOf(to)}`,
+    `look at ${confOf(to)} (interfaces, dns forwarder, shares); then: samba -D -s ${pasted(confOf(to))}`,
     ...(baseline.hardLinks.length > 0
-      ? [`its DNS was BIND9_DLZ: samba_upgradedns --dns-backend=BIND9_DLZ -s ${confOf(to)} makes its files anew`]
+      ? [`its DNS was BIND9_DLZ: samba_upgradedns --dns-backend=BIND9_DLZ -s ${pasted(confOf(to))} makes its files anew`]
       : []),
     `DNS: point clients at ${dc.hostIp ?? 'this host'}; samba_dnsupdate enters ${dc.name} once samba runs`,
     `never start ${baseline.dcs.map(each => each.name).join(', ')} again: join new DCs to this one (samba-tool domain join ${manifest.identity['realm']} DC)`,
@@ -188,7 +189,7 @@ async function perform(
     },
     next: [
       ...asideTold,
-      ...(closed === undefined ? [] : [`chmod o+x ${closed}   # accounts of the domain read sysvol through it`]),
+      ...(closed === undefined ? [] : [`chmod o+x ${pasted(closed)}   # accounts of the domain read sysvol through it`]),
       ...nextSteps(request.to, plan.dc, plan.baseline, manifest, absent),
     ],
   };

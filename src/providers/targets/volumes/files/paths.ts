@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BkpError } from '../../../../core/errors.ts';
+import { pasted } from '../../../../core/shell.ts';
 import { type Context, who } from './context.ts';
 
 /** A directory that is backed up, as it was found. */
@@ -41,7 +42,7 @@ async function refuseUnmarked(ctx: Context, path: string): Promise<void> {
   const { marker } = ctx.config;
   if (marker === undefined || (await stat(join(path, marker)).catch(() => undefined))) return;
   throw new BkpError('refused', `${who(ctx)}: ${path} has no ${marker}, so it is not the volume that it should be`, {
-    next: `mount the volume; where it is the right one: touch ${join(path, marker)}`,
+    next: `mount the volume; where it is the right one: touch ${pasted(join(path, marker))}`,
   });
 }
 
