@@ -44,8 +44,7 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     await pause(1200);
     await db.sql('drop table orders');
     await db.sql('create table later (id int); insert into later values (1)');
-    await db.sql('select pg_switch_wal()');
-    const last = await db.sql('select pg_walfile_name(pg_current_wal_lsn() - 1)');
+    const last = await db.sql('select pg_walfile_name(pg_switch_wal() - 1)');
     await db.sql('insert into later values (2); select pg_switch_wal()');
     await waitFor(() => at.walNames('offsite').includes(last), `WAL ${last} in the stores`);
     await stopBkp(stream, 'SIGTERM');

@@ -267,6 +267,9 @@ describe('servers that do not send what they should', () => {
     expect(stderr).toContain('→');
     expect(left()).toEqual([]);
     expect(manifestsOf(other)).toEqual([]);
+    // Rights mend a refusal of the server, and nothing else.
+    const { stdout } = await other.bkp('doctor', 'redis', 'app');
+    expect(stdout.includes('ACL SETUSER')).toBe(/password|user/.test(what));
   });
 
   it('a user without SYNC: the missing right is named, and the line that mends it', async () => {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { aRedisBackup, digestOf, done, fill, keyspaceOf, manifestsOf, type RedisSetup, setUpRedis, sshHere } from './redissetup.ts';
+import { aDir, aRedisBackup, digestOf, done, fill, keyspaceOf, manifestsOf, type RedisSetup, setUpRedis, sshHere } from './redissetup.ts';
 import {
   cleanUp,
   freePort,
@@ -159,6 +159,25 @@ describe('a running server', () => {
     expect(stderr).toContain(`is a replica of 127.0.0.1:${server.port}`);
     expect(await replica.info('role')).toBe('slave');
     await replica.destroy();
+  });
+
+  it('one with fewer databases than the dump is refused before anything changes: it would end itself', async () => {
+    const wide = await startRedis({ settings: { databases: '32' } });
+    const from = await setUpRedis(wide);
+    await wide.cli('-n', '31', 'SET', 'a', 'b');
+    const high = await aRedisBackup(from);
+    const into = await setUpRedis(server, { like: from });
+    const { code, stderr } = await into.bkp('restore', 'redis', 'app', '--from-backup', high, '--online', '--yes');
+    expect({ code, stderr }).toEqual({
+      code: 4,
+      stderr: expect.stringContaining('has 16 databases, and the dump has keys in database 31'),
+    });
+    expect(await digestOf(server)).toBe(digest);
+    const { checks } = (await done(from, 'verify', 'redis', 'app', '--deep')).stores[0].proof;
+    expect(checks.filter(({ state }: Record<string, string>) => state !== 'ok')).toEqual([]);
+    const { stdout } = await from.bkp('restore', 'redis', 'app', '--from-backup', high, '--to', aDir(), '--yes');
+    expect(stdout).toContain('--databases 32');
+    await wide.destroy();
   });
 
   it('RD08: a server too old for the dump: both versions named, nothing changed', async () => {

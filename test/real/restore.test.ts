@@ -35,6 +35,16 @@ describe('what a restore is told', () => {
     await push(name);
   };
 
+  /** Types the line that a restore printed, word by word as it stands. */
+  const inShell = async (printed: string, word: string, more = ''): Promise<string> => {
+    const line = printed.split('\n').find(each => each.includes(word))!;
+    return (await run('sh', ['-c', line.replace(/^ *→ */, '') + more], { cwd: '/' })).stdout.trim();
+  };
+  const stopServed = async (printed: string) => {
+    await inShell(printed, ' stop ');
+    await run('sh', ['-c', /then: (rm -r .*)/.exec(printed)![1]!]);
+  };
+
   beforeAll(async () => {
     db = await startPostgres({ version: '18', settings: { wal_keep_size: '1GB' } });
     at = await setUp(db);
@@ -177,12 +187,30 @@ describe('what a restore is told', () => {
     const to = `${aPlace()} of o'clock`;
     const { code, stdout, stderr } = await restore(['--from-backup', 'latest', '--to', to, '--serve', '--yes'], own.run);
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
-    const lines = stdout.split('\n').map(line => line.replace(/^ *→ */, ''));
-    const typed = (word: string, more = '') => run('sh', ['-c', `${lines.find(line => line.includes(word))}${more}`], { cwd: '/' });
-    expect((await typed('psql -h', ' -XAtc "select n from t"')).stdout.trim()).toBe('42');
-    await typed(' stop ');
-    await run('sh', ['-c', /then: (rm -r .*)/.exec(stdout)![1]!]);
+    expect(await inShell(stdout, 'psql -h', ' -XAtc "select n from t"')).toBe('42');
+    await stopServed(stdout);
     expect(readdirSync(to)).not.toContain('postmaster.pid');
+  });
+
+  it('a copy is entered though, after the backup, its superuser was renamed and locked out and database postgres dropped', async () => {
+    const other = await startPostgres({ version: '18' });
+    const own = await setUp(other);
+    await other.sql('create role second superuser login; create database app');
+    await aBackup(own);
+    const changes =
+      '\\connect app second\ncreate table t as select 7 as n; alter role postgres rename to former; alter role former nologin';
+    const segment = 'select pg_walfile_name(pg_current_wal_lsn())';
+    const name = await other.sql(`${changes};\ndrop database postgres;\n${segment}`, 'app');
+    await other.stop();
+    const push = await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { ...own.run, cwd: other.dataDir });
+    expect(push).toMatchObject({ code: 0 });
+    const to = aPlace();
+    const { code, stdout, stderr } = await restore(['--latest', '--to', to, '--serve', '--yes'], own.run);
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    const line = /psql -h .*/.exec(stdout)![0];
+    expect(line).toMatch(/-U second template1$/);
+    expect(await inShell(stdout, 'psql -h', ' -d app -XAtc "select n from t"')).toBe('7');
+    await stopServed(stdout);
   });
 
   describe('the owner', () => {

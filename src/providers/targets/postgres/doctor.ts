@@ -18,13 +18,15 @@ type Context = TargetContext<PostgresConfig>;
 const role = (user: string): string => (/^[a-z_][a-z0-9_]*$/.test(user) ? user : `"${user.replaceAll('"', '""')}"`);
 
 /** What to paste for the role and its access. */
-const grants = ({ config }: Context): string =>
-  [
+const grants = ({ config }: Context, why = ''): string => {
+  if (why.includes(`database "${config.database}" does not exist`)) return `database: NAME   # one that is there, in the entry`;
+  return [
     `SQL:          CREATE ROLE ${role(config.user)} WITH LOGIN REPLICATION PASSWORD '…';`,
     `pg_hba.conf:  host  replication         ${role(config.user)}  <address of this host>/32  scram-sha-256`,
     `pg_hba.conf:  host  ${config.database.padEnd(18)}  ${role(config.user)}  <address of this host>/32  scram-sha-256`,
     'SQL:          SELECT pg_reload_conf();',
   ].join('\n');
+};
 
 async function attempt(name: string, work: () => Promise<Check>, mend: string): Promise<Check> {
   try {
@@ -110,7 +112,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
   try {
     live = await liveState(ctx);
   } catch (error) {
-    yield { name: 'server', state: 'fail', text: sentence(error), mend: grants(ctx) };
+    yield { name: 'server', state: 'fail', text: sentence(error), mend: grants(ctx, sentence(error)) };
     return;
   }
   yield {

@@ -15,7 +15,7 @@ export interface Live {
   restored: string | null;
   walLevel: string;
   archiveMode: string;
-  /** Superuser name of the bootstrap role, for the private server of a restore. */
+  /** The first superuser that may log in, for the private server of a restore. */
   superuser: string;
   /** Those outside the data directory. */
   tablespaces: Tablespace[];
@@ -38,7 +38,7 @@ export const liveState = (ctx: TargetContext<PostgresConfig>): Promise<Live> =>
       'restored', nullif(current_setting('bkp.restored', true), ''),
       'walLevel', current_setting('wal_level'),
       'archiveMode', current_setting('archive_mode'),
-      'superuser', (select rolname from pg_roles where oid = 10),
+      'superuser', (select rolname from pg_roles where rolsuper order by rolcanlogin desc, oid limit 1),
       'tablespaces', (select coalesce(json_agg(json_build_object(
                         'oid', oid::text, 'name', spcname, 'location', pg_tablespace_location(oid)) order by oid), '[]')
                       from pg_tablespace where pg_tablespace_location(oid) like '/%'),

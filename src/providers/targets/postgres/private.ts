@@ -20,6 +20,8 @@ export interface Private {
   tools: Tools;
   owner: Owner | undefined;
   superuser: string;
+  /** Where its questions are asked; default: postgres. */
+  database?: string;
   /** What the source had and replay is FATAL without, from pg_control; read by `prepare`. */
   source?: { maxPrepared: number; segmentBytes: number };
 }
@@ -188,8 +190,8 @@ const sessionSettings = (major: number): Record<string, string> => ({
   ...(major >= 17 ? { event_triggers: 'off', transaction_timeout: '0' } : {}),
 });
 
-/** How libpq's programs reach a private server, and no other one: over its socket, as the source's bootstrap superuser. */
-export const privateEnv = (place: Private, database = 'postgres'): Record<string, string> => ({
+/** How libpq's programs reach a private server, and no other one: over its socket, as a superuser of the source. */
+export const privateEnv = (place: Private, database = place.database ?? 'postgres'): Record<string, string> => ({
   PGHOST: place.dir,
   PGPORT: '5432',
   PGUSER: place.superuser,

@@ -14,7 +14,7 @@ export function copyBaseline(ctx: Context, place: Private): Promise<Record<strin
     host: place.dir,
     port: 5432,
     user: place.superuser,
-    database: 'postgres',
+    database: place.database ?? 'postgres',
     bin: ctx.config.bin,
     wal: {},
     checks: [],

@@ -6,6 +6,7 @@ import { formatLsn, historyName, parseLsn } from '../../../core/postgres/lsn.ts'
 import type { Reach } from '../../../core/postgres/plan.ts';
 import { own } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
+import { findDoor } from './door.ts';
 import { Feeder } from './feeder.ts';
 import { askPrivate, type Private, postgresCommand, privateSettings, restoreCommand, stopClean, untilReady } from './private.ts';
 
@@ -67,6 +68,7 @@ async function serving(ctx: Context, place: Private, recovery: Recovery, course:
       course.onLine?.(line, child);
     });
     if (feeder.trouble) throw feeder.trouble;
+    await findDoor(ctx, place);
     const inRecovery = await askPrivate(ctx, place, 'select pg_is_in_recovery()');
     if (inRecovery !== course.inRecovery)
       throw new BkpError('failed', `the private server says that it is ${inRecovery === 't' ? 'still' : 'no longer'} in recovery`);

@@ -225,7 +225,7 @@ async function bringBack(
 const as = ({ owner }: Private): string => (owner ? `setpriv --reuid=${owner.uid} --regid=${owner.gid} --clear-groups ` : '');
 
 const served = (place: Private): string[] => [
-  `${as(place)}psql -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} postgres`,
+  `${as(place)}psql -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} ${pasted(place.database ?? 'postgres')}`,
   `${as(place)}pg_dump -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} -t TABLE DATABASE | psql …`,
   `${as(place)}${place.tools.path('pg_ctl')} -D ${pasted(place.dataDir)} stop   # when you are done; then: rm -r ${pasted(place.dir)}`,
 ];

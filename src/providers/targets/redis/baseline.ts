@@ -32,6 +32,10 @@ export const countsOf = (databases: ReadonlyMap<number, Keys>): Databases =>
     [...databases].filter(([, { keys }]) => keys > 0).map(([number, { keys, expires }]) => [String(number), { keys, expires }]),
   );
 
+/** How many databases a server needs for a dump: at a key of a higher one it ends itself, also as a replica (Redis 7.0, Valkey 9.1). */
+export const leastDatabases = (recorded: Baseline | undefined): number =>
+  1 + Math.max(0, ...Object.keys(recorded?.databases ?? {}).map(Number));
+
 /** All keys of a baseline. */
 export const totalOf = (databases: Databases): number => Object.values(databases).reduce((sum, { keys }) => sum + keys, 0);
 

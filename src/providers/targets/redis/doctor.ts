@@ -37,6 +37,12 @@ export const grants = ({ config }: Context): string => {
   ].join('\n');
 };
 
+/** Rights mend what a server refuses; they do not mend one that is not there. */
+function unanswered(ctx: Context, error: unknown): string {
+  const rights = /NOPERM|WRONGPASS|NOAUTH|password/.test(sentence(error));
+  return rights || !(error instanceof BkpError) ? grants(ctx) : error.next.join('\n');
+}
+
 async function attempt(name: string, mend: string, work: () => Promise<Check>): Promise<Check> {
   try {
     return await work();
@@ -189,7 +195,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     try {
       live = await liveState(ctx, cli);
     } catch (error) {
-      yield { name: 'server', state: 'fail', text: sentence(error), mend: grants(ctx) };
+      yield { name: 'server', state: 'fail', text: sentence(error), mend: unanswered(ctx, error) };
       return;
     }
     yield {

@@ -5,7 +5,7 @@ import { parseDuration } from '../../../core/duration.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { freeBytes } from '../../../flow/place.ts';
-import { type Databases, differences, inWords, readBaseline } from './baseline.ts';
+import { type Databases, differences, inWords, leastDatabases, readBaseline } from './baseline.ts';
 import { Borrowed } from './borrowed.ts';
 import { type Cli, type Context, openCli } from './cli.ts';
 import { type Feeder, feed } from './feeder.ts';
@@ -56,6 +56,15 @@ async function refuseClear(ctx: Context, cli: Cli, live: Live, address: string):
   return tls;
 }
 
+/** A server ends itself over a database that it does not have, in the middle of the hand-over. */
+async function refuseNarrow(ctx: Context, cli: Cli, live: Live, wanted: number): Promise<void> {
+  const has = (await settingsOf(cli, live, ['databases']))?.get('databases');
+  if (has === undefined || Number(has) >= wanted) return;
+  throw new BkpError('refused', `${called(ctx)} has ${has} databases, and the dump has keys in database ${wanted - 1}`, {
+    next: [`databases ${wanted}   # at least, in its configuration; then restart it`, 'bkp restore redis --to DIR'],
+  });
+}
+
 /** Everything that speaks against it, before anything changes. RD08: both versions are named. */
 async function preflight(
   ctx: Context,
@@ -77,6 +86,7 @@ async function preflight(
     throw new BkpError('refused', `${called(ctx)} is a replica of ${live.info.get('master_host')}:${live.info.get('master_port')}`, {
       next: ['restore into the master: its replicas follow', 'if that master was a restore that was killed: REPLICAOF NO ONE'],
     });
+  await refuseNarrow(ctx, cli, live, leastDatabases(readBaseline(chosen.manifest.baseline)));
   await refuseWatched(ctx, cli);
   await refuseOther(ctx, cli, live, chosen, request.force);
   const address = await addressFor(ctx);

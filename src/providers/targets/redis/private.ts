@@ -12,12 +12,16 @@ export interface Private {
   /** Its data directory, of mode 700. */
   dir: string;
   names: Names;
+  /** How many it needs at least. */
+  databases: number;
 }
 
+/** Redis has so many unless it is told otherwise. */
+export const USUAL_DATABASES = 16;
 const SOCKET = 'bkp.sock';
 const STOP_MS = 10_000;
 
-function command({ program, dir, names }: Private, appendonly: 'yes' | 'no'): Command {
+function command({ program, dir, names, databases }: Private, appendonly: 'yes' | 'no'): Command {
   const settings: [string, string][] = [
     ['port', '0'],
     ['unixsocket', SOCKET],
@@ -31,6 +35,7 @@ function command({ program, dir, names }: Private, appendonly: 'yes' | 'no'): Co
     ['daemonize', 'no'],
     ['logfile', ''],
     ['maxmemory', '0'],
+    ['databases', String(Math.max(USUAL_DATABASES, databases))],
   ];
   const known = Number(program.version.split('.')[0]) < 7 ? settings.filter(([name]) => name !== 'appenddirname') : settings;
   return { file: program.file, args: known.flatMap(([name, value]) => [`--${name}`, value]), cwd: dir };

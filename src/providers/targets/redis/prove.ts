@@ -5,7 +5,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { freeBytes } from '../../../flow/place.ts';
-import { differences, readBaseline, totalOf } from './baseline.ts';
+import { differences, leastDatabases, readBaseline, totalOf } from './baseline.ts';
 import { tryChecks } from './checks.ts';
 import type { Context } from './cli.ts';
 import { type Info, keyspace } from './info.ts';
@@ -54,7 +54,8 @@ async function prepared(ctx: Context, { manifest, dir }: ProofRequest): Promise<
     throw new BkpError('refused', `a restored copy needs about ${formatBytes(needed)}, and ${dir} has ${formatBytes(free)} free`, {
       next: '`temp:` in the config names a directory with more room',
     });
-  const place: Private = { program, client, dir: join(dir, 'data'), names: namesOf(readBaseline(manifest.baseline)) };
+  const recorded = readBaseline(manifest.baseline);
+  const place: Private = { program, client, dir: join(dir, 'data'), names: namesOf(recorded), databases: leastDatabases(recorded) };
   await mkdir(place.dir, { mode: 0o700 });
   return { backup, place };
 }

@@ -6,12 +6,13 @@ import { BkpError } from '../../../core/errors.ts';
 import { pasted } from '../../../core/shell.ts';
 import { assertOpens } from '../../../flow/age.ts';
 import { complete, INCOMPLETE, type Owner, occupy, refuseClosed, refuseFull } from '../../../flow/place.ts';
-import { inWords, readBaseline, unlikeRecorded } from './baseline.ts';
+import { inWords, leastDatabases, readBaseline, unlikeRecorded } from './baseline.ts';
 import type { Context } from './cli.ts';
 import { formatName, nameOf, reads } from './formats.ts';
 import { layOut, type Names, namesOf, writeDump } from './layout.ts';
 import { type Backup, backupOf } from './manifest.ts';
 import { inspect, ownerOf } from './place.ts';
+import { USUAL_DATABASES } from './private.ts';
 import { cannotRead, serverPrograms } from './programs.ts';
 import { type Rdb, RdbReader } from './rdb/reader.ts';
 
@@ -152,17 +153,21 @@ async function bringBack(
       ...(checked ? { checkedBy: checked } : {}),
       ...(moved ? { movedAside: moved } : {}),
     },
-    next: [...(moved ? [`what was there before is in ${moved}`] : []), ...howToStart(to, names, chosen, baseline?.aof?.appendonly)],
+    next: [
+      ...(moved ? [`what was there before is in ${moved}`] : []),
+      ...howToStart(to, names, chosen, baseline?.aof?.appendonly, leastDatabases(baseline)),
+    ],
   };
 }
 
 /** Both ways of starting find the data; which one it was on the source, and what the other one leaves behind. */
-function howToStart(to: string, names: Names, { source }: Chosen, appendonly: string | undefined): string[] {
+function howToStart(to: string, names: Names, { source }: Chosen, appendonly: string | undefined, databases: number): string[] {
   const server = source.flavor === 'valkey' ? 'valkey-server' : 'redis-server';
   const aof = majorOf(source.version) < 7 ? names.aof : names.aofDir;
+  const more = databases > USUAL_DATABASES ? ` --databases ${databases}` : '';
   const was = appendonly === undefined ? '' : `   # the source had appendonly ${appendonly}`;
   return [
-    `start the server on it: ${server} CONFIG --dir ${pasted(to)} --dbfilename ${pasted(names.dump)}${was}`,
+    `start the server on it: ${server} CONFIG --dir ${pasted(to)} --dbfilename ${pasted(names.dump)}${more}${was}`,
     `it loads ${aof} with appendonly yes, and ${names.dump} with appendonly no; in the latter case remove ${join(to, aof)} once it runs, or a later start with an AOF would load it`,
   ];
 }
