@@ -17,7 +17,8 @@ const options = command =>
 const nameOf = command => (command.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name());
 
 /** Commands that do something, with those above them, in the order of the help. */
-const leaves = command => (command.commands.length > 0 ? command.commands.flatMap(leaves) : [command]);
+const leaves = command =>
+  command.commands.length > 0 ? command.commands.filter(each => each.name() !== 'help').flatMap(leaves) : [command];
 
 const section = command => [`.SS ${escaped(`"${nameOf(command)}"`)}`, escaped(command.description()), ...options(command)];
 

@@ -32,7 +32,10 @@ function help(command) {
 }
 
 /** A command that only holds others says nothing that they do not say. */
-const helps = command => [...(command.commands.length > 0 && command.parent ? [] : help(command)), ...command.commands.flatMap(helps)];
+const helps = command => [
+  ...(command.commands.length > 0 && command.parent ? [] : help(command)),
+  ...command.commands.filter(each => each.name() !== 'help').flatMap(helps),
+];
 
 const exits = () => [
   '## Exit codes',

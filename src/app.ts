@@ -22,6 +22,7 @@ import { parseDuration } from './core/duration.ts';
 import { BkpError, sentence } from './core/errors.ts';
 import { joinKey } from './core/key.ts';
 import { CONFIG } from './core/kit/types.ts';
+import { meant } from './core/near.ts';
 import type { NotifierKind } from './core/notify/types.ts';
 import { makeKeys } from './flow/keys.ts';
 import type { Hooks } from './ops/hooks.ts';
@@ -331,7 +332,8 @@ async function tryTemp(dir: string): Promise<void> {
 
 function checkKind(kind: string): Target {
   const target = Object.hasOwn(targets, kind) ? targets[kind] : undefined;
-  if (!target) throw new BkpError('usage', `there is no target "${kind}"`, { next: `one of: ${Object.keys(targets).join(', ')}` });
+  const all = Object.keys(targets);
+  if (!target) throw new BkpError('usage', `there is no target "${kind}"${meant(kind, all)}`, { next: `one of: ${all.join(', ')}` });
   return target;
 }
 

@@ -8,6 +8,7 @@ import { costCommand } from './commands/cost.ts';
 import { coverageCommand } from './commands/coverage.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { drillCommand } from './commands/drill.ts';
+import { addHelp } from './commands/help.ts';
 import { holdCommand } from './commands/hold.ts';
 import { type InitDeps, initCommand } from './commands/init.ts';
 import { type KeygenDeps, keygenCommand } from './commands/keygen.ts';
@@ -242,6 +243,7 @@ export function build(): Command {
   ];
   for (const command of commands) program.addCommand(command);
   program.addCommand(complete!, { hidden: true });
+  for (const command of [program, ...commands].filter(each => each.commands.length > 0)) addHelp(command, keygenDeps(program).done);
   for (const command of [program, ...commands, ...commands.flatMap(each => each.commands)])
     command
       .addHelpText('after', exitHelp)

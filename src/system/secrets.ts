@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { findConfig } from '../core/config/find.ts';
 import type { SecretSource } from '../core/config/secrets.ts';
-import { BkpError } from '../core/errors.ts';
+import { BkpError, sentence } from '../core/errors.ts';
+import { pasted } from '../core/shell.ts';
 
 const utf8 = () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -13,6 +14,13 @@ export function readText(path: string): string {
   } catch (cause) {
     throw new Error(`${path} is not UTF-8 text`, { cause });
   }
+}
+
+function afterUnread(file: string, cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'EISDIR') return 'Name the file itself, not the directory';
+  if (code === 'EACCES' || code === 'EPERM') return `Run bkp as a user who may read it, or let this one: ls -l ${pasted(file)}`;
+  return 'Mend the file, or name another one with --config';
 }
 
 /**
@@ -32,6 +40,6 @@ export function readConfig(flag?: string, env: Readonly<Record<string, string | 
   try {
     return { file, text: readText(file) };
   } catch (cause) {
-    throw new BkpError('usage', `the config ${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new BkpError('usage', `the config ${file} cannot be read: ${sentence(cause)}`, { next: afterUnread(file, cause), cause });
   }
 }

@@ -69,6 +69,77 @@ describe('what is typed wrong', () => {
   });
 });
 
+describe('help', () => {
+  it.each([
+    [['help'], /^Usage: bkp \[options\] \[command\]/],
+    [['help', 'restore'], /^Usage: bkp restore /],
+    [['help', 'wal', 'push'], /^Usage: bkp wal push /],
+    [['wal', 'help', 'push'], /^Usage: bkp wal push /],
+  ])('%j prints it on stdout and ends with 0', async (args, usage) => {
+    const { code, stdout, stderr } = await runBkp(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(usage);
+    expect(stdout).toMatch(EXIT_LINE);
+  });
+
+  it.each([
+    [['help', 'restor'], '"restor"; did you mean "restore"?\n  → bkp --help\n'],
+    [['help', 'wal', 'psh'], '"psh"; did you mean "push"?\n  → bkp wal --help\n'],
+    [['wal', 'help', 'psh'], '"psh"; did you mean "push"?\n  → bkp wal --help\n'],
+    [['help', 'accounting'], '"accounting"\n  → bkp --help\n'],
+  ])('%j is a usage error that says what was probably meant', async (args, end) => {
+    const { code, stdout, stderr } = await runBkp(args);
+    expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `error: there is no command ${end}` });
+  });
+});
+
+describe('a config that is not there, or cannot be read: what to do next', () => {
+  const notAsRoot = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+
+  it('BKP_CONFIG names a file that is not there', async () => {
+    const { code, stderr } = await runBkp(['list'], { env: { BKP_CONFIG: '/nowhere/my bkp.yaml' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('there is no config at /nowhere/my bkp.yaml, which BKP_CONFIG names');
+    expect(stderr).toContain("unset BKP_CONFIG; `bkp init --out '/nowhere/my bkp.yaml'`");
+  });
+
+  it('--config names one that is not there', async () => {
+    const { code, stderr } = await runBkp(['--config', '/nowhere/bkp.yaml', 'list']);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/--config names\n {2}→ .*`bkp init --out \/nowhere\/bkp\.yaml`/),
+    });
+    expect(stderr).not.toContain('BKP_CONFIG');
+  });
+
+  it('there is none at all', async () => {
+    const { code, stderr } = await runBkp(['list'], { cwd: tempDir(), env: { HOME: tempDir() } });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/→ .*--config or BKP_CONFIG; `bkp init`/) });
+  });
+
+  it('it is a directory', async () => {
+    const { code, stderr } = await runBkp(['--config', tempDir(), 'list']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/cannot be read.*\n {2}→ Name the file itself/) });
+  });
+
+  it('it is no text', async () => {
+    const file = join(tempDir(), 'bkp.yaml');
+    writeFileSync(file, Buffer.from([0xff, 0xfe]));
+    const { code, stderr } = await runBkp(['--config', file, 'list']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/not UTF-8 text\n {2}→ Mend the file/) });
+  });
+
+  it('it is not for this user', async () => {
+    const file = join(tempDir({ forServer: true }), 'bkp.yaml');
+    writeFileSync(file, 'keys: {}', { mode: 0 });
+    const end = await start(node24(), [join(root, 'bin/bkp.js'), '--config', file, 'list'], notAsRoot).ended;
+    expect(end).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(`→ Run bkp as a user who may read it, or let this one: ls -l ${file}`),
+    });
+  });
+});
+
 test('--version is the version of the package, and --json before it changes nothing', async () => {
   const { version } = (await import('../../package.json', { with: { type: 'json' } })).default;
   expect((await runBkp(['--version'])).stdout).toBe(`${version}\n`);
@@ -77,7 +148,10 @@ test('--version is the version of the package, and --json before it changes noth
 
 describe('targets, entries and environments that are not there', () => {
   it.each([
-    ['a kind that is none', ['list', 'oracle'], 2, /no target "oracle"/],
+    ['a kind that is none', ['list', 'oracle'], 2, /no target "oracle"\n/],
+    ['a kind with a slip', ['backup', 'postgress'], 2, /no target "postgress"; did you mean "postgres"\?/],
+    ['an entry with a slip', ['list', 'postgres', 'apq'], 6, /"apq".*has: app\n {2}→ Did you mean "app"\?/],
+    ['an environment with a slip', ['--env', 'prodution', 'list'], 2, /"prodution".*\n {2}→ Did you mean "production"\?/],
     ['a kind by a name of the language', ['list', 'constructor'], 2, /no target "constructor"/],
     ['an entry', ['list', 'postgres', 'nosuch'], 6, /"nosuch".*has: app/],
     ['an environment', ['--env', 'nosuch', 'list'], 2, /"nosuch".*has: production/],

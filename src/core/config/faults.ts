@@ -1,5 +1,6 @@
-import { closest, distance } from 'fastest-levenshtein';
+import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
+import { meant } from '../near.ts';
 import { NAME } from './fields.ts';
 import type { Fault, Path } from './position.ts';
 import { quoted } from './quoted.ts';
@@ -13,9 +14,7 @@ const wordOf = (value: unknown): string => (typeof value === 'object' ? '' : Str
 
 /** `; did you mean "stores"? Allowed: …` */
 export function hint(word: string, allowed: readonly string[]): string {
-  const near = word && allowed.length ? closest(word, allowed) : '';
-  const mean = near && distance(word, near) <= Math.max(2, Math.floor(word.length / 3)) ? `; did you mean "${near}"?` : '';
-  return `${mean || ';'} ${allowed.length ? `allowed: ${allowed.join(', ')}` : 'nothing is allowed here'}`;
+  return `${meant(word, allowed) || ';'} ${allowed.length ? `allowed: ${allowed.join(', ')}` : 'nothing is allowed here'}`;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

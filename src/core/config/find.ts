@@ -1,4 +1,5 @@
 import { BkpError } from '../errors.ts';
+import { pasted } from '../shell.ts';
 
 /** Where a config is looked for. */
 export interface Lookup {
@@ -21,12 +22,14 @@ export function findConfig({ flag, env, exists }: Lookup): string {
   const [by, named] = flag === undefined ? ['BKP_CONFIG', env['BKP_CONFIG'] || undefined] : ['--config', flag];
   if (named !== undefined) {
     if (exists(named)) return named;
-    throw new BkpError('usage', `there is no config at ${named}, which ${by} names`);
+    throw new BkpError('usage', `there is no config at ${named}, which ${by} names`, {
+      next: `Mend that path${flag === undefined ? ', or unset BKP_CONFIG' : ''}; \`bkp init --out ${pasted(named)}\` writes a config there`,
+    });
   }
   const looked = places(env);
   const found = looked.find(exists);
   if (found !== undefined) return found;
   throw new BkpError('usage', `there is no config; looked at ${looked.join(', ')}`, {
-    next: 'Name one with --config or BKP_CONFIG; docs/example.yaml is a whole one',
+    next: 'Name one with --config or BKP_CONFIG; `bkp init` writes one over what is found on this host',
   });
 }

@@ -14,7 +14,7 @@ interface Line {
   text: string;
 }
 
-const EMPTY = 'the config is empty; it needs `keys` and `environments`, see docs/example.yaml';
+const EMPTY = 'the config is empty; it needs `keys` and `environments`; `bkp init --out FILE` writes a whole one elsewhere';
 const SYNTAX: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab is used as indentation; allowed are spaces',
   DUPLICATE_KEY: 'this key stands twice in one map; allowed is once',

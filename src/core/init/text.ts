@@ -98,7 +98,7 @@ const sambaLines = ({ samba }: Found): string[] =>
 /** A config over what was found, with comments for whoever reads it next. Secrets are references to variables. */
 export function configText(found: Found, choices: Choices): string {
   return [
-    '# Made by `bkp init`. Every setting: docs/example.yaml; `bkp config show` prints it with all defaults filled in.',
+    '# Made by `bkp init`. Every setting: `bkp config schema`; `bkp config show` prints this file with all defaults filled in.',
     ...(choices.timezone === 'UTC' ? [] : [`timezone: ${choices.timezone} # zone of schedules and of times without an offset`]),
     choices.keys.trimEnd(),
     'environments:',
