@@ -83,6 +83,7 @@ export async function candidates(program: Command, words: readonly string[], liv
         options.filter(({ hidden }) => !hidden).map(each => ({ word: each.long ?? each.short!, text: each.description })),
       ),
     );
-  const subs = args.length === 0 ? command.commands.map(each => ({ word: each.name(), text: each.description() })) : [];
+  const others = command.commands.filter(each => command === program || each.name() !== 'help');
+  const subs = args.length === 0 ? others.map(each => ({ word: each.name(), text: each.description() })) : [];
   return begins(subs.length > 0 ? subs : await ofArgument(command, args, live));
 }

@@ -105,10 +105,31 @@ function* ofEnvironment(env: Data, registry: Registry, names: readonly string[],
     yield { path: [...path, 'restoresFrom'], text: `environment "${from}" is not defined${hint(from, names)}` };
   const stores = isData(env['stores']) ? Object.keys(env['stores']) : [];
   if (isData(env['stores']) && !stores.length) yield { path: [...path, 'stores'], text: 'is empty; at least one store is needed' };
+  yield* ofPlaces(env['stores'], path);
   yield* ofKit(env['kit'], stores, path);
   yield* ofOrder(env, registry, path);
   for (const [kind, { defaults }] of Object.entries(registry.kinds))
     for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
+}
+
+/** What tells the places of two stores apart; `${…}` is compared as it stands. */
+const placeOf = ({ type, path, endpoint, region, bucket }: Data): string =>
+  typeof path === 'string'
+    ? path
+        .split('/')
+        .filter(part => part !== '' && part !== '.')
+        .join('/')
+    : JSON.stringify([bucket, typeof endpoint === 'string' ? endpoint.replace(/\/+$/, '').toLowerCase() : [type, region]]);
+
+/** One place under two names would be one copy that counts as two. */
+function* ofPlaces(stores: unknown, path: Path): Generator<Fault> {
+  const first = new Map<string, string>();
+  for (const [name, settings] of items(stores)) {
+    const place = placeOf(settings);
+    const other = first.get(place);
+    if (other) yield { path: [...path, 'stores', name], key: true, text: `is the place of store "${other}"; allowed is one store a place` };
+    else first.set(place, name);
+  }
 }
 
 /** `${…}` may stand in place of a key. */

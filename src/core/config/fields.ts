@@ -18,6 +18,12 @@ const DURATION_TEXT = 'no duration; a whole number and a unit are needed (ms, s,
 
 const notA = (input: unknown, text: string) => `${quoted(input)} is ${text}`;
 
+/** A path that means the same wherever bkp is started; a reference may be one. Slashes at its end are taken off. */
+export const absolute = z
+  .string()
+  .regex(/^(\/|.*\$\{)[^\0\n]*$/, { error: 'is no absolute path; allowed is one that begins with /' })
+  .overwrite(path => (path === '/' ? path : path.replace(/\/+$/, '')));
+
 export const count = z.int().min(0).max(100_000);
 
 const isZone = (text: string): boolean => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { NotifierKind } from '../notify/types.ts';
-import { count, duration, name, prefix, schedule, timezone } from './fields.ts';
+import { absolute, count, duration, name, prefix, schedule, timezone } from './fields.ts';
 import { hooks } from './hooks.ts';
 import { notifierFields } from './notify.ts';
 
@@ -174,7 +174,7 @@ export const configSchema = (registry: Registry) =>
     timezone: timezone.default('UTC').describe('IANA zone of schedules, retention and times without an offset'),
     weekStart: z.enum(['sunday', 'monday']).default('sunday').describe('first day of the weeks that retention counts'),
     defaultEnv: name.optional().describe('environment without --env; default: the only one, else production'),
-    temp: z.string().min(1).optional().describe('scratch directory; default: $TMPDIR, else /tmp'),
+    temp: absolute.optional().describe('scratch directory; default: $TMPDIR, else /tmp'),
     keys,
     environments: z.record(name, environmentSchema(registry)),
   });

@@ -3,6 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { z } from 'zod';
+import { absolute } from '../../core/config/fields.ts';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
@@ -16,7 +17,7 @@ const TEMP = '.tmp-';
 /** A directory on a disk of this machine or a mounted share. */
 export const directoryConfig = z.strictObject({
   type: z.literal('directory'),
-  path: z.string().min(1).describe('absolute path; it has to exist, so that an unmounted disk is noticed'),
+  path: absolute.describe('absolute path; it has to exist, so that an unmounted disk is noticed'),
 });
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
@@ -306,5 +307,4 @@ class FileUpload implements Upload {
 }
 
 /** A store in a directory: the embedded default. */
-export const openDirectory = (name: string, config: z.infer<typeof directoryConfig>): Store =>
-  new DirectoryStore(name, config.path.replace(/\/+$/, ''));
+export const openDirectory = (name: string, config: z.infer<typeof directoryConfig>): Store => new DirectoryStore(name, config.path);

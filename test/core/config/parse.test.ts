@@ -71,6 +71,11 @@ describe('one fault, its place and what is allowed', () => {
       app('stores: [local], wal: { stores: [offsite] }'),
       /wal.stores.0: store "offsite" is not defined/,
     ],
+    [
+      'two stores in one place',
+      BASE.replace('/mnt/offsite', '/srv//bkp/'),
+      /^bkp.yaml:6:7: .*offsite: is the place of store "local"; allowed/,
+    ],
     ['more copies than stores', app('need: 3'), /need: 3 is more than the entry has stores; allowed is 1 to 2/],
     [
       'an unknown type of store',

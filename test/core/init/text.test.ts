@@ -11,6 +11,8 @@ const local: StoreChoice = { name: 'local', type: 'directory', place: '/srv/back
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
 const port = fc.integer({ min: 1, max: 65_535 });
+/** Where it lies, whatever it is called. */
+const placeOf = ({ name: _, ...place }: StoreChoice): string => JSON.stringify(place);
 const named = <T extends { name: string }>(of: fc.Arbitrary<T>) => fc.uniqueArray(of, { maxLength: 3, selector: each => each.name });
 const found: fc.Arbitrary<Found> = fc.record(
   {
@@ -41,16 +43,20 @@ const store: fc.Arbitrary<StoreChoice> = fc.oneof(
 
 test('whatever is found and chosen, the config is read without a fault, and every secret in it is a variable that was named', () => {
   fc.assert(
-    fc.property(found, fc.uniqueArray(store, { minLength: 1, maxLength: 3, selector: each => each.name }), (seen, stores) => {
-      const choices = { env: 'production', stores, keys, timezone: 'UTC' };
-      const config = parseConfig(configText(seen, choices), 'bkp.yaml', registry);
-      expect(Object.keys(config.environments['production']!.stores).sort()).toEqual(stores.map(each => each.name).sort());
-      expect(Object.keys(config.environments['production']!.targets['postgres']!)).toEqual(
-        expect.arrayContaining(seen.postgres.map(each => each.name)),
-      );
-      const referred = [...JSON.stringify(config).matchAll(/\$\{([A-Z0-9_]+)\}/g)].map(([, variable]) => variable!);
-      expect([...new Set(referred)].sort()).toEqual([...new Set(variablesOf(seen, choices))].sort());
-    }),
+    fc.property(
+      found,
+      fc.uniqueArray(store, { minLength: 1, maxLength: 3, comparator: (a, b) => a.name === b.name || placeOf(a) === placeOf(b) }),
+      (seen, stores) => {
+        const choices = { env: 'production', stores, keys, timezone: 'UTC' };
+        const config = parseConfig(configText(seen, choices), 'bkp.yaml', registry);
+        expect(Object.keys(config.environments['production']!.stores).sort()).toEqual(stores.map(each => each.name).sort());
+        expect(Object.keys(config.environments['production']!.targets['postgres']!)).toEqual(
+          expect.arrayContaining(seen.postgres.map(each => each.name)),
+        );
+        const referred = [...JSON.stringify(config).matchAll(/\$\{([A-Z0-9_]+)\}/g)].map(([, variable]) => variable!);
+        expect([...new Set(referred)].sort()).toEqual([...new Set(variablesOf(seen, choices))].sort());
+      },
+    ),
     { numRuns: 60 },
   );
 });

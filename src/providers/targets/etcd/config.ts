@@ -1,16 +1,14 @@
 import { z } from 'zod';
-import { duration } from '../../../core/config/fields.ts';
+import { absolute, duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
 import type { TargetContext } from '../../../core/contracts.ts';
 import { checks } from './checks.ts';
 
-const path = z.string().startsWith('/', { error: 'is no absolute path' });
-
 const k3s = z
   .strictObject({
-    dataDir: path.default('/var/lib/rancher/k3s').describe("K3s's own data directory"),
-    configDir: path.default('/etc/rancher/k3s').describe('directory of config.yaml, config.yaml.d and registries.yaml'),
-    token: path.optional().describe('file of the server token; default: `server/token` in `dataDir`'),
+    dataDir: absolute.default('/var/lib/rancher/k3s').describe("K3s's own data directory"),
+    configDir: absolute.default('/etc/rancher/k3s').describe('directory of config.yaml, config.yaml.d and registries.yaml'),
+    token: absolute.optional().describe('file of the server token; default: `server/token` in `dataDir`'),
     allowUnencryptedToken: z
       .boolean()
       .default(false)
@@ -34,15 +32,15 @@ export const etcdConfig = z.strictObject({
     .min(1)
     .default(['http://127.0.0.1:2379'])
     .describe('client addresses; the first that is well is taken'),
-  cacert: path.optional().describe("authority behind the server's certificate"),
-  cert: path.optional().describe('client certificate'),
-  key: path.optional().describe('key of the client certificate'),
+  cacert: absolute.optional().describe("authority behind the server's certificate"),
+  cert: absolute.optional().describe('client certificate'),
+  key: absolute.optional().describe('key of the client certificate'),
   user: z.string().min(1).optional().describe('where auth is on: a user with the role root, which alone may take snapshots'),
   password: z.string().optional(),
   bin: z.array(z.string().min(1)).default([]).describe("directories of etcd's programs and of k3s, looked at before PATH"),
   connectTimeout: duration.default('5s').describe('how long an endpoint may take to answer'),
   timeout: duration.default('5m').describe('how long a snapshot may take at least; a second more for each MiB of the database'),
-  dataDir: path.optional().describe('where `bkp restore etcd` without --to puts the data directory'),
+  dataDir: absolute.optional().describe('where `bkp restore etcd` without --to puts the data directory'),
   owner: z.string().min(1).optional().describe('user that owns a restored data directory when bkp runs as root'),
   k3s,
   checks,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { absolute } from '../../../core/config/fields.ts';
 import { DURATION, parseDuration } from '../../../core/duration.ts';
 import { checks } from './checks.ts';
 import { checkIncrements, incrementFields } from './incrementConfig.ts';
@@ -42,9 +43,7 @@ const cluster = {
   sslmode: z.enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']).optional(),
   sslrootcert: z.string().optional(),
   bin: z.array(z.string().min(1)).default([]).describe("directories of PostgreSQL's programs and of wal-g, looked at before PATH"),
-  dataDir: z
-    .string()
-    .min(1)
+  dataDir: absolute
     .optional()
     .describe(
       'where `bkp restore postgres` without --to puts the data directory; wal-g reads the files there when the server runs on them',
@@ -60,7 +59,7 @@ const native = z
     engine: z.literal('native').describe("PostgreSQL's own tools (pg_basebackup, pg_receivewal) down bkp's line"),
     ...cluster,
     wal: z.strictObject({ stores, ...nativeWal }).prefault({}),
-    spool: z.string().min(1).optional().describe('directory in which `bkp stream postgres` receives WAL before it is stored'),
+    spool: absolute.optional().describe('directory in which `bkp stream postgres` receives WAL before it is stored'),
     ...incrementFields,
   })
   .superRefine(checkIncrements);

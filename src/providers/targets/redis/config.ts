@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../../../core/config/fields.ts';
+import { absolute, duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
 import { checks } from './checks.ts';
 
@@ -26,7 +26,7 @@ export const redisConfig = z.strictObject({
     .optional()
     .describe('name of a key whose value tells this database from all others; compared before every backup and restore'),
   timeout: duration.default('30m').describe('how long the server may take to save, to send or to load its data'),
-  dataDir: text.optional().describe('where `bkp restore redis` without --to puts the files, on the host that runs bkp'),
+  dataDir: absolute.optional().describe('where `bkp restore redis` without --to puts the files, on the host that runs bkp'),
   owner: text.optional().describe('user that owns restored files when bkp runs as root; default: redis or valkey'),
   listen: text.optional().describe('address of this host at which a server elsewhere fetches the data in `restore --online`'),
   checks,

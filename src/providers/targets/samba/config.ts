@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration } from '../../../core/config/fields.ts';
+import { absolute, duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
 import { checks } from './checks.ts';
 
@@ -32,7 +32,7 @@ export const sambaConfig = z.strictObject({
   smbConf: text.optional().describe("path of smb.conf where the tools run; default: samba-tool's own"),
   bin: z.array(text).default([]).describe('directories of samba-tool and samba, looked at before PATH'),
   dbcheck: z.boolean().default(true).describe('check the database of the DC before each backup; what is wrong with it is a warning'),
-  dataDir: text.optional().describe('where `bkp restore samba` without --to puts the domain'),
+  dataDir: absolute.optional().describe('where `bkp restore samba` without --to puts the domain'),
   site: text.optional().describe('site of the DC that a restore makes; --site overrides it'),
   timeouts,
   checks,

@@ -1,12 +1,8 @@
 import { z } from 'zod';
-import { duration } from '../../../../core/config/fields.ts';
+import { absolute, duration } from '../../../../core/config/fields.ts';
 import { checks } from './checks.ts';
 
 const text = z.string().min(1);
-const absolute = z
-  .string()
-  .regex(/^\/[^\0\n]*$/, { error: 'is no absolute path' })
-  .overwrite(path => (path === '/' ? path : path.replace(/\/+$/, '')));
 
 const claims = z
   .strictObject({
