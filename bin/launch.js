@@ -33,6 +33,8 @@ export async function launch({ version, load }) {
     process.stdout.write(`${version()}\n`);
     return;
   }
+  // A server that Debian's pg_ctlcluster starts has no PATH, and the shell of its archive_command looks in these without handing them on.
+  process.env.PATH ||= '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
   // "failed" until the end says otherwise, however that end comes.
   process.exitCode = spoken(archiving, 1);
   process.on('uncaughtException', error => {

@@ -140,6 +140,12 @@ describe('a config that is not there, or cannot be read: what to do next', () =>
   });
 });
 
+test('without a PATH, as a server of Debian runs archive_command, programs are found where a shell would find them', async () => {
+  const { code, stdout } = await start(node24(), [join(root, 'bin/bkp.js'), 'version', '--json'], { env: {} }).ended;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)['tools']).toContainEqual(expect.objectContaining({ name: 'tar' }));
+});
+
 test('--version is the version of the package, and --json before it changes nothing', async () => {
   const { version } = (await import('../../package.json', { with: { type: 'json' } })).default;
   expect((await runBkp(['--version'])).stdout).toBe(`${version}\n`);
