@@ -112,7 +112,9 @@ export class Shipper {
         }
       }),
     );
-    if (held.size > before) this.#ctx.report.emit({ type: 'note', text: `WAL ${name} is in ${[...held].join(' and ')}` });
+    if (held.size === before) return;
+    const names = this.#stores.map(store => store.name).filter(each => held.has(each));
+    this.#ctx.report.emit({ type: 'note', text: `WAL ${name} is in ${names.join(' and ')}` });
   }
 
   /** Once per outage, not once per tick. */
