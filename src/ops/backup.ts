@@ -1,4 +1,5 @@
 import { anomalyOf, plainBytes } from '../core/anomaly.ts';
+import { isIncremental } from '../core/chain.ts';
 import type { Facts, Known, Manifest, Piece, Store, Target, TargetContext } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
@@ -58,12 +59,16 @@ type Failures = Map<Store, unknown>;
 
 type Pieces = Manifest['pieces'][number][];
 
-/** Plain bytes of the pieces of the backup before, by name. */
-type Before = ReadonlyMap<string, number>;
+/** Plain bytes of a piece in the backup before. */
+type Before = (name: string) => number | undefined;
 
-function piecesBefore(known: readonly Known[]): Before {
-  const newest = [...known].sort((a, b) => b.manifest.startedAt.localeCompare(a.manifest.startedAt))[0];
-  return new Map(newest?.manifest.pieces.flatMap(piece => ('objects' in piece ? [[piece.name, piece.bytes]] : [])));
+/** An increment and a full backup say nothing of each other's size. @param incremental which of them is being made, asked once a piece begins */
+function piecesBefore(known: readonly Known[], incremental: () => boolean): Before {
+  const newestFirst = known.map(({ manifest }) => manifest).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
+  return name => {
+    const pieces = newestFirst.find(each => isIncremental(each) === incremental())?.pieces ?? [];
+    return pieces.flatMap(piece => ('objects' in piece && piece.name === name ? [piece.bytes] : []))[0];
+  };
 }
 
 /** Sends every piece down the line, into `pieces`; the capture is told when it is cut short, so that it lets go of what it holds. */
@@ -78,7 +83,7 @@ async function takePieces(
   try {
     for (let step = await source.next(); ; step = await source.next()) {
       if (step.done) return step.value;
-      pieces.push(await takePiece(step.value, ctx, id, failures, before.get(step.value.name)));
+      pieces.push(await takePiece(step.value, ctx, id, failures, before(step.value.name)));
     }
   } finally {
     await source.return(undefined as never);
@@ -231,7 +236,9 @@ async function make(
   ctx.report.emit({ type: 'started', what: whatOf(ctx, id) });
   const pieces: Pieces = [];
   const parent = pinning(ctx, 'increment', options.random);
+  let incremental = false;
   const pin = async (parentId: string): Promise<void> => {
+    incremental = true;
     onParent();
     await parent.begin(parentId);
   };
@@ -243,7 +250,7 @@ async function make(
       id,
       pieces,
       failures,
-      piecesBefore(known),
+      piecesBefore(known, () => incremental),
     );
     ctx.signal.throwIfAborted();
     if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);

@@ -92,6 +92,38 @@ describe('chains in the stores', () => {
   });
 });
 
+describe('how much a backup is told to become', () => {
+  /** Yields so many bytes, as an increment where there is a parent. */
+  const sized = (bytes: number, parent?: Manifest): Target => ({
+    ...fakeTarget(data),
+    async *capture(_: TargetContext, { pin }: CaptureOptions) {
+      if (parent) await pin(parent.id);
+      yield { name: 'data', bytes: chunks(Buffer.alloc(bytes, 'x')) };
+      return facts(parent ? { needs: [{ backup: parent.id }] } : {});
+    },
+  });
+
+  it('is what the last one of its own kind was: an increment by an increment, a full one by a full one', async () => {
+    using r = rig();
+    let second = 0;
+    const take = async (bytes: number, parent?: Manifest) => {
+      r.events.length = 0;
+      second += 1;
+      const now = () => new Date(Date.UTC(2026, 0, 15, 2, 0, second));
+      const clock = { now, sleep: async () => {} };
+      const { manifest } = await r.backup(sized(bytes, parent), { clock }, { random: random(), alarmBelow: 0 });
+      const told = r.events.find(event => event.type === 'progress' && event.what === 'data');
+      return { manifest, expected: told && 'expected' in told ? told.expected : undefined };
+    };
+    const full = await take(9000);
+    const one = await take(300, full.manifest);
+    const two = await take(400, one.manifest);
+    const next = await take(9100);
+    const three = await take(500, next.manifest);
+    expect([full, one, two, next, three].map(({ expected }) => expected)).toEqual([undefined, undefined, 300, 9000, 400]);
+  });
+});
+
 describe('an increment that fails', () => {
   /** Fails in the middle of its bytes as long as it may be an increment. */
   const failing = (parent: () => Manifest, error: unknown, asked: boolean[]): Target => ({
