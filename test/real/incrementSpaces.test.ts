@@ -14,7 +14,9 @@ it('a chain of a cluster with tablespaces, one of them new and one gone since, c
   const there: Record<string, string> = {};
   const space = async (name: string): Promise<void> => {
     there[name] = join(tempDir({ forServer: true }), `the ${name} one`);
-    await db.sql(`copy (select 1) to program 'mkdir -m 700 "${there[name]}"'; create tablespace ${name} location '${there[name]}'`);
+    await db.sql(
+      `copy (select 1) to program 'cat > /dev/null; mkdir -m 700 "${there[name]}"'; create tablespace ${name} location '${there[name]}'`,
+    );
     await db.sql(`create table in_${name} tablespace ${name} as select n, md5(n::text) as m from generate_series(1, 5000) n`);
   };
   await space('fast');

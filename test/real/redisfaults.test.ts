@@ -250,6 +250,22 @@ describe('servers that do not send what they should', () => {
     await valkey.destroy();
   });
 
+  it('a copy that its server does not start on is a failed proof, and the command ends', async () => {
+    const other = await setUpRedis(server, { env: { TMPDIR: temp } });
+    await aRedisBackup(other);
+    const real = JSON.stringify(server.program);
+    const refusing = stub(
+      'redis-server',
+      `const { execFileSync } = process.getBuiltinModule('node:child_process');
+if (process.argv.includes('--version')) process.stdout.write(execFileSync(${real}, ['--version']));
+else { console.log('FATAL: not today'); process.exitCode = 1; }`,
+    );
+    const judging = await setUpRedis(server, { like: other, entry: { bin: [refusing] }, env: { TMPDIR: temp } });
+    const { code, stdout } = await judging.bkp('verify', 'redis', 'app', '--deep');
+    expect({ code, stdout }).toEqual({ code: 9, stdout: expect.stringContaining('FATAL: not today') });
+    expect(left()).toEqual([]);
+  });
+
   it.each([
     ['no one listens', async () => ({ port: await freePort() }), /Connection refused/, 1],
     ['a name that leads nowhere', async () => ({ host: 'redis.nowhere.invalid' }), /redis\.nowhere\.invalid/, 1],

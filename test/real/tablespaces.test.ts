@@ -21,7 +21,9 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     at = await setUp(db);
     for (const name of ['fast', 'cold']) {
       there[name] = join(tempDir({ forServer: true }), `the ${name} one`);
-      await db.sql(`copy (select 1) to program 'mkdir -m 700 "${there[name]}"'; create tablespace ${name} location '${there[name]}'`);
+      await db.sql(
+        `copy (select 1) to program 'cat > /dev/null; mkdir -m 700 "${there[name]}"'; create tablespace ${name} location '${there[name]}'`,
+      );
       await db.sql(`create table in_${name} tablespace ${name} as select n, md5(n::text) as m from generate_series(1, 5000) n`);
     }
     id = await aBackup(at);

@@ -14,7 +14,9 @@ afterAll(cleanUp);
 
 /** Makes a tablespace with a table of some rows in it; `through` is a path by which the server is to know the place. */
 async function aSpace({ db }: World, name: string, location = join(tempDir({ forServer: true }), `the ${name} one`)): Promise<string> {
-  await db.sql(`copy (select 1) to program 'mkdir -p -m 700 "${location}"'; create tablespace ${name} location '${location}'`);
+  await db.sql(
+    `copy (select 1) to program 'cat > /dev/null; mkdir -p -m 700 "${location}"'; create tablespace ${name} location '${location}'`,
+  );
   await db.sql(`create table in_${name} tablespace ${name} as select n, md5(n::text) as m from generate_series(1, 3000) n; checkpoint`);
   return location;
 }
@@ -113,7 +115,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
 
   it('one behind a symbolic link, or in another one, is read over the connection: WAL-G would leave it out of the files', async () => {
     const place = join(tempDir({ forServer: true }), 'real');
-    await at.db.sql(`copy (select 1) to program 'mkdir -m 700 ${place}; ln -s ${place} ${place}.link'`);
+    await at.db.sql(`copy (select 1) to program 'cat > /dev/null; mkdir -m 700 ${place}; ln -s ${place} ${place}.link'`);
     await at.db.sql(`create tablespace linked location '${place}.link'`);
     await at.db.sql("create table in_linked tablespace linked as select n, '' as m from generate_series(1, 30) n; checkpoint");
     const { stdout, stderr } = await good(['backup', 'postgres', 'app'], at.run());
@@ -151,7 +153,7 @@ it('an adopted backup names its tablespaces, is never written over the originals
   const alone = () => start(join(walgPath(), 'wal-g'), ['backup-push', at.db.dataDir], { env }).ended;
   expect((await alone()).code).toBe(0);
   const place = join(tempDir({ forServer: true }), 'real');
-  await at.db.sql(`copy (select 1) to program 'mkdir -m 700 ${place}; ln -s ${place} ${place}.link'`);
+  await at.db.sql(`copy (select 1) to program 'cat > /dev/null; mkdir -m 700 ${place}; ln -s ${place} ${place}.link'`);
   await at.db.sql(`create tablespace linked location '${place}.link'`);
   await at.db.sql('create table in_linked tablespace linked as select 1 as n; checkpoint');
   expect((await alone()).code).toBe(0);

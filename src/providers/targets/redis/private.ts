@@ -65,12 +65,12 @@ function listening(child: Child): { log: string[]; gone: Promise<never> } {
   return { log, gone };
 }
 
-async function loaded(ctx: Context, place: Private): Promise<Info> {
+async function loaded(ctx: Context, place: Private, gone: Promise<never>): Promise<Info> {
   for (;;) {
     ctx.signal.throwIfAborted();
     const info = await askPrivate(ctx, place, 'INFO').then(parseInfo, () => undefined);
     if (info?.get('loading') === '0') return info;
-    await ctx.clock.sleep(100, ctx.signal);
+    await Promise.race([ctx.clock.sleep(100, ctx.signal), gone]);
   }
 }
 
@@ -99,7 +99,7 @@ export async function withPrivate(
   const { gone } = listening(child);
   let ended: Awaited<ReturnType<typeof stop>>;
   try {
-    const info = await Promise.race([loaded(ctx, place), gone]);
+    const info = await loaded(ctx, place, gone);
     await Promise.race([use(info), gone]);
   } finally {
     ended = await stop(child);
