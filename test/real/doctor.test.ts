@@ -163,6 +163,32 @@ describe('doctor', () => {
     }
   });
 
+  it('without archive_timeout, the stores that get whole segments only are named, for a quiet server leaves them late', async () => {
+    const told = async (change: (entry: Yaml) => void = () => {}) =>
+      (await doctor(changed(at(), config => change(entryOf(config))))).check('archive_timeout');
+    const late = (stores: string) => ({
+      state: 'warn',
+      text: expect.stringContaining(`whole segments only go to ${stores}, and`),
+      mend: "ALTER SYSTEM SET archive_timeout = '60s'; SELECT pg_reload_conf();",
+    });
+    expect(await told()).toMatchObject(late('offsite'));
+    const off = (entry: Yaml) => {
+      entry['wal'] = { flush: 'off' };
+    };
+    expect(await told(off)).toMatchObject(late('local and offsite'));
+    const byCommand = (entry: Yaml) => {
+      delete entry['spool'];
+    };
+    expect(await told(byCommand)).toMatchObject(late('local and offsite'));
+    const one = (entry: Yaml) => {
+      entry['wal'] = { stores: ['local'] };
+    };
+    expect(await told(one)).toMatchObject({ state: 'ok' });
+    for (const statement of (await told())['mend'].split(/(?<=;) /)) await db().sql(statement);
+    await waitFor(async () => (await db().sql('show archive_timeout')) === '1min', 'what was pasted to count');
+    expect(await told()).toMatchObject({ state: 'ok', text: '60 s' });
+  });
+
   it('a signing key that nobody trusts, and an identity that is not on this host', async () => {
     const other = (await makeKeys(join(tempDir(), 'other'))) as { signing: string };
     const { check } = await doctor(

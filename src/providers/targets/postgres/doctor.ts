@@ -4,7 +4,9 @@ import { dirname } from 'node:path';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import { pasted } from '../../../core/shell.ts';
+import { walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
+import { chunkStore } from './flusher.ts';
 import { identify } from './identity.ts';
 import { incrementChecks } from './incrementDoctor.ts';
 import { type Live, liveState } from './live.ts';
@@ -72,6 +74,25 @@ async function slotLimit(ctx: Context): Promise<Check> {
     state: 'warn',
     text: 'unlimited: if streaming stops for long, WAL fills the disk of the server',
     mend: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();",
+  };
+}
+
+/** A store that gets no open segment has what a quiet server wrote only once its segment is closed. */
+async function archiveTimeout(ctx: Context): Promise<Check> {
+  const name = 'archive_timeout';
+  const seconds = Number(await sql(ctx, `select setting from pg_settings where name = '${name}'`));
+  if (seconds > 0) return { name, state: 'ok', text: `${seconds} s` };
+  const stores = walStores(ctx);
+  const streams = ctx.config.spool !== undefined && ctx.config.wal.flush !== 'off';
+  // A store that cannot be asked has a check of its own.
+  const open = streams ? await chunkStore(stores).catch(() => undefined) : undefined;
+  const whole = stores.filter(store => store !== open).map(store => store.name);
+  if (whole.length === 0) return { name, state: 'ok', text: 'off, and the only store gets the open segment as it grows' };
+  return {
+    name,
+    state: 'warn',
+    text: `off: whole segments only go to ${whole.join(' and ')}, and a quiet server takes hours to fill one, heartbeats or not: there it will look late`,
+    mend: "ALTER SYSTEM SET archive_timeout = '60s'; SELECT pg_reload_conf();",
   };
 }
 
@@ -147,6 +168,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
       mend: '`temp:` in the config names a directory with room for the whole cluster',
     };
   yield await slotLimit(ctx);
+  if (ctx.config.engine === 'native') yield await archiveTimeout(ctx);
   yield* incrementChecks(ctx, live);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));
   if (ctx.config.engine === 'wal-g') yield* (await import('./walg/doctor.ts')).walgChecks(ctx, live);
