@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wants } from './args.ts';
 import { begin, endOf, pgTool } from './child.ts';
@@ -24,13 +24,13 @@ async function slot(session: Session, name: string): Promise<number> {
   return parseLsn(lsn);
 }
 
-/** pg_receivewal goes on after the newest whole segment in its directory: an empty one in the place of that before `lsn`. */
+/**
+ * pg_receivewal begins anew the segment that its directory holds in part: that of `lsn`. A whole one before it would not do for
+ * a new cluster, since segment 0 counts for nothing there and what was written meanwhile would be passed over.
+ */
 function seed(spool: string, timeline: number, lsn: number): void {
   mkdirSync(spool);
-  const before = segmentAt(timeline, lsn);
-  const file = join(spool, segmentName({ ...before, number: before.number - 1 }));
-  writeFileSync(file, '');
-  truncateSync(file, segmentBytes());
+  writeFileSync(join(spool, `${segmentName(segmentAt(timeline, lsn))}.partial`), '');
 }
 
 const wholeAfter = (spool: string, last: string): string[] =>
