@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { FaultName } from '../../walg/faults.ts';
@@ -16,16 +17,30 @@ const installed = (process.env['PATH'] ?? '')
 /** Which of the two `walgPath()` gives: a real WAL-G, where one is on PATH, or the stand-in of test/walg. */
 export const walg = { isReal: installed !== undefined };
 
+let bundled: string | undefined;
+
+/** The stand-in as a bundle, made once for all tests of a process: a start of it from its sources costs three times as much. */
+function standIn(): string {
+  if (bundled && existsSync(bundled)) return bundled;
+  const dir = tempDir();
+  const how = ['--bundle', '--splitting', '--format=esm', '--platform=node', '--main-fields=module,main', '--out-extension:.js=.mjs'];
+  const requires = "--banner:js=import { createRequire as __cr } from 'module'; const require = __cr(import.meta.url);";
+  const args = [join(root, 'test/walg/main.ts'), ...how, requires, `--outdir=${dir}`, '--log-level=warning'];
+  execFileSync(join(root, 'node_modules/esbuild/bin/esbuild'), args, { cwd: root });
+  bundled = join(dir, 'main.mjs');
+  return bundled;
+}
+
 /** Node takes a program without an extension for either kind of module; this works in both. */
-const launcher = (faults: WalgFaults): string => `#!${node24()} --no-warnings
+const launcher = (faults: WalgFaults, program: string): string => `#!${node24()} --no-warnings
 const env = process.env;
 const faults = ${JSON.stringify(faults)};
 env.WALG_STUB_TMP ||= process.argv[1] + '.tmp';
 env.WALG_STUB_PGBIN ||= ${JSON.stringify(binDir('18'))};
 env.WALG_STUB_LOCALHOST ||= '127.0.0.1:1';
 env.WALG_STUB_FAULT ||= faults[process.argv.slice(2).find(word => word in faults)] ?? '';
-process.getBuiltinModule('node:module').enableCompileCache(process.argv[1] + '.cache');
-import(${JSON.stringify(join(root, 'test/walg/main.ts'))});
+process.getBuiltinModule('node:module').enableCompileCache(${JSON.stringify(`${dirname(program)}/compiled`)});
+import(${JSON.stringify(program)});
 `;
 
 /**
@@ -37,7 +52,7 @@ import(${JSON.stringify(join(root, 'test/walg/main.ts'))});
 export function walgPath(faults?: WalgFaults): string {
   if (installed && !faults) return dirname(installed);
   const dir = tempDir();
-  writeFileSync(join(dir, 'wal-g'), launcher(faults ?? {}));
+  writeFileSync(join(dir, 'wal-g'), launcher(faults ?? {}, standIn()));
   chmodSync(join(dir, 'wal-g'), 0o755);
   mkdirSync(join(dir, 'wal-g.tmp'));
   chmodSync(join(dir, 'wal-g.tmp'), 0o777);
