@@ -23,6 +23,9 @@ export function binDir(version: PostgresVersion): string {
   return dir;
 }
 
+/** Where the files of new clusters are, to be copied. */
+export const clusters = (): string => join(cache(), 'clusters');
+
 /**
  * The Valkey 9 server. @throws a sentence naming the set-up command when it is not installed
  */

@@ -3,6 +3,7 @@ import { appendFileSync, chmodSync, chownSync, closeSync, mkdirSync, openSync, r
 import { join } from 'node:path';
 import { serverAccount } from './account.ts';
 import { childrenOf, isAlive, run } from './child.ts';
+import { newCluster } from './cluster.ts';
 import { guarded } from './guard.ts';
 import { binDir, type PostgresVersion } from './places.ts';
 import { removeTemp, tempDir } from './temp.ts';
@@ -132,10 +133,9 @@ export class Postgres {
           .map(row => row.split('\t'));
   }
 
-  /** Makes the cluster's files: initdb without fsync, the rig's hba and settings. Every cluster has a system identifier of its own. */
+  /** Makes the cluster's files: initdb's, the rig's hba and settings. Every cluster has a system identifier of its own. */
   async create(settings: Record<string, string>, initdb: readonly string[]): Promise<void> {
-    const args = ['-D', this.dataDir, '-U', this.superuser, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', ...initdb];
-    await this.asServer(this.tool('initdb'), args);
+    await newCluster(this.version, this.dataDir, initdb);
     writeFileSync(join(this.dataDir, 'pg_hba.conf'), HBA);
     this.configure({ ...SETTINGS, ...settings });
   }
