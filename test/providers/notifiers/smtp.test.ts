@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Undelivered } from '../../../src/core/notify/types.ts';
 import { smtp } from '../../../src/providers/notifiers/smtp.ts';
 import { aMessage } from '../../core/notify/message.ts';
-import { cleanUp } from '../../real/rig/index.ts';
+import { cleanUp, waitFor } from '../../real/rig/index.ts';
 import { type MailOptions, type MailServer, startMail } from '../../real/rig/mail.ts';
 import { certificate } from './certificate.ts';
 
@@ -82,7 +82,6 @@ it('a server that says nothing is left when the signal says so, and its connecti
   await new Promise<void>(resolve => mute.listen(0, '127.0.0.1', resolve));
   const { port } = mute.address() as { port: number };
   await expect(tell({ port }, { host: '127.0.0.1' }, 200)).rejects.toMatchObject({ name: 'TimeoutError' });
-  await new Promise(resolve => setTimeout(resolve, 100));
-  expect(open).toBe(0);
+  await waitFor(() => open === 0, 'the connection to be closed');
   await new Promise(resolve => mute.close(resolve));
 });
