@@ -7,6 +7,10 @@ import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
+const NO_BEATS =
+  "do $$ declare f regprocedure; begin for f in select oid::regprocedure from pg_proc where proname = 'pg_logical_emit_message' loop execute format('revoke execute on function %s from public', f); end loop; end $$";
+const ARRIVED = "select write_lsn >= pg_current_wal_lsn() from pg_stat_replication where application_name = 'bkp'";
+
 interface Beat {
   lineage: string;
   at: string;
@@ -48,7 +52,9 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     expect(Math.abs(Date.now() - from)).toBeLessThan(60_000);
     const time = next.at.replace('T', ' ').replace('Z', '');
     await waitFor(() => record(at)!.at > next.at, 'one more');
-    await pause(600);
+    // No beat comes after it, and it has arrived.
+    await db.sql(NO_BEATS);
+    await waitFor(async () => (await db.sql(ARRIVED)) === 't', 'the last beat to arrive');
     await db.kill9();
     await stopBkp(child, 'SIGTERM');
     expect(await logIn('local')).not.toHaveProperty('missedAt');
@@ -107,9 +113,7 @@ describe('the heartbeat', () => {
 
   it('that a role may not send is told once, and the WAL is shipped all the same', async () => {
     db = await startPostgres({ version: '18' });
-    await db.sql(
-      "do $$ declare f regprocedure; begin for f in select oid::regprocedure from pg_proc where proname = 'pg_logical_emit_message' loop execute format('revoke execute on function %s from public', f); end loop; end $$",
-    );
+    await db.sql(NO_BEATS);
     const { at, child } = await streaming({ heartbeat: '1s' });
     await waitFor(() => /heartbeat failed.*permission denied/s.test(child.output().stderr), 'the warning');
     await db.sql('create table t (n int)');
