@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
@@ -211,6 +211,39 @@ describe('what a restore is told', () => {
     expect(line).toMatch(/-U second template1$/);
     expect(await inShell(stdout, 'psql -h', ' -d app -XAtc "select n from t"')).toBe('7');
     await stopServed(stdout);
+  });
+
+  it('what was restored is on the disk before it counts as back: a server without fsync brought it', async () => {
+    const dir = tempDir({ forServer: true });
+    for (const name of readdirSync(db.bin)) {
+      writeFileSync(
+        join(dir, name),
+        name === 'initdb' ? `#!/bin/sh\necho "$@" >&2\nexit 1\n` : `#!/bin/sh\nexec ${join(db.bin, name)} "$@"\n`,
+      );
+      chmodSync(join(dir, name), 0o755);
+    }
+    const to = aPlace();
+    const run = changed(at, config => {
+      entryOf(config)['bin'] = [dir];
+    });
+    const { code, stderr } = await restore(['--latest', '--to', to, '--yes'], run);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`-S -D ${to}`) });
+    expect(readdirSync(to)).toContain('BKP_RESTORE_INCOMPLETE');
+  });
+
+  it('keeps the times of commits, where the source tracks them', async () => {
+    const tracking = await startPostgres({ version: '18', settings: { track_commit_timestamp: 'on' } });
+    const own = await setUp(tracking);
+    await tracking.sql('create table t as select 1 as n');
+    const times = 'select count(pg_xact_commit_timestamp(xmin)) from t';
+    expect(await tracking.sql(times)).toBe('1');
+    await aBackup(own);
+    await tracking.destroy();
+    const to = aPlace();
+    expect((await restore(['--from-backup', 'latest', '--to', to, '--yes'], own.run)).code).toBe(0);
+    const copy = await startPostgres({ version: '18', dir: to, settings: { track_commit_timestamp: 'on' } });
+    expect(await copy.sql(times)).toBe('1');
+    await copy.destroy();
   });
 
   describe('the owner', () => {

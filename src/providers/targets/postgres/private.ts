@@ -22,8 +22,8 @@ export interface Private {
   superuser: string;
   /** Where its questions are asked; default: postgres. */
   database?: string;
-  /** What the source had and replay is FATAL without, from pg_control; read by `prepare`. */
-  source?: { maxPrepared: number; segmentBytes: number };
+  /** What the source had, from pg_control, and the copy needs to replay or would lose; read by `prepare`. */
+  source?: { maxPrepared: number; segmentBytes: number; commitTimes: string };
 }
 
 /** Reads what a private server has to be told of its own data, and writes the files that it needs beside it: own access rules, none of the source's. */
@@ -32,6 +32,7 @@ export async function prepare(ctx: Context, place: Private): Promise<void> {
   place.source = {
     maxPrepared: Number(control.get('max_prepared_xacts setting') ?? 0),
     segmentBytes: Number(control.get('Bytes per WAL segment')),
+    commitTimes: control.get('track_commit_timestamp setting') ?? 'off',
   };
   const files: [string, string][] = [
     ['hba.conf', 'local all all trust\n'],
@@ -83,6 +84,8 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   fsync: 'off',
   full_page_writes: 'off',
   wal_level: 'replica',
+  // At the end of recovery a server that does not track them removes those that are there.
+  track_commit_timestamp: place.source?.commitTimes ?? 'off',
   max_prepared_transactions: String(place.source?.maxPrepared ?? 0),
   min_wal_size: `${leastWal(place)}MB`,
   max_wal_size: '4GB',
