@@ -63,6 +63,19 @@ describe.each(['3.4', '3.6'] as const)('etcd %s', version => {
     expect(readdirSync(at.temp)).toEqual([]);
   });
 
+  it('a cluster above its quota: the alarm is in its data, is told, and is no fault of the backup', async () => {
+    const full = await startEtcd({ version, quota: 600_000 });
+    const own = await setUp(entryOf(full));
+    for (let n = 0; (await full.ctl(['put', `k${n}`, 'x'.repeat(100_000)])).code === 0; n += 1);
+    await aBackup(own);
+    await full.stop();
+    const { code, stdout } = await runBkp(['verify', 'etcd', '--deep'], own.run);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('the copy carries alarm NOSPACE') });
+    expect(stdout).toContain('a key was written, read and deleted');
+    const { stdout: next } = await runBkp(['restore', 'etcd', 'main', '--latest', '--to', aPlace(), '--yes'], own.run);
+    expect(next).toContain('etcdctl alarm disarm');
+  });
+
   it('EK14: writes that run during the backup are counted as the finished file has them', async () => {
     let going = true;
     let written = 0;

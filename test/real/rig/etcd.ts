@@ -21,6 +21,8 @@ export interface EtcdOptions {
   dataDir?: string;
   /** Paths of PEM files; then it speaks TLS and wants client certificates of that authority. */
   tls?: { ca: string; cert: string; key: string };
+  /** Bytes above which it takes no writes; its own 2 GiB unless set. */
+  quota?: number;
 }
 
 const running = new Set<Running>();
@@ -32,12 +34,14 @@ export class Etcd {
   readonly endpoint: string;
   readonly #peer: string;
   readonly #tls: EtcdOptions['tls'];
+  readonly #quota: string[];
   #child: Running | undefined;
 
   constructor(options: EtcdOptions, port: number, peer: number) {
     this.version = options.version ?? '3.6';
     this.dataDir = options.dataDir ?? join(tempDir(), 'data');
     this.#tls = options.tls;
+    this.#quota = options.quota === undefined ? [] : ['--quota-backend-bytes', String(options.quota)];
     this.endpoint = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`;
     this.#peer = `http://127.0.0.1:${peer}`;
   }
@@ -61,7 +65,7 @@ export class Etcd {
     const cluster = ['--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`];
     const child = start(
       join(etcdBin(this.version), 'etcd'),
-      ['--data-dir', this.dataDir, '--unsafe-no-fsync', ...urls, ...cluster, ...secure].filter(
+      ['--data-dir', this.dataDir, '--unsafe-no-fsync', ...urls, ...cluster, ...secure, ...this.#quota].filter(
         word => this.version === '3.6' || word !== '--unsafe-no-fsync',
       ),
       {

@@ -7,7 +7,7 @@ import { exclusive } from './exclusive.ts';
 import { isK3s } from './flavor.ts';
 import { refuseForeign } from './identity.ts';
 import { captureK3s } from './k3s/capture.ts';
-import { type EndpointStatus, usable } from './status.ts';
+import { type EndpointStatus, FULL, usable } from './status.ts';
 import { bytesOf, takeSnapshot } from './take.ts';
 import { etcdctl } from './tools.ts';
 
@@ -37,12 +37,14 @@ async function* captureEtcd(ctx: Context, site: Site, options: Options): AsyncGe
     at: taken.at,
     needs: [],
     contentBytes: taken.bytes,
-    baseline: { flavor: 'etcd', datastore: 'etcd', ...taken.facts, bytes: taken.bytes },
+    baseline: { flavor: 'etcd', datastore: 'etcd', ...taken.facts, bytes: taken.bytes, ...fullness(taken.from.errors) },
     versions: { server: taken.from.version, client: taken.tool },
     notCovered: ['certificates and flags of the members', ...(uid ? ['files of the Kubernetes nodes, volumes'] : [])],
     warnings: taken.from.errors.map(text => `${taken.from.endpoint} complains: ${text}`),
   };
 }
+
+const fullness = (errors: readonly string[]): { full?: true } => (errors.some(text => text.includes(FULL)) ? { full: true } : {});
 
 /**
  * Takes a snapshot, proves that it restores, and only then hands it to the line.

@@ -11,6 +11,7 @@ import { fingerprint } from './k3s/token.ts';
 import { bring, type Contents, contentsOf, type Here } from './pieces.ts';
 import { freePorts, startPrivate } from './privateServer.ts';
 import { writtenBy } from './restore.ts';
+import { FULL } from './status.ts';
 import { type Offline, offline, serverProgram } from './tools.ts';
 import { BUMP, refuseFull, restoredBytes, restoreSnapshot } from './trial.ts';
 
@@ -90,6 +91,16 @@ async function baseline(client: Client, { manifest }: Contents, tool: Offline): 
     state: 'ok',
     text: `${found.keys} keys at revision ${recorded.revision}${recorded.keys === undefined ? '; keys were not counted at backup time' : ''}`,
   };
+}
+
+/** What a full cluster wrote into its own data. It is lifted in the copy, so that a write can be tried. */
+async function alarms(client: Client): Promise<Omit<Trial, 'name'>> {
+  const raised = [...(await client.text('alarm', 'list')).matchAll(/alarm:(\w+)/g)].map(([, name]) => name!);
+  if (raised.length === 0) return { state: 'ok', text: 'none is raised' };
+  const other = raised.find(name => name !== FULL);
+  if (other) return { state: 'fail', text: `the copy carries alarm ${other}` };
+  await client.text('alarm', 'disarm');
+  return { state: 'note', text: `the copy carries alarm ${FULL}: a restored cluster takes no writes until \`etcdctl alarm disarm\`` };
 }
 
 async function write(client: Client, id: string): Promise<Omit<Trial, 'name'>> {
@@ -190,6 +201,8 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, 
       work.catch(error => {
         throw onCopy(error);
       });
+    const alarm = await trial(ctx, 'alarms', () => tell(alarms(client)));
+    if (alarm.state !== 'ok') yield alarm;
     yield await trial(ctx, 'baseline', () => tell(baseline(client, contents, tool)));
     yield await trial(ctx, 'compaction', () => tell(compaction(client, contents, tool)));
     for (const check of ctx.config.checks.filter(each => !isGet(each)))

@@ -13,6 +13,7 @@ import { clusterReset } from './k3s/reset.ts';
 import { checkState } from './k3s/sqlite.ts';
 import { bring, type Contents, contentsOf, type Here, type ReadPiece, refuseMissing } from './pieces.ts';
 import { inspectPlace, ownerOf, unpackConfig, writeSecret } from './place.ts';
+import { FULL } from './status.ts';
 import { type Offline, offline, parseVersion } from './tools.ts';
 import { BUMP, type Member, refuseFull, restoredBytes, restoreSnapshot } from './trial.ts';
 
@@ -93,6 +94,9 @@ function nextSteps(ctx: Context, contents: Contents, to: string, member: Member,
   ];
   return [
     `${as}etcd ${flags.join(' ')} …   # with its own client URLs and certificates`,
+    ...(contents.manifest.baseline['full'] === true
+      ? [`it was above its quota (${FULL}): start it with a larger --quota-backend-bytes, then etcdctl defrag and etcdctl alarm disarm`]
+      : []),
     'a cluster of several: restore the same backup on each member with its own --name, and start all of them',
     `bkp backup etcd ${ctx.name} --new-lineage   # once it runs: it has another cluster id now`,
   ];

@@ -4,6 +4,9 @@ import { BkpError } from '../../../core/errors.ts';
 import { ask } from './client.ts';
 import type { Context } from './config.ts';
 
+/** The alarm of a cluster above its quota, which is data of the cluster: every snapshot holds it. */
+export const FULL = 'NOSPACE';
+
 /** An endpoint as it describes itself. Ids are decimal text: they are larger than JavaScript's whole numbers. */
 export interface EndpointStatus {
   endpoint: string;
