@@ -11,6 +11,7 @@ import { type Forecast, forecast } from './forecast.ts';
 import { closeJournal, readJournal, writeJournal } from './journal.ts';
 import { type Part, partName } from './part.ts';
 import { preflight, type Ready, requestOf, type Way } from './preflight.ts';
+import { makeShared } from './shared.ts';
 
 /** What a restore of the whole stack was asked for. */
 export interface StackRequest extends Way {
@@ -238,6 +239,7 @@ export async function restoreStack(stack: StackContext, parts: readonly Part[], 
   const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
   await writeJournal(request.journal, recorder.journal);
   await markRestoring(stack, recorder.journal.id, stack.clock.now());
+  await makeShared(ready.flatMap(({ places }) => places));
   const outcome = await work(stack, ready, parts, request, recorder);
   const results = resultsOf(recorder.journal, before, outcome);
   if (outcome.failed.size > 0) return { parts: results, journal: request.journal };

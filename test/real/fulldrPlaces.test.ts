@@ -1,0 +1,51 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanUp, tempDir } from './rig/index.ts';
+import { journalOf, resultOf, type Stack, startStack } from './stackSetup.ts';
+
+afterAll(cleanUp);
+
+let at: Stack;
+
+/** A directory of root's that anybody can enter. */
+function aHall(): string {
+  const dir = tempDir();
+  chmodSync(dir, 0o755);
+  return dir;
+}
+
+const restore = (root: string) => at.bkp(['restore', 'full-dr', '--yes', '--json', '--latest', '--to', root]);
+
+beforeAll(async () => {
+  at = await startStack();
+  const { code, stderr } = await at.bkp(['backup', 'full-dr', '--json']);
+  expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+});
+
+describe('restore full-dr into a directory of root', () => {
+  it.each([
+    ['itself', (hall: string) => hall],
+    ['the one above it', (hall: string) => join(hall, 'dr')],
+  ])('that the accounts of the data cannot enter, %s: told for each part before anything is done', async (_, rootIn) => {
+    const hall = aHall();
+    mkdirSync(rootIn(hall), { recursive: true });
+    chmodSync(hall, 0o700);
+    const { code, stdout } = await restore(rootIn(hall));
+    expect({ code, text: stdout }).toEqual({ code: 4, text: expect.stringMatching(/2 of 3 part/) });
+    for (const part of ['postgres/app', 'redis/cache'])
+      expect(stdout).toMatch(new RegExp(`${part}: uid \\d+, which is to own \\w+, cannot enter ${hall} → chmod o\\+x ${hall}`));
+    expect({ left: readdirSync(rootIn(hall)), journal: journalOf(at) }).toEqual({ left: [], journal: undefined });
+  });
+
+  it('that is not there yet: it is made so that each account gets to its own place, and to nothing else', async () => {
+    const root = join(aHall(), 'deep', 'dr');
+    const { code, stdout, stderr } = await restore(root);
+    expect({ code, text: code === 0 ? '' : stdout + stderr }).toEqual({ code: 0, text: '' });
+    expect(resultOf({ stdout })['parts'].map((part: any) => part.state)).toEqual(['back', 'back', 'back']);
+    const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    expect([root, join(root, '..')].map(modeOf)).toEqual(['711', '711']);
+    expect(['etcd/main', 'postgres/app', 'redis/cache'].map(place => modeOf(join(root, place)))).toEqual(['700', '700', '700']);
+    expect(existsSync(at.journal)).toBe(false);
+  });
+});
