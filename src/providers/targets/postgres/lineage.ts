@@ -45,18 +45,66 @@ const isLineage = (value: unknown): value is Lineage => {
   return record?.version === 1 && /^\d+-\d+$/.test(record.lineage ?? '') && /^\d+$/.test(record.systemIdentifier ?? '');
 };
 
-/** Every lineage record that the stores show, by id. Throws when a store cannot be read or a record is not signed by a trusted key. */
+/** One record, signed by a trusted key, under its own name. @throws BkpError('verifyFailed') for any other; what the store throws */
+async function readLineage(ctx: TargetContext, store: Store, key: string): Promise<Lineage> {
+  const what = `${key} in store ${store.name}`;
+  const record = decodeSigned(await readAll(store.get(key)), ctx.keys.verify, what);
+  if (!isLineage(record)) throw new BkpError('verifyFailed', `${what} is no lineage record`);
+  if (key === lineageKey(ctx.base, record.lineage)) return record;
+  throw new BkpError('verifyFailed', `${what} is the record of lineage ${record.lineage}: it was moved or copied there`);
+}
+
+/** Why one record of a store that answers cannot be had from it; undefined = the error is of another kind. */
+function lackOf(ctx: TargetContext, store: Store, key: string, error: unknown): BkpError | undefined {
+  if (!(error instanceof BkpError)) return undefined;
+  if (error.exit === 'verifyFailed') return error;
+  if (error.exit !== 'notFound') return undefined;
+  return new BkpError('storeUnreachable', `store ${store.name} lists ${key}, and says that it is not there when it is read`, {
+    next: ['run the command again', `bkp verify ${ctx.kind} ${ctx.name}`],
+    cause: error,
+  });
+}
+
+interface Records {
+  found: Map<LineageId, Lineage>;
+  /** Keys that a store lists and does not give. */
+  lacks: { key: string; error: BkpError }[];
+}
+
+/** Adds what one store has. Throws what the store throws. */
+async function addRecords(ctx: TargetContext, store: Store, { found, lacks }: Records): Promise<void> {
+  for await (const { key } of store.list(prefixOf(ctx.base))) {
+    if (!key.endsWith('.json')) continue;
+    try {
+      const record = await readLineage(ctx, store, key);
+      found.set(record.lineage, record);
+    } catch (error) {
+      const lack = lackOf(ctx, store, key, error);
+      if (!lack) throw error;
+      lacks.push({ key, error: lack });
+    }
+  }
+}
+
+/** What one store lacks has to be in another, and is told. Throws what stood in the way where no store has it. */
+function settleLacks(ctx: TargetContext, { found, lacks }: Records): void {
+  const keys = new Set([...found.keys()].map(lineage => lineageKey(ctx.base, lineage)));
+  for (const { key, error } of lacks) {
+    if (!keys.has(key)) throw error;
+    ctx.report.emit({ type: 'warning', text: `${error.message}; another store has it` });
+  }
+}
+
+/**
+ * Every lineage record that the stores show, by id. A record that one store does not give as it was signed is taken from another and told.
+ * @throws BkpError('storeUnreachable' | 'verifyFailed') when no store answers, or no store gives a record that one of them lists
+ */
 export async function knownLineages(ctx: TargetContext, stores: readonly Store[] = ctx.stores): Promise<Map<LineageId, Lineage>> {
-  const found = new Map<LineageId, Lineage>();
+  const records: Records = { found: new Map(), lacks: [] };
   const unreachable: string[] = [];
   for (const store of stores) {
     try {
-      for await (const object of store.list(prefixOf(ctx.base))) {
-        if (!object.key.endsWith('.json')) continue;
-        const record = decodeSigned(await readAll(store.get(object.key)), ctx.keys.verify, `${object.key} in store ${store.name}`);
-        if (!isLineage(record)) throw new BkpError('verifyFailed', `${object.key} in store ${store.name} is no lineage record`);
-        found.set(record.lineage, record);
-      }
+      await addRecords(ctx, store, records);
     } catch (error) {
       if (!(error instanceof BkpError && error.exit === 'storeUnreachable')) throw error;
       unreachable.push(sentence(error));
@@ -64,7 +112,8 @@ export async function knownLineages(ctx: TargetContext, stores: readonly Store[]
   }
   if (unreachable.length === stores.length)
     throw new BkpError('storeUnreachable', `no store of ${ctx.kind}/${ctx.name} answers: ${unreachable.join('; ')}`);
-  return found;
+  settleLacks(ctx, records);
+  return records.found;
 }
 
 async function record(ctx: TargetContext, lineage: Lineage): Promise<void> {
