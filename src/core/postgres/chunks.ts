@@ -39,6 +39,9 @@ const ALIGNED = 8;
  */
 export const knownTo = (ranges: Iterable<Range>): number => Math.ceil(coveredTo(ranges) / ALIGNED) * ALIGNED;
 
+/** Up to which byte a segment is there with holes left aside: beyond `knownTo`, a run before it is lost. */
+export const lastOf = (ranges: Iterable<Range>): number => [...ranges].reduce((last, { to }) => Math.max(last, to), 0);
+
 /** The fewest runs, taken greedily, that cover the same bytes from the first one on: what lies inside others is left out. */
 export function needed<T extends Range>(ranges: Iterable<T>): T[] {
   const chosen: T[] = [];

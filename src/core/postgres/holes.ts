@@ -1,6 +1,6 @@
 import { timelineOf } from './history.ts';
 import { segmentAt, segmentName, segmentStart } from './lsn.ts';
-import { type Archive, type Base, coveredIn, newestPath, wholeIn } from './plan.ts';
+import { type Archive, type Base, coveredIn, newestPath, wholeIn, withoutHistory } from './plan.ts';
 
 /** A run of WAL segments that a store lacks although it has later ones. */
 export interface Hole {
@@ -54,8 +54,11 @@ export function holesOf(bases: readonly Base[], archive: Archive): Hole[] {
   const archived = [...names].map(numberOf).filter(number => names.has(nameOf(number)));
   // The beginning of a later segment, in chunks, shows as well that what lies before it is missing.
   const begun = [...(archive.open?.keys() ?? [])].map(numberOf).filter(number => coveredIn(archive, nameOf(number), size) > 0);
+  // Bytes behind a hole in an open segment show that, as the next segment would.
+  const torn = [...(archive.torn?.keys() ?? [])].filter(name => nameOf(numberOf(name)) === name).map(name => numberOf(name) + 1);
+  const later = [...archived, ...torn];
   const first = least(byStart.map(lastInside));
-  const present = archived.length > 0 && first < least(archived) ? [first, ...archived] : archived;
+  const present = later.length > 0 && first < least(later) ? [first, ...later] : later;
   return runsMissing(withNext(present, begun)).map(([first, last]) => {
     const breaks = byStart.filter(base => segmentAt(base.from, size) <= last && lastInside(base) < last);
     const next = byStart.find(base => lastInside(base) >= last && !breaks.includes(base));
@@ -68,4 +71,19 @@ export function holesOf(bases: readonly Base[], archive: Archive): Hole[] {
       ...(next ? { next } : {}),
     };
   });
+}
+
+/** A timeline of which there is WAL, and no history: nobody knows where it left the one before. */
+export interface LostHistory {
+  timeline: number;
+  /** Bases of older timelines, which cannot be rolled forward into it. */
+  breaks: readonly Base[];
+}
+
+/** The newest timeline of one lineage whose history is lost, where a base needs it; undefined = none. */
+export function lostHistory(bases: readonly Base[], archive: Archive): LostHistory | undefined {
+  const ends = bases.map(base => ({ base, timeline: withoutHistory(archive, newestPath(base, archive).at(-1)!.timeline) }));
+  const timeline = ends.reduce((newest, each) => Math.max(newest, each.timeline ?? 0), 0);
+  if (timeline === 0) return undefined;
+  return { timeline, breaks: ends.filter(each => each.timeline === timeline).map(({ base }) => base) };
 }

@@ -1,5 +1,5 @@
 import { type Ancestor, pathTo, type Stretch, timelineOf } from './history.ts';
-import { segmentAt, segmentName, segmentStart } from './lsn.ts';
+import { historyName, parseSegment, segmentAt, segmentName, segmentStart } from './lsn.ts';
 
 /** A base backup as the planner needs it. `from`/`to` bound the WAL inside it. */
 export interface Base {
@@ -17,6 +17,8 @@ export interface Archive {
   segments: ReadonlySet<string>;
   /** Segments that are there in chunks only: up to which byte from their first one on. */
   open?: ReadonlyMap<string, number>;
+  /** Of these, or of some without a first byte, chunks lie behind a hole: up to which byte any reaches. */
+  torn?: ReadonlyMap<string, number>;
   histories: ReadonlyMap<number, readonly Ancestor[]>;
 }
 
@@ -29,7 +31,7 @@ export interface Reach {
   segments: readonly string[];
   /** First LSN that can no longer be replayed; inside the last segment where that is there in chunks. */
   end: bigint;
-  /** The first missing segment, where later ones exist. */
+  /** The first missing segment, where later WAL exists; or the missing history of a later timeline. */
   hole?: string;
 }
 
@@ -45,6 +47,15 @@ export const wholeIn = (archive: Archive, segmentBytes: number): string[] => [
 
 const timelineFromName = (name: string): number => Number.parseInt(name.slice(0, 8), 16);
 
+/** Every timeline of which there is WAL. */
+const timelinesIn = ({ segments, open }: Archive): number[] => [...new Set([...segments, ...(open?.keys() ?? [])].map(timelineFromName))];
+
+/** The newest timeline behind `last` of which there is WAL, and no history that says where it began; undefined = none. */
+export const withoutHistory = (archive: Archive, last: number): number | undefined =>
+  timelinesIn(archive)
+    .filter(timeline => timeline > last && !archive.histories.has(timeline))
+    .sort((a, b) => b - a)[0];
+
 /** A path suits a base when it stays on the base's timeline at least until the base's own end. */
 const passes = (path: readonly Stretch[], base: Base): boolean => {
   const own = path.find(stretch => stretch.timeline === base.timeline);
@@ -53,8 +64,7 @@ const passes = (path: readonly Stretch[], base: Base): boolean => {
 
 /** The newest timeline that goes through `base`, as its path. */
 export function newestPath(base: Base, archive: Archive): Stretch[] {
-  const seen = [...archive.segments, ...(archive.open?.keys() ?? [])].map(timelineFromName);
-  const timelines = new Set([base.timeline, ...archive.histories.keys(), ...seen]);
+  const timelines = new Set([base.timeline, ...archive.histories.keys(), ...timelinesIn(archive)]);
   const newestFirst = [...timelines].sort((a, b) => b - a);
   const path = newestFirst.map(timeline => pathTo(timeline, archive.histories)).find(candidate => passes(candidate, base));
   return path ?? pathTo(base.timeline, archive.histories);
@@ -73,6 +83,18 @@ function openTail(number: number, size: number, archive: Archive, path: readonly
     .filter(({ end }) => end > start);
   return found.reduce<(typeof found)[number] | undefined>((best, each) => (best && best.end > each.end ? best : each), undefined);
 }
+
+/** An open segment of one of these timelines that has bytes beyond `end`, behind a hole. */
+const tornBehind = ({ torn }: Archive, timelines: ReadonlySet<number>, end: bigint, size: number): string | undefined =>
+  [...(torn ?? [])].find(([name, last]) => {
+    const at = parseSegment(name, size);
+    return at && timelines.has(at.timeline) && segmentStart(at.number, size) + BigInt(last) > end;
+  })?.[0];
+
+const lostHistory = (archive: Archive, last: number): string | undefined => {
+  const timeline = withoutHistory(archive, last);
+  return timeline === undefined ? undefined : historyName(timeline);
+};
 
 /**
  * What can be replayed on top of `base`, along `path` or the newest timeline that goes through it. The last segment may be there in chunks,
@@ -98,7 +120,9 @@ export function reachOf(base: Base, archive: Archive, path: readonly Stretch[] =
   const wanted = new Set(path.map(stretch => stretch.timeline));
   const later = (name: string): boolean => wanted.has(timelineFromName(name)) && name.slice(8) > missing.slice(8);
   const beyond = [...archive.segments, ...(archive.open?.keys() ?? [])].some(later);
-  return { base, timeline: path.at(-1)!.timeline, segments, end, ...(beyond ? { hole: missing } : {}) };
+  const timeline = path.at(-1)!.timeline;
+  const hole = beyond ? missing : (tornBehind(archive, wanted, end, size) ?? lostHistory(archive, timeline));
+  return { base, timeline, segments, end, ...(hole === undefined ? {} : { hole }) };
 }
 
 const newestFirst = (bases: readonly Base[]): Base[] => [...bases].sort((a, b) => b.endedAt.getTime() - a.endedAt.getTime());

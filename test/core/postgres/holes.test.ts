@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseHistory } from '../../../src/core/postgres/history.ts';
-import { holesOf } from '../../../src/core/postgres/holes.ts';
+import { holesOf, lostHistory } from '../../../src/core/postgres/holes.ts';
 import { segmentName, segmentStart } from '../../../src/core/postgres/lsn.ts';
 import { type Archive, type Base, reachOf } from '../../../src/core/postgres/plan.ts';
 
@@ -69,5 +69,29 @@ describe('holes in the WAL', () => {
         }
       }),
     );
+  });
+});
+
+describe('a history that is lost', () => {
+  const both = { ...archive([2, 3]), segments: new Set([name(1, 2), name(1, 3), name(2, 4), name(2, 5)]) };
+  const known = { ...both, histories: new Map([[2, parseHistory('1\t0/4000100\tno recovery target specified')]]) };
+
+  it('breaks the bases before it, for which "latest" would end where the timeline was left', () => {
+    const bases = [base('a', 2, 2), base('b', 4, 4, 2)];
+    expect(lostHistory(bases, both)).toMatchObject({ timeline: 2, breaks: [{ id: 'a' }] });
+    expect(reachOf(bases[0]!, both)).toMatchObject({ timeline: 1, hole: '00000002.history' });
+    expect(reachOf(bases[1]!, both).hole).toBeUndefined();
+  });
+
+  it('is none where it is there, or where nothing is older', () => {
+    expect(lostHistory([base('a', 2, 2)], known)).toBeUndefined();
+    expect(reachOf(base('a', 2, 2), known)).toMatchObject({ timeline: 2 });
+    expect(lostHistory([base('b', 4, 4, 2)], both)).toBeUndefined();
+  });
+
+  it('is none for a base of a way that was left', () => {
+    const left = { ...known, segments: new Set([...known.segments, name(1, 4), name(1, 5)]) };
+    expect(lostHistory([base('c', 5, 5)], left)).toBeUndefined();
+    expect(reachOf(base('c', 5, 5), left).hole).toBeUndefined();
   });
 });

@@ -53,6 +53,20 @@ describe('a segment that is there in chunks', () => {
     }
   });
 
+  it('with bytes behind a hole is a hole from where it is torn, also where its first byte is gone', () => {
+    const torn = (end: number): Archive => ({
+      ...archive([2, 3], end > 0 ? [[name(4), end]] : []),
+      torn: new Map([[name(4), 9000]]),
+    });
+    for (const end of [4096, 0]) {
+      expect(reachOf(base(2), torn(end))).toMatchObject({ end: at(4, end), hole: name(4) });
+      expect(holesOf([base(2)], torn(end))).toMatchObject([{ first: name(4), last: name(4), from: at(4, end), breaks: [{ id: 'b2' }] }]);
+    }
+    expect(holesOf([base(2)], { ...archive([]), torn: new Map([[name(3), 9000]]) })).toMatchObject([{ first: name(3), last: name(3) }]);
+    // What a base has inside does not miss them.
+    expect(reachOf(base(2, 4, 9000), torn(4096)).hole).toBeUndefined();
+  });
+
   it('is as good as whole with every byte', () => {
     const all = archive([2, 4], [[name(3), SIZE]]);
     expect(reachOf(base(2), all)).toMatchObject({ end: at(5), segments: [name(2), name(3), name(4)] });

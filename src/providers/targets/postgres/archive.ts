@@ -1,5 +1,6 @@
 import type { Manifest, ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { knownTo, lastOf } from '../../../core/postgres/chunks.ts';
 import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
 import { historyName, isWalName } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
@@ -180,8 +181,11 @@ export async function readFirstWhole(ctx: TargetContext, lineage: string, copies
 }
 
 /** What chunks add to whole segments: those of a merged one say nothing new. */
-export const openIn = ({ copies, chunks }: Pick<Holdings, 'copies' | 'chunks'>): Map<string, number> =>
-  new Map([...coverage(chunks)].filter(([name]) => !copies.has(name)));
+export function openIn({ copies, chunks }: Pick<Holdings, 'copies' | 'chunks'>): Required<Pick<Archive, 'open' | 'torn'>> {
+  const unmerged = new Map([...chunks].filter(([name]) => !copies.has(name)));
+  const torn = [...unmerged].map(([name, parts]) => [name, lastOf(parts), knownTo(parts)] as const).filter(([, last, end]) => last > end);
+  return { open: coverage(unmerged), torn: new Map(torn.map(([name, last]) => [name, last])) };
+}
 
 /** The planner's view of a lineage: whole segments, open ones, and the histories, which are read. Throws as `readFirstWhole` does. */
 export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<Holdings, 'copies' | 'chunks'>): Promise<Archive> {
@@ -193,5 +197,5 @@ export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<
       histories.set(Number.parseInt(name.slice(0, 8), 16), parseHistory((await readFirstWhole(ctx, lineage, copies)).toString('utf8')));
     }
   }
-  return { segments, open: openIn(held), histories };
+  return { segments, ...openIn(held), histories };
 }

@@ -1,8 +1,8 @@
 import type { Finding, StoreLook, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { rollingBases } from '../../../core/postgres/expiry.ts';
-import { type Hole, holesOf } from '../../../core/postgres/holes.ts';
-import { formatLsn } from '../../../core/postgres/lsn.ts';
+import { type Hole, holesOf, type LostHistory, lostHistory } from '../../../core/postgres/holes.ts';
+import { formatLsn, historyName } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
 import { archiveOf, openIn, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
 import { type Chunk, chunkAt, chunksByName, readChunk } from './chunks.ts';
@@ -78,6 +78,23 @@ function findingOf(store: string, lineage: string, hole: Hole, rolled: ReadonlyS
   };
 }
 
+function historyFinding(
+  store: string,
+  lineage: string,
+  { timeline, breaks }: LostHistory,
+  rolled: ReadonlySet<string> | undefined,
+): Finding {
+  const text = `${historyName(timeline)} of lineage ${lineage} is missing: where timeline ${timeline} began is not known`;
+  const broken = breaks.filter(({ id }) => !rolled || rolled.has(id));
+  if (broken.length === 0) return { store, state: 'note', text: `${text}; the backups before it are restored to their own end` };
+  return {
+    store,
+    state: 'missing',
+    text,
+    breaks: broken.map(base => `backup ${base.id} cannot be rolled forward to timeline ${timeline}`),
+  };
+}
+
 /** Histories are sealed: a host that only backs up sees the timelines of the bases alone, and says so. */
 async function archiveIn(ctx: Context, lineage: string, { objects, chunks }: Stored): Promise<{ archive: Archive; unread?: string }> {
   const copies = new Map<string, WalObject[]>();
@@ -87,7 +104,7 @@ async function archiveIn(ctx: Context, lineage: string, { objects, chunks }: Sto
     return { archive: await archiveOf(ctx, lineage, held) };
   } catch (error) {
     const segments = new Set([...copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
-    return { archive: { segments, open: openIn(held), histories: new Map() }, unread: sentence(error) };
+    return { archive: { segments, ...openIn(held), histories: new Map() }, unread: sentence(error) };
   }
 }
 
@@ -98,6 +115,8 @@ async function* holes(ctx: Context, look: StoreLook, lineage: string, stored: St
   const bases = look.known.filter(({ manifest }) => manifest.lineage === lineage).flatMap(baseOf);
   const rolled = rolledForward(look, lineage);
   for (const hole of holesOf(bases, archive)) yield findingOf(store, lineage, hole, rolled);
+  const lost = unread ? undefined : lostHistory(bases, archive);
+  if (lost) yield historyFinding(store, lineage, lost, rolled);
 }
 
 /** One name with two contents is two clusters in one archive: recovery could read either. */

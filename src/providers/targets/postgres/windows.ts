@@ -56,7 +56,7 @@ async function archive(ctx: Context, part: Part, notes: Note[]): Promise<Archive
     const text = `how the timelines of lineage ${part.lineage} follow each other could not be read, so each stands for itself: ${sentence(error)}`;
     notes.push({ state: 'unproven', text });
     const segments = new Set([...part.copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
-    return { segments, open: openIn(part), histories: new Map() };
+    return { segments, ...openIn(part), histories: new Map() };
   }
 }
 
