@@ -49,7 +49,10 @@ export async function chooseStore(
       const snapshots = wanted.map(
         ({ paths }) => there.find(each => [...each.paths].sort().join('\n') === [...paths].sort().join('\n'))?.id,
       );
-      if (snapshots.every(id => id !== undefined)) return { store, snapshots: snapshots as string[] };
+      if (snapshots.every(id => id !== undefined)) {
+        if (last) ctx.report.emit({ type: 'warning', text: `${sentence(last)}; it comes out of store ${store.name}` });
+        return { store, snapshots: snapshots as string[] };
+      }
       throw new BkpError(
         'verifyFailed',
         `store ${store.name} has the manifest of ${manifest.id}, and its repository not all of its snapshots`,
