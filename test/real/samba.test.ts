@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { stringify } from 'yaml';
 import { lastJson, type Yaml } from './change.ts';
 import { resigned } from './drillRig.ts';
+import { HARMS, harmed } from './harm.ts';
 import { cleanUp, makeKeys, tempDir, waitFor } from './rig/index.ts';
 import { ADMIN_PASSWORD, Domain, provision, stubTool } from './rig/samba.ts';
 import { commandLines, filesIn, pathWith } from './stub.ts';
@@ -91,6 +92,7 @@ const aPlace = () => join(tempDir(), 'domain');
 describe('from the files of the DC', () => {
   let at: At;
   let id: string;
+  const archives = (): string[] => filesIn(at.store).filter(path => /backups\/.*\.000$/.test(path));
 
   it('takes all that a domain is, with what is in it counted, and names nobody', async () => {
     at = setUp({ ...offline, dbcheck: true });
@@ -181,6 +183,20 @@ describe('from the files of the DC', () => {
     const smb = await restored.beside('smbclient', [...who, '//127.0.0.1/sysvol', '-c', 'ls ad.example.test/Policies/*']);
     expect(smb.stdout).toContain('{31B2F340-016D-11D2-945F-00C04FB984F9}');
     await restored.stop();
+  });
+
+  it.each(Object.keys(HARMS))('the archive %s: verify names it, and a restore ends by name with no domain left', async how => {
+    while (archives().length < 2) await backedUp(at);
+    const [other, archive] = archives().slice(-2) as [string, string];
+    await harmed(HARMS[how]!, join(at.store, archive), join(at.store, other), async () => {
+      const checked = await bkp(at, ['verify', 'samba', '--deep', '--no-proof', '--json']);
+      expect({ code: checked.code, said: checked.stdout.includes(archive) ? archive : checked.stdout }).toEqual({ code: 9, said: archive });
+      const to = aPlace();
+      const { code, stderr } = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(archive);
+      expect(existsSync(to)).toBe(false);
+    });
   });
 
   it('a restore on a full disk says so, and leaves nothing but what was there', async () => {
