@@ -5,24 +5,44 @@ const LIST = 'ListObjectsV2';
 const VERSIONS = 'ListObjectVersions';
 const UPLOADS = 'ListMultipartUploads';
 
-/**
- * Where the next page begins; undefined after the last one.
- * @param more what the page says about that; a page that says nothing comes from no S3 service, or from its middle
- * @throws StoreFault when a page does not say how to go on, or would begin again: half of a listing is never passed off as all of it
- */
-function next<T>(caller: Caller, operation: string, prefix: string, more: boolean | undefined, from: T | undefined, to: T | undefined) {
-  const bad = (why: string) => caller.fault(operation, `the listing is not whole: ${why}`, `${prefix}*`);
-  if (more === undefined) throw bad('the answer is not one of S3');
-  if (!more) return undefined;
-  if (to === undefined || to === '') throw bad('there is more, and the store does not say how to go on');
-  if (JSON.stringify(to) === JSON.stringify(from)) throw bad('the store gives the same page again');
-  return to;
+/** The pages of one listing, until the last one. */
+class Pages<T> {
+  readonly #caller: Caller;
+  readonly #operation: string;
+  readonly #prefix: string;
+  readonly #begun = new Set<string>();
+
+  constructor(caller: Caller, operation: string, prefix: string) {
+    this.#caller = caller;
+    this.#operation = operation;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * Where the next page begins; undefined after the last one.
+   * @param more what the page says about that; a page that says nothing comes from no S3 service, or from its middle
+   * @throws StoreFault when a page does not say how to go on, or goes in a circle: half of a listing is never passed off as all of it
+   */
+  next(more: boolean | undefined, to: T | undefined): T | undefined {
+    if (more === undefined) throw this.bad(NO_S3);
+    if (!more) return undefined;
+    if (to === undefined || to === '') throw this.bad('there is more, and the store does not say how to go on');
+    const place = JSON.stringify(to);
+    if (this.#begun.has(place)) throw this.bad('the store gives the same page again');
+    this.#begun.add(place);
+    return to;
+  }
+
+  bad = (why: string): Error => this.#caller.fault(this.#operation, `the listing is not whole: ${why}`, `${this.#prefix}*`);
 }
+
+const NO_S3 = 'the answer is not one of S3';
 
 const where = (caller: Caller, prefix: string) => ({ Bucket: caller.settings.bucket, ...(prefix === '' ? {} : { Prefix: prefix }) });
 
 /** Every object under a prefix, in the order in which the store lists. Throws StoreFault rather than ending early. */
 export async function* objects(caller: Caller, prefix: string): AsyncGenerator<Sdk._Object> {
+  const pages = new Pages<string>(caller, LIST, prefix);
   let from: string | undefined;
   do {
     const page = await caller.call(
@@ -31,7 +51,7 @@ export async function* objects(caller: Caller, prefix: string): AsyncGenerator<S
       { key: `${prefix}*` },
     );
     yield* page.Contents ?? [];
-    from = next(caller, LIST, prefix, page.IsTruncated, from, page.NextContinuationToken);
+    from = pages.next(page.IsTruncated, page.NextContinuationToken);
   } while (from !== undefined);
 }
 
@@ -44,32 +64,40 @@ export interface Version {
   latest: boolean;
 }
 
-const toVersion = ({ Key, VersionId, IsLatest, Size }: Sdk.ObjectVersion, marker: boolean): Version => ({
-  key: Key ?? '',
-  id: VersionId ?? 'null',
-  bytes: Size ?? 0,
-  marker,
-  latest: IsLatest ?? false,
-});
+/** Undefined for what does not say which version it is, or whether something hides it: by that, versions are removed for good. */
+function toVersion({ Key, VersionId, IsLatest, Size = 0 }: Sdk.ObjectVersion, marker: boolean): Version | undefined {
+  if (!Key || !VersionId || IsLatest === undefined || !isSize(Size)) return undefined;
+  return { key: Key, id: VersionId, bytes: Size, marker, latest: IsLatest };
+}
+
+/** Whether a number can be the bytes of an object. */
+export const isSize = (bytes: number | undefined): bytes is number => Number.isSafeInteger(bytes) && bytes! >= 0;
 
 /** Every version and mark of deletion under a prefix; in a bucket without versions, every object. Throws StoreFault. */
 export async function* versions(caller: Caller, prefix: string): AsyncGenerator<Version> {
-  let from: { KeyMarker: string; VersionIdMarker?: string } | undefined;
+  type Place = { KeyMarker: string; VersionIdMarker?: string };
+  const pages = new Pages<Place>(caller, VERSIONS, prefix);
+  let from: Place | undefined;
   do {
     const page = await caller.call(VERSIONS, sdk => new sdk.ListObjectVersionsCommand({ ...where(caller, prefix), ...from }), {
       key: `${prefix}*`,
     });
-    for (const version of page.Versions ?? []) yield toVersion(version, false);
-    for (const marker of page.DeleteMarkers ?? []) yield toVersion(marker, true);
+    const versions = (page.Versions ?? []).map(version => toVersion(version, false));
+    for (const version of [...versions, ...(page.DeleteMarkers ?? []).map(marker => toVersion(marker, true))]) {
+      if (!version) throw pages.bad(NO_S3);
+      yield version;
+    }
     const { NextKeyMarker: KeyMarker, NextVersionIdMarker: VersionIdMarker } = page;
     const to = KeyMarker ? { KeyMarker, ...(VersionIdMarker ? { VersionIdMarker } : {}) } : undefined;
-    from = next(caller, VERSIONS, prefix, page.IsTruncated, from, to);
+    from = pages.next(page.IsTruncated, to);
   } while (from !== undefined);
 }
 
 /** Every upload under a prefix that was begun and neither finished nor given up. Throws StoreFault. */
 export async function* uploads(caller: Caller, prefix: string): AsyncGenerator<Sdk.MultipartUpload> {
-  let from: { KeyMarker: string; UploadIdMarker?: string } | undefined;
+  type Place = { KeyMarker: string; UploadIdMarker?: string };
+  const pages = new Pages<Place>(caller, UPLOADS, prefix);
+  let from: Place | undefined;
   do {
     const page = await caller.call(UPLOADS, sdk => new sdk.ListMultipartUploadsCommand({ ...where(caller, prefix), ...from }), {
       key: `${prefix}*`,
@@ -77,6 +105,6 @@ export async function* uploads(caller: Caller, prefix: string): AsyncGenerator<S
     yield* page.Uploads ?? [];
     const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
     const to = KeyMarker ? { KeyMarker, ...(UploadIdMarker ? { UploadIdMarker } : {}) } : undefined;
-    from = next(caller, UPLOADS, prefix, page.IsTruncated, from, to);
+    from = pages.next(page.IsTruncated, to);
   } while (from !== undefined);
 }

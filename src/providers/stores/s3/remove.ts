@@ -91,6 +91,8 @@ export async function removeKey(caller: Caller, key: string, { locks = false } =
 
 /** Versions of one name that a newer one or a mark hides, and the mark once nothing is left below it. */
 async function purgeKey(caller: Caller, key: string, found: readonly Version[]): Promise<PerItem[]> {
+  if (found.filter(({ latest }) => latest).length !== 1)
+    return [{ key, ok: false, reason: 'the store does not say which of its versions is the newest' }];
   const current = found.find(({ latest, marker }) => latest && !marker);
   const items: PerItem[] = [];
   for (const marker of [false, true]) {

@@ -9,7 +9,7 @@ import { lifecycle, lockChecks } from './doctor.ts';
 import { BLOCK } from './limits.ts';
 import { type BucketLock, bucketLock, lasts, lockless, setHold, storeNow, untilOf } from './lock.ts';
 import { isAbsent, look } from './look.ts';
-import { objects, uploads, versions } from './pages.ts';
+import { isSize, objects, uploads, versions } from './pages.ts';
 import { probe } from './powers.ts';
 import { type Range, readObject } from './read.ts';
 import { purgeHidden, removeKey } from './remove.ts';
@@ -85,8 +85,8 @@ export class S3Store implements Store {
 
   /** The order is the store's: S3 lists by key, and nothing here relies on it. */
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
-    for await (const { Key, Size = 0, LastModified } of objects(this.#caller, prefix)) {
-      if (!Key || !LastModified) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', `${prefix}*`);
+    for await (const { Key, Size, LastModified } of objects(this.#caller, prefix)) {
+      if (!Key || !LastModified || !isSize(Size)) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', `${prefix}*`);
       if (Key.startsWith(prefix)) yield { key: Key, bytes: Size, modified: LastModified };
     }
   }
