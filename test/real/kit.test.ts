@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { agePair } from '../ops/rig.ts';
@@ -423,6 +423,26 @@ describe('a kit of PostgreSQL and Redis in two stores', () => {
       for (const secret of secrets) expect(left.includes(secret)).toBe(false);
       if (signal === 'SIGTERM') expect(readdirSync(env['TMPDIR']!).filter(name => name.startsWith('bkp'))).toEqual([]);
     });
+  });
+});
+
+it('files are there while restic has each snapshot of the newest backup, in the store that is asked', async () => {
+  const [one, two, source] = [tempDir(), tempDir(), tempDir()];
+  writeFileSync(join(source, 'a.txt'), 'a text');
+  const config = await makeConfig({ stores: { one, two }, volumes: { uploads: { engine: 'files', paths: [source] } } });
+  const at = { config: config.path, env: {} };
+  expect((await runBkp(['backup'], at)).code).toBe(0);
+  const kit = await aKit(at);
+  const check = async () => {
+    const { code, stdout } = await runBkp(['kit', 'check', kit, '--json', ...byKey()], at);
+    return { code, rows: lastJson(stdout)['stores'].map(({ store, state, text }: Yaml) => `${store} ${state} ${text}`) };
+  };
+  const there = ['one ok 1 things are there at restic', 'two ok 1 things are there at restic'];
+  expect(await check()).toEqual({ code: 0, rows: there });
+  rmSync(join(two, 'bkp/production/volumes/uploads/restic/snapshots'), { recursive: true });
+  expect(await check()).toEqual({
+    code: 9,
+    rows: [there[0], expect.stringMatching(/^two bad restic has no \d{8}T\d{6}Z-[0-9a-f]{6} any more$/)],
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Known, Manifest, PieceRef, Store } from '../../core/contracts.ts';
+import type { HeldElsewhere, Known, Manifest, PieceRef, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import type { KitMeta } from '../../core/kit/types.ts';
 import { openPiece } from '../../flow/open.ts';
@@ -38,20 +38,24 @@ async function sample({ ctx }: OpenedTarget, store: Store, manifest: Manifest, p
   return `${piece.name} was opened whole, ${bytes} bytes`;
 }
 
-/** What another service keeps has to be there still. */
-async function heldThere({ target, ctx }: OpenedTarget, manifest: Manifest): Promise<string> {
+/** Another tool's name of a thing is what the manifest calls it, or all that was made for a backup goes by the backup's id. */
+const isThere = (id: string, named: number, listed: readonly HeldElsewhere[]): boolean =>
+  listed.some(each => each.id === id) || listed.filter(({ backup }) => backup === id).length >= named;
+
+/** What another service keeps has to be there still; what it keeps in a store, in this one. */
+async function heldThere({ target, ctx }: OpenedTarget, store: Store, manifest: Manifest): Promise<string> {
   const held = heldOf(manifest);
   const holder = target.holder?.(ctx);
   if (!holder) return `${held.length} things of ${[...new Set(held.map(({ by }) => by))].join(', ')} are there`;
-  const there = new Set((await holder.list()).map(({ id }) => id));
-  const gone = held.find(({ id }) => !there.has(id));
+  const listed = (await holder.list()).filter(each => each.store === undefined || each.store === store.name);
+  const gone = held.find(({ id }) => !isThere(id, held.filter(each => each.id === id).length, listed));
   if (gone) throw new BkpError('verifyFailed', `${holder.name} has no ${gone.id} any more`);
   return `${held.length} things are there at ${holder.name}`;
 }
 
 async function opened(each: OpenedTarget, store: Store, manifest: Manifest): Promise<string> {
   const piece = smallest(streamed(manifest));
-  return piece ? sample(each, store, manifest, piece) : heldThere(each, manifest);
+  return piece ? sample(each, store, manifest, piece) : heldThere(each, store, manifest);
 }
 
 async function proven(each: OpenedTarget, store: Store, manifest: Manifest, random: Uint8Array): Promise<string> {
