@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { parseDuration } from '../core/duration.ts';
-import { BkpError } from '../core/errors.ts';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import type { Elsewhere } from '../ops/prune/elsewhere.ts';
 import type { Pruned } from '../ops/prune/index.ts';
 import type { Leaving, Line } from '../ops/prune/plan.ts';
 import type { PrunedRecords } from '../ops/prune/records.ts';
+import type { Removal } from '../ops/prune/remove.ts';
 import { formatAge, formatBytes, formatTable } from '../report/format.ts';
 import { noticed, type Run, type Session, worst } from './session.ts';
 
@@ -130,6 +131,74 @@ async function recordsOf(session: Session, rows: readonly Row[], confirm: boolea
   return records;
 }
 
+type Begun = (where: string, removal: Removal) => void;
+
+/** Ended by a signal, it says what is gone by then: that cannot be undone, and nothing else would tell it. */
+async function stoppable(session: Session, work: (begun: Begun) => Promise<ExitName>): Promise<ExitName> {
+  const removals: [string, Removal][] = [];
+  try {
+    return await work((where, removal) => void removals.push([where, removal]));
+  } catch (error) {
+    const gone = removals.filter(([, { removed }]) => removed > 0);
+    if (!session.signal.aborted || gone.length === 0) throw error;
+    throw new BkpError('interrupted', sentence(error), {
+      next: [
+        ...gone.map(([where, removal]) => `gone from ${where} by then: ${removal.gone.length} backup(s), ${removal.removed} object(s)`),
+        'bkp prune shows what is left to do',
+      ],
+      cause: error,
+    });
+  }
+}
+
+async function carryOut(
+  session: Session,
+  kind: string | undefined,
+  name: string | undefined,
+  flags: Flags,
+  begun: Begun,
+): Promise<ExitName> {
+  const { pruneTarget } = await import('../ops/prune/index.ts');
+  const { pruneElsewhere } = await import('../ops/prune/elsewhere.ts');
+  const rows: Row[] = [];
+  const others: (Elsewhere & { target: string })[] = [];
+  for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
+    const called = `${ctx.kind}/${ctx.name}`;
+    const options = {
+      confirm: flags.confirm ?? false,
+      force: flags.force ?? false,
+      random: randomBytes,
+      begun: (store: string, removal: Removal) => begun(`${called} in store ${store}`, removal),
+    };
+    const results = await pruneTarget(target, ctx, entry, options);
+    rows.push(...results.map(result => ({ target: called, ...result })));
+    const elsewhere = await pruneElsewhere(target, ctx, entry, results, options.confirm);
+    if (elsewhere) others.push({ target: called, ...elsewhere });
+    session.outcome(heardOf(called, results, elsewhere));
+  }
+  // One target, or one store, does not say what is left of a set.
+  const whole = kind === undefined && flags.from === undefined;
+  const records = whole ? await recordsOf(session, rows, flags.confirm ?? false) : undefined;
+  const exit = worst([...rows, ...others, ...(records ? [records] : [])].map(row => row.exit));
+  const verbose = session.options.verbose ?? false;
+  session.result(
+    {
+      exit,
+      confirmed: flags.confirm ?? false,
+      stores: rows,
+      ...(others.length > 0 ? { elsewhere: others } : {}),
+      ...(records ? { records } : {}),
+    },
+    [
+      ...rows.flatMap(row => told(row, verbose, new Date())),
+      ...others.flatMap(each => toldElsewhere(each.target, each)),
+      ...(records ? toldRecords(records, session.app.env(session.options.env).name, flags.confirm ?? false) : []),
+      ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
+    ],
+  );
+  return exit;
+}
+
 /** `bkp prune [target] [name]`: what the retention of the config no longer keeps, shown; with --confirm removed. */
 export const pruneCommand = (run: Run): Command =>
   new Command('prune')
@@ -145,40 +214,7 @@ export const pruneCommand = (run: Run): Command =>
         run,
         flags.confirm ? { verb: 'prune', kind, name } : undefined,
       )(async session => {
-        const { pruneTarget } = await import('../ops/prune/index.ts');
-        const { pruneElsewhere } = await import('../ops/prune/elsewhere.ts');
         refuseUnsure(session, flags);
-        const rows: Row[] = [];
-        const others: (Elsewhere & { target: string })[] = [];
-        for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
-          const options = { confirm: flags.confirm ?? false, force: flags.force ?? false, random: randomBytes };
-          const results = await pruneTarget(target, ctx, entry, options);
-          const called = `${ctx.kind}/${ctx.name}`;
-          rows.push(...results.map(result => ({ target: called, ...result })));
-          const elsewhere = await pruneElsewhere(target, ctx, entry, results, options.confirm);
-          if (elsewhere) others.push({ target: called, ...elsewhere });
-          session.outcome(heardOf(called, results, elsewhere));
-        }
-        // One target, or one store, does not say what is left of a set.
-        const whole = kind === undefined && flags.from === undefined;
-        const records = whole ? await recordsOf(session, rows, flags.confirm ?? false) : undefined;
-        const exit = worst([...rows, ...others, ...(records ? [records] : [])].map(row => row.exit));
-        const verbose = session.options.verbose ?? false;
-        session.result(
-          {
-            exit,
-            confirmed: flags.confirm ?? false,
-            stores: rows,
-            ...(others.length > 0 ? { elsewhere: others } : {}),
-            ...(records ? { records } : {}),
-          },
-          [
-            ...rows.flatMap(row => told(row, verbose, new Date())),
-            ...others.flatMap(each => toldElsewhere(each.target, each)),
-            ...(records ? toldRecords(records, session.app.env(session.options.env).name, flags.confirm ?? false) : []),
-            ...(flags.confirm ? [] : ['this is a plan: nothing was removed; --confirm carries it out']),
-          ],
-        );
-        return exit;
+        return stoppable(session, begun => carryOut(session, kind, name, flags, begun));
       }),
     );

@@ -76,8 +76,8 @@ async function tellingOf(session: Session, env: Environment, task: Task): Promis
   };
 }
 
-/** How the command ended: with a name, or by an error that goes on once everybody was told. */
-type End = { exit: ExitName } | { error: unknown };
+/** How the command ended: with a name, or by an error, told as `error`; what was `thrown` goes on once everybody was told. */
+type End = { exit: ExitName } | { error: unknown; thrown: unknown };
 
 const exitOf = (end: End): ExitName => ('exit' in end ? end.exit : end.error instanceof BkpError ? end.error.exit : 'failed');
 
@@ -112,7 +112,7 @@ export async function telling(session: Session, task: Task, action: Action): Pro
     result: (...said) => void results.push(said),
   }).then(
     exit => ({ exit }),
-    error => ({ error: session.signal.aborted ? session.signal.reason : error }),
+    thrown => ({ error: session.signal.aborted ? session.signal.reason : thrown, thrown }),
   );
   const cut = session.signal.aborted;
   const notifiers = cut ? own.notifiers.map(each => ({ ...each, timeoutMs: Math.min(each.timeoutMs, HURRY_MS) })) : own.notifiers;
@@ -128,6 +128,6 @@ export async function telling(session: Session, task: Task, action: Action): Pro
       },
       text,
     );
-  if ('error' in end) throw end.error;
+  if ('error' in end) throw end.thrown;
   return lessened ? 'partial' : end.exit;
 }

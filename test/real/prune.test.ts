@@ -10,6 +10,7 @@ import { agedCopy, signerOf } from './aged.ts';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
 import {
   accessDenied,
+  bkpCommand,
   cleanUp,
   delay,
   type FaultyS3,
@@ -26,9 +27,11 @@ import {
   startPostgres,
   startRgw,
   startVersity,
+  tempDir,
   waitFor,
 } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+import { endOf, onTerminal } from './stub.ts';
 
 afterAll(cleanUp);
 
@@ -297,6 +300,33 @@ describe.each([
     faulty.faults = [];
     for await (const { key } of store.list('bkp/production/leases/')) throw new Error(`${key} is still there`);
     expect((await prune(options, '--confirm')).code).toBe(0);
+  });
+
+  it('CF12: Ctrl-C on a terminal midway: exit 130, its last words say what is gone already, and the next run goes on', async () => {
+    const old = await agedCopy(store, BASE, young, 40, sign);
+    let begun = false;
+    faulty.faults = [
+      {
+        when: ({ method, path }) => method === 'DELETE' && path.includes(old) && !path.includes('manifest.json'),
+        act: exchange => {
+          begun = true;
+          return delay(1500)(exchange);
+        },
+      },
+    ];
+    const typed = onTerminal(bkpCommand(['prune', '--confirm', '--config', options.config]), { ...options.env, HOME: tempDir() });
+    await waitFor(async () => begun, 'a deletion');
+    typed.process.stdin?.write('\x03');
+    const end = await endOf(typed);
+    expect(end.code).toBe(130);
+    expect(end.stdout.replace(/\s+/g, ' ')).toMatch(
+      /ended by SIGINT.*→ gone from postgres\/app in store far by then: 1 backup\(s\), [1-9]\d* object\(s\) → bkp prune shows what is left to do/,
+    );
+    expect(await store.stat(`${BASE}/backups/${old}/manifest.json`)).toBeUndefined();
+    faulty.faults = [];
+    for await (const { key } of store.list('bkp/production/leases/')) throw new Error(`${key} is still there`);
+    expect((await prune(options, '--confirm')).code).toBe(0);
+    for await (const { key } of store.list(`${BASE}/backups/`)) expect(key).not.toContain(old);
   });
 
   it('S12: a listing that breaks off blocks it with exit 8, and nothing goes', async () => {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { changed } from './change.ts';
 import {
   bkpCommand,
   cleanUp,
@@ -116,10 +117,14 @@ describe('ended midway', () => {
     expect(again.stderr).toContain('incomplete restore');
   });
 
-  it('the last words of a restore that was ended name the directory that it leaves incomplete', async () => {
+  it.each([
+    ['nobody is told', {}],
+    ['somebody is told', { notify: { ops: { type: 'healthchecks', url: 'http://127.0.0.1:1/nobody' } } }],
+  ])('the last words of a restore that was ended name the directory that it leaves incomplete; %s', async (_, notify) => {
     const to = aPlace();
     const packer = deadPacker();
-    const child = startBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], environment(packer));
+    const { config } = changed(at, all => void Object.assign(all['environments'].production, notify));
+    const child = startBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], { ...environment(packer), config });
     await waitFor(() => existsSync(join(packer, 'zstd.started')), 'the unpacking to begin');
     child.kill('SIGTERM');
     const words = (await child.ended).stderr.split(/^bkp: /m).at(-1);

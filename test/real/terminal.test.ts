@@ -1,10 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed } from './change.ts';
-import { bkpCommand, cleanUp, type Postgres, startPostgres, tempDir, waitFor } from './rig/index.ts';
+import { bkpCommand, cleanUp, isAlive, type Postgres, startPostgres, tempDir, waitFor } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
-import { brokenPacker, endOf, filesIn, onTerminal, pathWith, stuckPacker } from './stub.ts';
+import { brokenPacker, deadPacker, endOf, filesIn, onTerminal, pathWith, stuckPacker } from './stub.ts';
 
 afterAll(cleanUp);
 
@@ -71,6 +71,34 @@ describe('on a terminal', () => {
     expect(end.stdout).toMatch(/bkp: .*SIGINT/);
     expect(roots.map(filesIn)).toEqual(before);
     expect(await db.sql('select slot_name from pg_replication_slots')).toBe('');
+  });
+
+  it('CF12: Ctrl-C while a restore unpacks: 130, and its last words name the directory that is marked as incomplete', async () => {
+    const [to, packer, temp] = [aPlace(), deadPacker(), tempDir()];
+    const child = type(['restore', 'postgres', '--latest', '--to', to, '--yes'], { PATH: pathWith(packer), TMPDIR: temp });
+    await waitFor(() => existsSync(join(packer, 'zstd.started')), 'the unpacking to begin');
+    child.process.stdin?.write('\x03');
+    const end = await endOf(child);
+    expect(end.code).toBe(130);
+    const words = end.stdout.split(/^bkp: /m).at(-1);
+    expect(words).toContain('SIGINT');
+    expect(words).toContain(to);
+    expect(readdirSync(to)).toEqual(['BKP_RESTORE_INCOMPLETE']);
+    expect(readdirSync(temp).filter(name => name.startsWith('bkp-'))).toEqual([]);
+  });
+
+  it('CF12: Ctrl-C while a restore replays, which its server gets too: 130, no server, the target marked', async () => {
+    const [to, temp] = [aPlace(), tempDir({ forServer: true })];
+    const child = type(['restore', 'postgres', '--latest', '--to', to, '--yes'], { TMPDIR: temp });
+    const file = join(to, 'postmaster.pid');
+    const pid = await waitFor(() => existsSync(file) && Number(readFileSync(file, 'utf8').split('\n')[0]), 'the private server');
+    child.process.stdin?.write('\x03');
+    const end = await endOf(child);
+    expect(end.code).toBe(130);
+    expect(end.stdout.split(/^bkp: /m).at(-1)).toContain(to);
+    expect(isAlive(pid)).toBe(false);
+    expect(existsSync(join(to, 'BKP_RESTORE_INCOMPLETE'))).toBe(true);
+    expect(readdirSync(temp).filter(name => name.startsWith('bkp-'))).toEqual([]);
   });
 
   const asking = async (to: string, with_ = run) => {

@@ -19,6 +19,8 @@ export interface PruneOptions {
   force: boolean;
   /** At least three random bytes per store. */
   random: (bytes: number) => Uint8Array;
+  /** Called where removing begins, with what fills up from then on. */
+  begun?: (store: string, removal: Removal) => void;
 }
 
 /** What was planned in one store and, where it was confirmed, what became of it. */
@@ -59,6 +61,7 @@ async function carryOut(target: Target, ctx: TargetContext, entry: TargetEntry, 
     const plan = await planned(target, ctx, entry, seen, { now, storeNow: lease.storeNow }, options.force);
     if (plan.halts.length > 0) return { store: store.name, plan, exit: 'refused' };
     const removal = nothing();
+    options.begun?.(store.name, removal);
     await removeBackups(ctx, seen, leaving(plan), lease, removal, async manifest => target.guard?.(ctx, store, manifest));
     const kept = new Set([...seen.manifests.keys()].filter(id => !removal.gone.includes(id)));
     const log = logOf(target, ctx, entry, seen, kept, now);
