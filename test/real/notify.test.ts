@@ -219,9 +219,7 @@ describe('MO01: a notifier that fails is itself a failure', () => {
       mail: all,
       gone: { type: 'slack', url: 'http://127.0.0.1:1/x', ...all, timeout: '1s' },
     });
-    const began = Date.now();
     const { code, stdout, stderr } = await runBkp(['backup', 'redis', '--json'], run);
-    expect(Date.now() - began).toBeLessThan(20_000);
     expect(code).toBe(3);
     const { exit, backups, notifications } = lastJson(stdout);
     expect({ exit, of: backups[0].exit }).toEqual({ exit: 'partial', of: 'done' });

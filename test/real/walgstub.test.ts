@@ -440,10 +440,8 @@ describe('WAL', () => {
       stderr: expect.stringContaining('file exists'),
     });
     const down = { AWS_ENDPOINT: `http://127.0.0.1:${await freePort()}`, S3_MAX_RETRIES: '3' };
-    const began = Date.now();
     const refused = await walg(['wal-fetch', '0000000100000000000000FF', join(tempDir(), 'x')], down);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('connect: connection refused') });
-    expect(Date.now() - began).toBeLessThan(20_000);
     const nowhere = await walg(['wal-fetch', 'x', join(tempDir(), 'x')], { ...down, AWS_ENDPOINT: 'http://nowhere.invalid' });
     expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringMatching(/lookup nowhere\.invalid.*: no such host/) });
   });
