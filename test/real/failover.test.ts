@@ -8,7 +8,6 @@ import {
   makeConfig,
   type Postgres,
   type PostgresVersion,
-  pause,
   runBkp,
   s3Client,
   startBkp,
@@ -47,7 +46,8 @@ const lineagesOf = (at: Setup): string[] =>
     .map(name => name.replace('.json', ''))
     .sort();
 
-const utcNow = (db: Postgres): Promise<string> => db.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')");
+const utcNow = (db: Postgres): Promise<string> =>
+  db.sql("select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')");
 
 async function rowsAt(at: Setup, version: PostgresVersion, args: readonly string[]): Promise<string> {
   const to = aPlace();
@@ -92,14 +92,15 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     await standby.sql('select pg_promote()');
   };
 
+  // What a new timeline asks of the server is shown on both; these go different ways in bkp alone.
+  const only = (on: PostgresVersion) => (on === version ? it : () => {});
+
   it('goes on in the same lineage on the new timeline, without a hole; times before and after the switch are reached', async () => {
     const first = await streamTo(old, primary);
     await aBackup(old);
     await stored(old, await segment(primary, 1));
     await primary.sql('insert into t values (2)');
-    await pause(1100);
     const before = await utcNow(primary);
-    await pause(1100);
     await primary.sql('insert into t values (3)');
     await caughtUp();
     await promote();
@@ -109,9 +110,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     const slots = "select count(*) from pg_replication_slots where slot_name = 'bkp_app'";
     await waitFor(async () => (await standby.sql(slots)) === '1', 'the slot on the new primary');
     await stored(at, await segment(standby, 4));
-    await pause(1100);
     const after = await utcNow(standby);
-    await pause(1100);
     await stored(at, await segment(standby, 5));
     await stored(at, '00000002.history');
     await aBackup(at);
@@ -133,7 +132,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
       });
   });
 
-  it('goes on at the switch when the standby had less than was streamed; the old primary is refused afterwards', async () => {
+  only('18')('goes on at the switch when the standby had less than was streamed; the old primary is refused afterwards', async () => {
     const first = await streamTo(old, primary);
     await aBackup(old);
     await stored(old, await segment(primary, 1));
@@ -162,7 +161,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     expect(again.stderr).toMatch(/is on timeline 1, and lineage \S+ has gone on to timeline 2/);
   });
 
-  it('goes on when the timeline was left exactly between two segments', async () => {
+  only('15')('goes on when the timeline was left exactly between two segments', async () => {
     const first = await streamTo(old, primary);
     await aBackup(old);
     // It writes a snapshot now and then, which would be the first record of the next segment.
@@ -181,7 +180,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2');
   });
 
-  it('with the spool lost too it goes on behind what is stored, though its slot begins later', async () => {
+  only('18')('with the spool lost too it goes on behind what is stored, though its slot begins later', async () => {
     const first = await streamTo(old, primary);
     await aBackup(old);
     await stored(old, await segment(primary, 1));
@@ -199,7 +198,7 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
     expect(await rowsAt(at, version, ['--latest'])).toBe('1,2,3,4,5');
   });
 
-  it('refuses a gap and names it, when the new primary no longer has what no store holds; --new-lineage declares it', async () => {
+  only('15')('refuses a gap and names it, when the new primary no longer has what no store holds; --new-lineage declares it', async () => {
     const first = await streamTo(old, primary);
     await aBackup(old);
     await stored(old, await segment(primary, 1));
@@ -227,7 +226,8 @@ describe.each<PostgresVersion>(['15', '18'])('a failover of PostgreSQL %s while 
   });
 });
 
-describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', version => {
+describe('lineages', () => {
+  const version: PostgresVersion = '18';
   let db: Postgres;
   let at: Setup;
   let time: string;
@@ -241,9 +241,7 @@ describe.each<PostgresVersion>(['15', '18'])('lineages of PostgreSQL %s', versio
     const stream = await streamTo(at, db);
     firstBase = await aBackup(at);
     await stored(at, await segment(db, 1));
-    await pause(1100);
     time = await utcNow(db);
-    await pause(1100);
     await stored(at, await segment(db, 2));
     await stored(at, await segment(db, 3));
     await stopBkp(stream, 'SIGTERM');
