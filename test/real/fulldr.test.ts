@@ -159,7 +159,10 @@ describe('restore full-dr', () => {
     await waitFor(async () => (await at.db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot');
     // A heartbeat may come at any time: the name is of where the switch was, not of where the server is.
     const last = await at.db.sql("insert into orders (note) values ('behind the base'); select pg_walfile_name(pg_switch_wal() - 1)");
-    await waitFor(() => objectsIn(at.stores['offsite']!).some(key => key.includes(`/${last}-`)), `WAL ${last}`);
+    await waitFor(
+      () => objectsIn(at.stores['offsite']!).some(key => key.includes(`/${last}-`)),
+      () => `WAL ${last}; the stream says: ${stream.output().stdout}${stream.output().stderr}`,
+    );
     await stopBkp(stream, 'SIGTERM');
     movedAway(at.stores['local']!);
     const root = aRoot();

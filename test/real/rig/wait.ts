@@ -9,12 +9,13 @@ export const PATIENCE_MS = 120_000;
 /**
  * Asks again every `every` ms until the answer is neither false, null nor undefined, and returns it.
  * @param ask throwing counts as "not yet"
+ * @param what a function where it tells how things stand at the end
  * @throws after two minutes, naming `what` and the last error: long enough for any machine, since no test is to fail for
  *   being slow
  */
 export async function waitFor<T>(
   ask: () => T | Promise<T>,
-  what = 'the condition',
+  what: string | (() => string) = 'the condition',
   every = 50,
 ): Promise<Exclude<T, false | null | undefined>> {
   const end = Date.now() + PATIENCE_MS;
@@ -26,7 +27,8 @@ export async function waitFor<T>(
     } catch (error) {
       last = error;
     }
-    if (Date.now() >= end) throw new Error(`${what} did not come true in ${PATIENCE_MS} ms`, { cause: last });
+    if (Date.now() >= end)
+      throw new Error(`${typeof what === 'string' ? what : what()} did not come true in ${PATIENCE_MS} ms`, { cause: last });
     await pause(every);
   }
 }
