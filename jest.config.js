@@ -7,5 +7,6 @@ export default {
   testSequencer: '<rootDir>/test/sequencer.js',
   // Ends what hangs; no test is to fail for being slow, and none sets a time of its own.
   testTimeout: 300_000,
-  maxWorkers: 2,
+  // One more than a small machine has cores: suites wait for servers more than a third of their time.
+  maxWorkers: 3,
 };

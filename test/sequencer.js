@@ -3,10 +3,16 @@ import Sequencer from '@jest/test-sequencer';
 /** What waits for a build that the set-up began in the background; the longest last. */
 const WAITS = ['kubernetes', 'image'].map(name => `/test/real/${name}.test.ts`);
 
-/** Jest's own order, with what has to wait for something at the end. */
+/** Where a suite stands: those that start servers first, since they are long, then the short ones that fill the gaps at the end. */
+function place({ path }) {
+  const waits = WAITS.findIndex(end => path.endsWith(end));
+  if (waits >= 0) return waits + 2;
+  return path.includes('/test/real/') ? 0 : 1;
+}
+
+/** Jest's own order, the longest first, within each of these. */
 export default class Waiting extends Sequencer {
   sort(tests) {
-    const place = ({ path }) => WAITS.findIndex(end => path.endsWith(end));
     return super.sort(tests).sort((a, b) => place(a) - place(b));
   }
 }
