@@ -4,6 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aBackup, type EtcdSetup, entryOf, FLIP, manifestOf, objectsOf, setUp, wrapped } from './etcdSetup.ts';
+import { type Certificate, selfSigned, signedBy } from './rig/certificate.ts';
 import {
   bkpCommand,
   cleanUp,
@@ -163,65 +164,16 @@ describe('what the operator got wrong', () => {
   });
 
   describe('with TLS and auth', () => {
-    const dir = tempDir();
-    const pem = (name: string) => join(dir, `${name}.pem`);
-    const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' });
-    const authority = (name: string) =>
-      openssl(
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-days',
-        '90',
-        '-subj',
-        `/CN=${name}`,
-        '-keyout',
-        pem(`${name}-key`),
-        '-out',
-        pem(name),
-      );
     let secure: Etcd;
+    let other: Certificate;
     let entry: Record<string, unknown>;
 
     beforeAll(async () => {
-      authority('ca');
-      authority('other');
-      writeFileSync(join(dir, 'ext'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-      openssl(
-        'req',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-subj',
-        '/CN=node',
-        '-keyout',
-        pem('key'),
-        '-out',
-        join(dir, 'csr'),
-      );
-      openssl(
-        'x509',
-        '-req',
-        '-in',
-        join(dir, 'csr'),
-        '-CA',
-        pem('ca'),
-        '-CAkey',
-        pem('ca-key'),
-        '-days',
-        '10',
-        '-extfile',
-        join(dir, 'ext'),
-        '-out',
-        pem('cert'),
-      );
-      secure = await startEtcd({ tls: { ca: pem('ca'), cert: pem('cert'), key: pem('key') } });
+      const ca = await selfSigned('ca');
+      other = await selfSigned('other');
+      const extensions = 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n';
+      const node = await signedBy(ca, 'node', { days: 10, extensions });
+      secure = await startEtcd({ tls: { ca: ca.files.cert, ...node.files } });
       for (const args of [
         ['put', 'a', 'b'],
         ['user', 'add', 'root:secret-pw'],
@@ -230,7 +182,7 @@ describe('what the operator got wrong', () => {
         ['auth', 'enable'],
       ])
         await secure.ask(...args);
-      entry = entryOf(secure, { cacert: pem('ca'), cert: pem('cert'), key: pem('key'), user: 'root', password: '${ROOT_PW}' });
+      entry = entryOf(secure, { cacert: ca.files.cert, ...node.files, user: 'root', password: '${ROOT_PW}' });
     });
 
     const at = async (more: Record<string, unknown> = {}, password = 'secret-pw') => {
@@ -251,13 +203,13 @@ describe('what the operator got wrong', () => {
     });
 
     it.each([
-      ['a wrong password', {}, 'wrong-pw', 'user or password is wrong'],
-      ['a user without the role root', { user: 'weak' }, 'weak-pw', 'role root'],
-      ['no user', { user: undefined, password: undefined }, '', 'role root'],
-      ['a wrong authority', { cacert: pem('other') }, 'secret-pw', 'TLS fails'],
-      ['a file that is not there', { cert: '/nowhere/cert.pem' }, 'secret-pw', '`cert:`'],
+      ['a wrong password', () => ({}), 'wrong-pw', 'user or password is wrong'],
+      ['a user without the role root', () => ({ user: 'weak' }), 'weak-pw', 'role root'],
+      ['no user', () => ({ user: undefined, password: undefined }), '', 'role root'],
+      ['a wrong authority', () => ({ cacert: other.files.cert }), 'secret-pw', 'TLS fails'],
+      ['a file that is not there', () => ({ cert: '/nowhere/cert.pem' }), 'secret-pw', '`cert:`'],
     ])('%s', async (_, more, password, words) => {
-      const { code, stderr } = await failed(await at(more, password));
+      const { code, stderr } = await failed(await at(more(), password));
       expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(words) });
       expect(stderr).toContain('→');
       if (password) expect(stderr).not.toContain(password);

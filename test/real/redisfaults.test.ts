@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aDir, aRedisBackup, done, fill, keyspaceOf, manifestsOf, type RedisSetup, setUpRedis, sshHere } from './redissetup.ts';
-import { bkpCommand, cleanUp, freePort, isAlive, type Redis, run, start, startBkp, startRedis, tempDir, waitFor } from './rig/index.ts';
+import { type Certificate, selfSigned, signedBy } from './rig/certificate.ts';
+import { bkpCommand, cleanUp, freePort, isAlive, type Redis, start, startBkp, startRedis, tempDir, waitFor } from './rig/index.ts';
 import { filesIn, pathWith, stub, stuckPacker } from './stub.ts';
 
 afterAll(cleanUp);
@@ -381,70 +382,28 @@ function dirWith(...names: string[]): string {
 }
 
 describe('TLS', () => {
-  let dir: string;
+  let made: Record<'ca' | 'other' | 'server' | 'client', Certificate>;
   let server: Redis;
   let port: number;
 
-  const openssl = (...args: string[]) => run('openssl', args, { cwd: dir });
-
-  async function authority(name: string): Promise<void> {
-    await openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.crt`,
-      '-subj',
-      `/CN=${name}`,
-      '-days',
-      '2',
-    );
-  }
-
   beforeAll(async () => {
-    dir = tempDir();
-    await authority('ca');
-    await authority('other');
-    for (const name of ['server', 'client']) {
-      await openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-      await openssl(
-        'x509',
-        '-req',
-        '-in',
-        `${name}.csr`,
-        '-CA',
-        'ca.crt',
-        '-CAkey',
-        'ca.key',
-        '-CAcreateserial',
-        '-out',
-        `${name}.crt`,
-        '-days',
-        '2',
-      );
-    }
+    const [ca, other] = [await selfSigned('ca'), await selfSigned('other')];
+    made = { ca, other, server: await signedBy(ca, 'server'), client: await signedBy(ca, 'client') };
     port = await freePort();
-    const file = (name: string): string => join(dir, name);
+    const { key, cert } = made.server.files;
     server = await startRedis({
       settings: {
-        ...{ 'tls-port': String(port), 'tls-cert-file': file('server.crt'), 'tls-key-file': file('server.key') },
-        ...{ 'tls-ca-cert-file': file('ca.crt'), 'tls-replication': 'yes' },
+        ...{ 'tls-port': String(port), 'tls-cert-file': cert, 'tls-key-file': key },
+        ...{ 'tls-ca-cert-file': ca.files.cert, 'tls-replication': 'yes' },
       },
     });
     await fill(server, 50);
   });
 
-  const setUpTls = (tls: Record<string, string>, like?: RedisSetup) => {
-    const files = Object.fromEntries(Object.entries(tls).map(([key, name]) => [key, key === 'serverName' ? name : join(dir, name)]));
-    return setUpRedis(server, { entry: { port, tls: files }, ...(like ? { like } : {}) });
-  };
+  const setUpTls = (tls: Record<string, string>) => setUpRedis(server, { entry: { port, tls } });
 
   it('with a client certificate: backup, and restore into the running server, whose own links want TLS too', async () => {
-    const at = await setUpTls({ ca: 'ca.crt', cert: 'client.crt', key: 'client.key', serverName: 'server' });
+    const at = await setUpTls({ ca: made.ca.files.cert, ...made.client.files, serverName: 'server' });
     await aRedisBackup(at);
     const before = await keyspaceOf(server);
     await server.cli('DEL', 'hash');
@@ -454,11 +413,11 @@ describe('TLS', () => {
   });
 
   it.each([
-    ['a wrong authority', { ca: 'other.crt', cert: 'client.crt', key: 'client.key' }],
-    ['no client certificate', { ca: 'ca.crt' }],
-    ['an authority that is no file', { ca: 'gone.crt' }],
+    ['a wrong authority', () => ({ ca: made.other.files.cert, ...made.client.files })],
+    ['no client certificate', () => ({ ca: made.ca.files.cert })],
+    ['an authority that is no file', () => ({ ca: join(tempDir(), 'gone.crt') })],
   ])('%s: refused, with what to check', async (_, tls) => {
-    const at = await setUpTls(tls);
+    const at = await setUpTls(tls());
     const { code, stderr } = await at.bkp('backup', 'redis', 'app');
     expect(code).toBe(1);
     expect(stderr).toMatch(/certificate|SSL|TLS/i);

@@ -4,9 +4,9 @@ import { pingAddress } from '../../../src/providers/notifiers/healthchecks.ts';
 import { send } from '../../../src/providers/notifiers/http.ts';
 import { notifiers } from '../../../src/providers/notifiers/index.ts';
 import { aMessage } from '../../core/notify/message.ts';
+import { selfSigned } from '../../real/rig/certificate.ts';
 import { cleanUp } from '../../real/rig/index.ts';
 import { type Listener, startListener } from '../../real/rig/listener.ts';
-import { certificate } from './certificate.ts';
 
 let web: Listener;
 let secure: Listener;
@@ -22,7 +22,7 @@ const why = (sent: Promise<unknown>): Promise<Undelivered> =>
   ) as Promise<Undelivered>;
 
 beforeAll(async () => {
-  const made = await certificate();
+  const made = (await selfSigned('localhost', 'DNS:localhost')).pem;
   ca = made.cert;
   [web, secure] = await Promise.all([startListener(), startListener(made)]);
 });

@@ -3,9 +3,9 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { Undelivered } from '../../../src/core/notify/types.ts';
 import { smtp } from '../../../src/providers/notifiers/smtp.ts';
 import { aMessage } from '../../core/notify/message.ts';
+import { selfSigned } from '../../real/rig/certificate.ts';
 import { cleanUp, waitFor } from '../../real/rig/index.ts';
 import { type MailOptions, type MailServer, startMail } from '../../real/rig/mail.ts';
-import { certificate } from './certificate.ts';
 
 let made: { key: string; cert: string };
 const servers: MailServer[] = [];
@@ -29,7 +29,7 @@ const why = (sent: Promise<unknown>): Promise<Undelivered> =>
   ) as Promise<Undelivered>;
 
 beforeAll(async () => {
-  made = await certificate();
+  made = (await selfSigned('localhost', 'DNS:localhost')).pem;
 });
 
 afterEach(() => Promise.all(servers.splice(0).map(server => server.stop())));

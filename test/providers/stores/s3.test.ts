@@ -9,32 +9,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Check, Store } from '../../../src/core/contracts.ts';
 import { putBytes, readAll } from '../../../src/flow/bytes.ts';
 import { storeContract } from '../../contracts/store.ts';
-import {
-  type B2,
-  type BucketOptions,
-  cleanUp,
-  type S3Server,
-  s3Client,
-  startB2,
-  startRgw,
-  startVersity,
-  stopAllS3,
-} from '../../real/rig/index.ts';
-import { b2At, keysOf, stillClock, storeAt } from './s3rig.ts';
+import { type BucketOptions, cleanUp, type S3Server, s3Client } from '../../real/rig/index.ts';
+import { b2At, keysOf, type S3Servers, startServers, stillClock, storeAt } from './s3rig.ts';
 
-let rgw: S3Server;
-let versity: S3Server;
-let b2: B2;
+let { rgw, versity, b2 } = {} as S3Servers;
 
 beforeAll(async () => {
-  [rgw, versity] = await Promise.all([startRgw(), startVersity()]);
-  b2 = await startB2(versity);
+  ({ rgw, versity, b2 } = await startServers());
 });
-
-afterAll(async () => {
-  await stopAllS3();
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 storeContract('s3 on Ceph RGW', async () => storeAt(rgw, await rgw.bucket()));
 storeContract('s3 on versitygw', async () => storeAt(versity, await versity.bucket()));

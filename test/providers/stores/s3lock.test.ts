@@ -9,25 +9,18 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Check, Store } from '../../../src/core/contracts.ts';
 import { putBytes } from '../../../src/flow/bytes.ts';
 import { systemClock } from '../../../src/system/clock.ts';
-import { type B2, cleanUp, type S3Server, s3Client, startB2, startRgw, startVersity, stopAllS3 } from '../../real/rig/index.ts';
-import { b2At, keysOf, stillClock, storeAt } from './s3rig.ts';
+import { cleanUp, type S3Server, s3Client } from '../../real/rig/index.ts';
+import { b2At, keysOf, type S3Servers, startServers, stillClock, storeAt } from './s3rig.ts';
 
 const DAY = 86_400_000;
 const MINUTE = 60_000;
 
-let rgw: S3Server;
-let versity: S3Server;
-let b2: B2;
+let { rgw, versity, b2 } = {} as S3Servers;
 
 beforeAll(async () => {
-  [rgw, versity] = await Promise.all([startRgw(), startVersity()]);
-  b2 = await startB2(versity);
+  ({ rgw, versity, b2 } = await startServers());
 });
-
-afterAll(async () => {
-  await stopAllS3();
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 async function head(server: S3Server, Bucket: string, Key: string): Promise<HeadObjectCommandOutput> {
   const client = s3Client(server);

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createServer as createHttp, type Server as HttpServer } from 'node:http';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
 import { createServer as createTls } from 'node:tls';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { BkpError } from '../../../src/core/errors.ts';
 import { putBytes, readAll } from '../../../src/flow/bytes.ts';
-import { cleanUp, run, type S3Server, startVersity, stopAllS3, tempDir } from '../../real/rig/index.ts';
+import { selfSigned } from '../../real/rig/certificate.ts';
+import { cleanUp, type S3Server, startVersity, stopAllS3 } from '../../real/rig/index.ts';
 import { stillClock, storeAt } from './s3rig.ts';
 
 let versity: S3Server;
@@ -29,31 +28,9 @@ function pump(one: Socket, two: Socket): void {
   one.pipe(two).pipe(one);
 }
 
-async function certificate(): Promise<{ key: string; cert: string }> {
-  const [key, cert] = ['key.pem', 'cert.pem'].map(name => join(tempDir(), name)) as [string, string];
-  const subject = ['-subj', '/CN=rig', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  await run('openssl', [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '1',
-    ...subject,
-    '-keyout',
-    key,
-    '-out',
-    cert,
-  ]);
-  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
-}
-
 beforeAll(async () => {
   versity = await startVersity();
-  const made = await certificate();
+  const made = (await selfSigned('rig', 'IP:127.0.0.1')).pem;
   ca = made.cert;
   const behind = Number(new URL(versity.endpoint).port);
   const { port } = await listen(createTls(made, socket => pump(socket, connect(behind, '127.0.0.1'))));

@@ -1,7 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Store } from '../../../src/core/contracts.ts';
 import { b2Config, openB2, openS3, s3Config } from '../../../src/providers/stores/s3/index.ts';
-import type { S3Server } from '../../real/rig/index.ts';
+import { type B2, type S3Server, startB2, startRgw, startVersity } from '../../real/rig/index.ts';
+
+/** One of each kind that a store may be in. */
+export interface S3Servers {
+  rgw: S3Server;
+  versity: S3Server;
+  b2: B2;
+}
+
+export async function startServers(): Promise<S3Servers> {
+  const [rgw, versity] = await Promise.all([startRgw(), startVersity()]);
+  return { rgw, versity, b2: await startB2(versity) };
+}
 
 /** A clock that stands still, and waits only by writing down how long: milliseconds. */
 export interface StillClock extends Clock {
