@@ -334,6 +334,8 @@ export interface Facts {
   needs: readonly Need[];
   /** Plain bytes of the data itself, without what comes and goes beside it (WAL): by it a backup is compared with those before. */
   contentBytes?: number;
+  /** What another tool added to its repository in a store, for a backup whose objects do not say it; bytes. */
+  addedBytes?: number;
   baseline: Readonly<Record<string, unknown>>;
   versions: Readonly<Record<string, string>>;
   notCovered: readonly string[];
@@ -367,6 +369,8 @@ export interface Manifest {
   notCovered: readonly string[];
   warnings: readonly string[];
   contentBytes?: number;
+  /** What another tool added to its repository in a store, for a backup whose objects do not say it; bytes. */
+  addedBytes?: number;
   /** Why the backup is not to be trusted although it is whole: sharply smaller than those before. It counts as failed. */
   anomaly?: string;
   /** The person said that the source really became smaller: sizes before this one no longer count. */

@@ -77,6 +77,7 @@ const shape = z.looseObject({
   notCovered: z.array(z.string()),
   warnings: z.array(z.string()),
   contentBytes: bytes.optional(),
+  addedBytes: bytes.optional(),
   anomaly: z.string().optional(),
   sizeAccepted: z.boolean().optional(),
 });

@@ -389,6 +389,7 @@ function assemble(
     pieces,
     needs: facts.needs,
     ...(facts.contentBytes === undefined ? {} : { contentBytes: facts.contentBytes }),
+    ...(facts.addedBytes === undefined ? {} : { addedBytes: facts.addedBytes }),
     ...(facts.wal ? { wal: facts.wal } : {}),
     ...(facts.tablespaces?.length ? { tablespaces: facts.tablespaces } : {}),
     baseline: facts.baseline,

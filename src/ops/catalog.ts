@@ -211,8 +211,13 @@ export async function allObjects(target: Pick<Target, 'places'>, ctx: TargetCont
 /** Every object of a backup. */
 const objectsOf = (manifest: Manifest): HeldObject[] => [...streamed(manifest).flatMap(piece => piece.objects), ...heldObjects(manifest)];
 
-/** Bytes that a backup takes in one store. */
-export const storedBytes = (manifest: Manifest): number => objectsOf(manifest).reduce((sum, { bytes = 0 }) => sum + bytes, 0);
+/** Bytes that a backup takes in one store; of a tool that stores each content once, what it added. */
+export const storedBytes = (manifest: Manifest): number =>
+  objectsOf(manifest).reduce((sum, { bytes = 0 }) => sum + bytes, manifest.addedBytes ?? 0);
+
+/** Bytes that a restore of it reads out of one store, at most: what a tool added before is read too. */
+export const fetchedBytes = (manifest: Manifest): number =>
+  manifest.addedBytes === undefined ? storedBytes(manifest) : (manifest.contentBytes ?? manifest.addedBytes);
 
 const isThere = ({ bytes }: HeldObject, seen: number | undefined): boolean => seen !== undefined && (bytes === undefined || bytes === seen);
 

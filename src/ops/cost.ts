@@ -3,7 +3,7 @@ import type { Price } from '../core/config/index.ts';
 import type { StackContext, Store, TargetContext } from '../core/contracts.ts';
 import { egress, perMonth } from '../core/cost.ts';
 import { sentence } from '../core/errors.ts';
-import { catalog, heldBy, lackingChain, storedBytes } from './catalog.ts';
+import { catalog, fetchedBytes, heldBy, lackingChain } from './catalog.ts';
 import { newestGood } from './prove.ts';
 
 /** What one store holds of an environment, bytes, and what that costs where its price is known. */
@@ -38,7 +38,7 @@ async function drillBytes(ctx: TargetContext, store: Store): Promise<number> {
   const find = heldBy(known, store.name);
   const whole = known.filter(({ manifest }) => lackingChain(ctx.base, manifest, find, shown[0]!.sizes).length === 0);
   const newest = newestGood(whole);
-  return newest ? [...chainOf(newest, find).members, newest].reduce((sum, each) => sum + storedBytes(each), 0) : 0;
+  return newest ? [...chainOf(newest, find).members, newest].reduce((sum, each) => sum + fetchedBytes(each), 0) : 0;
 }
 
 /**

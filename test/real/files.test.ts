@@ -55,7 +55,14 @@ describe('files of a directory', () => {
     );
     const polynomial = (store: string) => JSON.parse(at.restic(store, 'cat', 'config')).chunker_polynomial;
     expect(polynomial('two')).toBe(polynomial('one'));
-    expect((await at.result(0, 'list', 'volumes')).backups).toMatchObject([{ id, copies: { one: 'whole', two: 'whole' } }]);
+    const { backups } = await at.result(0, 'list', 'volumes');
+    expect(backups).toMatchObject([{ id, copies: { one: 'whole', two: 'whole' } }]);
+    const stored = join(at.dir, 'one', BASE, 'backups', id, 'manifest.json');
+    const { addedBytes, contentBytes } = JSON.parse(readFileSync(stored, 'utf8').split('\n')[0]!);
+    expect(backups[0].bytes).toBe(addedBytes);
+    expect(addedBytes).toBeGreaterThan(0);
+    // A drill reads all of it, whenever it was added.
+    expect((await at.result(0, 'cost')).stores.map((store: any) => store.drillBytes)).toEqual([contentBytes, contentBytes]);
   });
 
   it('come back as they were: owners, modes, times, links, extended attributes and ACLs, those of the root too', async () => {

@@ -1,6 +1,6 @@
 import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
-import { meant } from '../near.ts';
+import { meant, near } from '../near.ts';
 import { NAME } from './fields.ts';
 import type { Fault, Path } from './position.ts';
 import { quoted } from './quoted.ts';
@@ -45,13 +45,20 @@ const size = (issue: any): string => {
   return `has too ${low ? 'few' : 'many'} ${word}; allowed are at ${low ? 'least' : 'most'} ${bound}`;
 };
 
+/** A word that is like one of those allowed is a slip; any other may be a secret that got the wrong key. */
+const slip = (input: unknown, allowed: readonly string[], path?: Path): string =>
+  near(wordOf(input), allowed) === undefined ? 'this value' : shown(input, path);
+
 const choice = (issue: any): string => {
   if (issue.code === 'invalid_union' && issue.discriminator !== undefined) {
     const given = issue.input?.[issue.discriminator];
     const options: string[] = (issue.options ?? []).map(String);
-    return given === undefined ? `is missing; allowed: ${options.join(', ')}` : `${shown(given)} is unknown${hint(wordOf(given), options)}`;
+    return given === undefined
+      ? `is missing; allowed: ${options.join(', ')}`
+      : `${slip(given, options)} is unknown${hint(wordOf(given), options)}`;
   }
-  return `${shown(issue.input, issue.path)} is unknown${hint(wordOf(issue.input), (issue.values ?? []).map(String))}`;
+  const options = (issue.values ?? []).map(String);
+  return `${slip(issue.input, options, issue.path)} is unknown${hint(wordOf(issue.input), options)}`;
 };
 
 const missing = (issue: any): string =>

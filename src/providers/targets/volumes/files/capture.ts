@@ -165,6 +165,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       at,
       needs: [],
       contentBytes: bytes,
+      addedBytes: baseline.added,
       baseline: { ...baseline },
       versions: { restic: version },
       notCovered: source.notCovered,

@@ -51,7 +51,7 @@ export function saidOf(line: string): Said | undefined {
           snapshot: String(message.snapshot_id ?? ''),
           files: whole(message.total_files_processed),
           bytes: whole(message.total_bytes_processed),
-          added: whole(message.data_added),
+          added: whole(message.data_added_packed ?? message.data_added),
         },
       };
     case 'exit_error':
