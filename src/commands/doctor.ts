@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Opened } from '../app.ts';
 import type { Check } from '../core/contracts.ts';
-import type { Run } from './session.ts';
+import type { Run, Session } from './session.ts';
 
 const told = (check: Check): string[] => [
   `${check.state.toUpperCase().padEnd(4)}  ${check.name}: ${check.text}`,
@@ -21,6 +21,13 @@ async function looking(opened: Iterable<Opened>): Promise<Told[]> {
   return checks;
 }
 
+/** Of the environment as a whole. */
+async function ofKit({ app, options }: Session): Promise<Told> {
+  const [{ kitCheck }, { registry }] = await Promise.all([import('../ops/status/kit.ts'), import('../app.ts')]);
+  const env = app.env(options.env).name;
+  return { target: env, ...(await kitCheck({ config: app.config, text: app.text, registry, env }, app.stack(env))) };
+}
+
 /** Of stores, whatever target they are of. */
 async function withstanding(opened: Iterable<Opened>): Promise<Told[]> {
   const { immutability } = await import('../ops/immutability.ts');
@@ -37,7 +44,9 @@ export const doctorCommand = (run: Run): Command =>
     .action((kind: string | undefined, name: string | undefined, flags: { immutability?: boolean }) =>
       run(async session => {
         const opened = session.app.targets(session.options.env, kind, name);
-        const checks = flags.immutability ? await withstanding(opened) : await looking(opened);
+        const checks = flags.immutability
+          ? await withstanding(opened)
+          : [...(await looking(opened)), ...(kind === undefined ? [await ofKit(session)] : [])];
         const several = new Set(checks.map(check => check.target)).size > 1;
         session.result(
           { checks },

@@ -81,12 +81,13 @@ const toldElsewhere = (target: string, { holder, going, released, locked, failed
   ...failed.map(({ text, reason }) => `  NOT RELEASED: ${text}: ${reason}`),
 ];
 
-const toldRecords = ({ sets, drills, removed, locked, failed, error }: PrunedRecords, env: string, confirmed: boolean): string[] => [
+const toldRecords = ({ sets, drills, kits, removed, locked, failed, error }: PrunedRecords, env: string, confirmed: boolean): string[] => [
   error === undefined
-    ? `${env}: ${sets.length} set(s) and ${drills.length} record(s) of drills go`
-    : `${env}: sets and drills stay: ${error}`,
+    ? `${env}: ${sets.length} set(s) and ${drills.length} record(s) of drills${kits.length > 0 ? ` and ${kits.length} of kits` : ''} go`
+    : `${env}: sets, drills and kits stay: ${error}`,
   ...sets.map(({ id, reason }) => `  GOES  set ${id}: ${reason}`),
   ...drills.map(({ id, reason }) => `  GOES  drill ${id}: ${reason}`),
+  ...kits.map(({ id, reason }) => `  GOES  record of a kit ${id}: ${reason}`),
   ...(confirmed && error === undefined ? [`  removed: ${removed} object(s)`] : []),
   ...locked.map(({ key, reason }) => `  locked: ${key}: ${reason ?? 'held by the store'}`),
   ...failed.map(({ key, reason }) => `  NOT REMOVED: ${key}: ${reason}`),

@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import type { Environment } from '../core/config/types.ts';
-import type { TargetContext } from '../core/contracts.ts';
+import type { Store, TargetContext } from '../core/contracts.ts';
 import { parseDuration } from '../core/duration.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { environmentSection } from '../core/key.ts';
-import type { DrillStatus, NotifierStatus, StatusReport, TargetStatus, Why } from '../core/status/types.ts';
+import type { DrillStatus, KitStatus, NotifierStatus, StatusReport, TargetStatus, Why } from '../core/status/types.ts';
 import type { Run, Session } from './session.ts';
 
 interface Flags {
@@ -34,7 +34,8 @@ async function gather(session: Session, kind: string | undefined, name: string |
   );
   const at = new Date();
   const drills = await drillsOf(env, contexts, targets, at);
-  return { env: env.name, at: at.toISOString(), targets, drills, notifiers: await notifiersOf(session) };
+  const kit = await kitOf(session, env, contexts, targets, at);
+  return { env: env.name, at: at.toISOString(), targets, drills, kit, notifiers: await notifiersOf(session) };
 }
 
 /** How those who are told of runs last fared. */
@@ -76,6 +77,24 @@ function tell(session: Session, { targets, notifiers = [] }: StatusReport, redOf
     });
 }
 
+/** The stores of these targets that answered. */
+function answering(contexts: readonly TargetContext[], targets: readonly TargetStatus[]): Store[] {
+  const up = new Set(targets.flatMap(({ stores }) => stores.filter(each => each.up).map(({ store }) => store)));
+  return [...new Map(contexts.flatMap(ctx => ctx.stores.filter(({ name }) => up.has(name)).map(store => [store.name, store]))).values()];
+}
+
+/** What the stores of these targets tell of the environment's kit. */
+async function kitOf(
+  { app }: Session,
+  env: Environment,
+  contexts: readonly TargetContext[],
+  targets: readonly TargetStatus[],
+  at: Date,
+): Promise<KitStatus> {
+  const [{ kitHealth }, { registry }] = await Promise.all([import('../ops/status/kit.ts'), import('../app.ts')]);
+  return kitHealth({ config: app.config, text: app.text, registry, env: env.name }, contexts[0]!, answering(contexts, targets), at);
+}
+
 /** What the stores of these targets tell of drills. */
 async function drillsOf(
   env: Environment,
@@ -84,10 +103,9 @@ async function drillsOf(
   at: Date,
 ): Promise<DrillStatus> {
   const [{ lastDrill }, { drillStatus }] = await Promise.all([import('../ops/status/drills.ts'), import('../core/status/drills.ts')]);
-  const up = new Set(targets.flatMap(({ stores }) => stores.filter(each => each.up).map(({ store }) => store)));
-  const stores = new Map(contexts.flatMap(ctx => ctx.stores.filter(({ name }) => up.has(name)).map(store => [store.name, store])));
   const { base, keys, report } = contexts[0]!;
-  const { newest, silent } = await lastDrill([...stores.values()], { section: environmentSection(base, 'drills'), keys, report });
+  const records = { section: environmentSection(base, 'drills'), keys, report };
+  const { newest, silent } = await lastDrill(answering(contexts, targets), records);
   const part = targets.filter(({ kind, name }) => !env.targets[kind]![name]!.fullDr.skip);
   const { every } = env.drills;
   return drillStatus(newest, part, every === undefined ? undefined : parseDuration(every), silent, at);

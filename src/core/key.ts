@@ -27,7 +27,7 @@ export const environmentBase = (base: string): string => joinKey(...base.split('
  * Key prefix of what an environment keeps about the whole stack: `<prefix>/<env>/<section>`.
  * @param base `<prefix>/<env>/<kind>/<name>` of any of its targets
  */
-export const environmentSection = (base: string, section: 'sets' | 'drills'): string => joinKey(environmentBase(base), section);
+export const environmentSection = (base: string, section: 'sets' | 'drills' | 'kits'): string => joinKey(environmentBase(base), section);
 
 /**
  * Key prefix of what an environment keeps about a target beside its backups: `<prefix>/<env>/<section>/<kind>/<name>`.

@@ -117,6 +117,19 @@ function ofDrills(registry: Registry, { env, drills: { everySeconds, why } }: St
   gauge(registry, 'bkp_drill_failing', '1 = the newest drill failed.', series('failing'));
 }
 
+function ofKit(registry: Registry, { env, kit }: StatusReport): void {
+  const late = kit?.everySeconds === undefined ? undefined : Number(kit.why.some(({ state }) => state === 'late'));
+  gauge(registry, 'bkp_kit_late', '1 = the newest kit is older than kit.every, or lacks what the config has.', [
+    { labels: { env }, value: late },
+  ]);
+  gauge(registry, 'bkp_kit_exported_timestamp_seconds', 'When the newest kit on record was exported.', [
+    { labels: { env }, value: seconds(kit?.exported?.at) },
+  ]);
+  gauge(registry, 'bkp_kit_proven_timestamp_seconds', 'When a kit was last found good.', [
+    { labels: { env }, value: seconds(kit?.proven?.at) },
+  ]);
+}
+
 /**
  * The figures of a status in Prometheus's text format: gauges with the labels env, kind, name and store, instants in seconds since 1970.
  * The registry is its own, without figures of this process.
@@ -137,6 +150,7 @@ export function metricsText(report: StatusReport): Promise<string> {
   ofSources(registry, report);
   ofNotifiers(registry, report);
   ofDrills(registry, report);
+  ofKit(registry, report);
   gauge(registry, 'bkp_status_timestamp_seconds', 'When the figures were gathered.', [{ labels: { env }, value: seconds(at) }]);
   return registry.metrics();
 }

@@ -1,5 +1,5 @@
 import { Chalk, type ChalkInstance } from 'chalk';
-import type { DrillStatus, State, StatusReport, StoreStatus, TargetStatus, Verb, Why } from '../core/status/types.ts';
+import type { DrillStatus, KitStatus, State, StatusReport, StoreStatus, TargetStatus, Verb, Why } from '../core/status/types.ts';
 import { partsOf } from '../core/status/verdict.ts';
 import { formatAge, formatBytes, formatDuration, formatInstant, formatTable } from './format.ts';
 import { terminalWidth, wrapWords } from './table.ts';
@@ -89,12 +89,25 @@ function drillLine({ last }: DrillStatus, now: Date): string[] {
   return ['', `last drill: ${last.scope} in ${where}, ${last.result}, ${when(last.finishedAt, now)}`];
 }
 
+const sealedBy = ({ seal }: NonNullable<KitStatus['exported']>): string =>
+  seal?.by === 'recipient' ? ` for ${seal.count} recipient(s)` : seal ? ' with a passphrase' : '';
+
+/** The newest kit and when one was last tried, in one line. */
+function kitLine(kit: KitStatus | undefined, now: Date): string[] {
+  if (!kit?.exported && !kit?.proven) return [];
+  const { exported, proven } = kit;
+  const made = exported ? `${exported.kit}, sealed${sealedBy(exported)} ${when(exported.at, now)}` : NONE;
+  const tried = proven ? `${proven.deep ? 'restored with' : 'opened'} ${when(proven.at, now)}` : 'never checked';
+  return [`last kit: ${made}; ${tried}`];
+}
+
 /** What stands at the end: how much of what was looked at is red. */
 function summary(report: StatusReport): string {
   const { everySeconds, state } = report.drills;
   const states = [
     ...report.targets.flatMap(target => partsOf(target).map(each => each.state)),
     ...(everySeconds === undefined ? [] : [state]),
+    ...(report.kit?.everySeconds === undefined ? [] : [report.kit.state]),
     ...(report.notifiers ?? []).map(each => each.state),
   ];
   const red = states.filter(each => RED.has(each)).length;
@@ -117,6 +130,7 @@ export function statusText(report: StatusReport, options: { color: boolean; widt
   const told = [
     ...report.targets.flatMap(findings),
     ...report.drills.why.map(({ state, text }) => ({ state, text: `drills: ${text}` })),
+    ...(report.kit?.why ?? []).map(({ state, text }) => ({ state, text: `kit: ${text}` })),
     ...deaf(report),
   ];
   const ordered = [...told.filter(({ state }) => !RED.has(state)), ...told.filter(({ state }) => RED.has(state))];
@@ -125,6 +139,7 @@ export function statusText(report: StatusReport, options: { color: boolean; widt
     ...lines.map((line, n) => painted(line, rows[n]![0] as State)),
     ...furtherTables(report, now),
     ...drillLine(report.drills, now),
+    ...kitLine(report.kit, now),
     '',
     ...ordered.map(({ state, text }) => painted(wrapWords(`${WORD[state].padEnd(7)}  ${text}`, width, 9), state)),
     summary(report),

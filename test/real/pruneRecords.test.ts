@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Evidence, encodeEvidence } from '../../src/core/evidence.ts';
 import { makeId } from '../../src/core/id.ts';
+import { encodeKit, type KitRecord } from '../../src/core/kit/record.ts';
 import { type BackupSet, encodeSet } from '../../src/core/set.ts';
 import { signerOf } from './aged.ts';
 import { lastJson } from './change.ts';
@@ -17,7 +18,7 @@ const stores = { local: tempDir(), offsite: tempDir() };
 const idOf = (days: number) => makeId(new Date(Date.now() - days * DAY), Uint8Array.of(0, days >> 8, days & 255));
 const recordsIn = (store: string) =>
   filesIn(store)
-    .filter(path => /\/(sets|drills)\//.test(path))
+    .filter(path => /\/(sets|drills|kits)\//.test(path))
     .sort();
 
 let run: { config: string };
@@ -68,6 +69,17 @@ beforeAll(async () => {
   aDrill('the newest proof', 500, 'passed', made['backup']!);
   aDrill('failed lately', 100, 'failed', made['backup']!);
   put('drills/index.html', 'page');
+  const aKit = (name: string, days: number, did: KitRecord['did']) => {
+    const at = new Date(Date.now() - days * DAY).toISOString();
+    made[name] = idOf(days);
+    const record: KitRecord = { version: 1, id: made[name]!, env: 'production', did, at, tool: 'bkp 0', kit: idOf(days), madeAt: at };
+    put(`kits/${did}/${made[name]}.json`, encodeKit(record, sign));
+  };
+  aKit('kit of before', 900, 'exported');
+  aKit('the newest kit', 850, 'exported');
+  aKit('when one was proven', 840, 'proven');
+  made['forged kit'] = idOf(1);
+  put(`kits/exported/${made['forged kit']}.json`, '{"did":"exported"}\n');
   made['stray page'] = idOf(700);
   put(`drills/${made['stray page']}.md`, 'page');
 });
@@ -78,9 +90,10 @@ const goes = () => ({
     id,
     reason: 'older than `drills.keep`, and newer drills say the same',
   })),
+  kits: [{ id: made['kit of before'], reason: 'older than `drills.keep`, and a newer kit is on record' }],
 });
 
-describe('sets and records of drills', () => {
+describe('sets and records of drills and kits', () => {
   it('that nothing needs any more are shown by a plan of the whole environment, and by no other', async () => {
     const before = recordsIn(stores.local);
     const plan = await runBkp(['prune', '--json'], run);
@@ -89,7 +102,7 @@ describe('sets and records of drills', () => {
     for (const args of [['redis'], ['--from', 'local']])
       expect(lastJson((await runBkp(['prune', ...args, '--json'], run)).stdout)['records']).toBeUndefined();
     const { stdout } = await runBkp(['prune'], run);
-    expect(stdout).toMatch(/^production: 1 set\(s\) and 2 record\(s\) of drills go$/m);
+    expect(stdout).toMatch(/^production: 1 set\(s\) and 2 record\(s\) of drills and 1 of kits go$/m);
     expect(stdout).toContain(`  GOES  set ${made['spent']}: none of its 1 backup(s) is left`);
     expect(recordsIn(stores.local)).toEqual(before);
   });
@@ -98,23 +111,28 @@ describe('sets and records of drills', () => {
     const before = recordsIn(stores.local);
     movedAway(stores.offsite);
     const { code, stdout } = await runBkp(['prune', '--confirm', '--json'], run);
-    expect({ code, records: lastJson(stdout)['records'] }).toMatchObject({ code: 8, records: { sets: [], drills: [], removed: 0 } });
+    expect({ code, records: lastJson(stdout)['records'] }).toMatchObject({
+      code: 8,
+      records: { sets: [], drills: [], kits: [], removed: 0 },
+    });
     expect(recordsIn(stores.local)).toEqual(before);
   });
 
   it('go from every store once that is confirmed, with their pages; what is needed stays, and nothing more goes', async () => {
     const { code, stdout } = await runBkp(['prune', '--confirm', '--json'], run);
-    expect({ code, records: lastJson(stdout)['records'] }).toMatchObject({ code: 0, records: { ...goes(), removed: 16, failed: [] } });
+    expect({ code, records: lastJson(stdout)['records'] }).toMatchObject({ code: 0, records: { ...goes(), removed: 18, failed: [] } });
     const stays = [
       ...['now', 'kept', 'young', 'unsigned'].map(name => `bkp/production/sets/${made[name]}.json`),
       ...['the newest proof', 'failed lately'].flatMap(name =>
         ['json', 'md', 'xml'].map(form => `bkp/production/drills/${made[name]}.${form}`),
       ),
       'bkp/production/drills/index.html',
+      ...['the newest kit', 'forged kit'].map(name => `bkp/production/kits/exported/${made[name]}.json`),
+      `bkp/production/kits/proven/${made['when one was proven']}.json`,
     ].sort();
     for (const store of Object.values(stores)) expect(recordsIn(store)).toEqual(stays);
     const again = lastJson((await runBkp(['prune', '--json'], run)).stdout)['records'];
-    expect(again).toMatchObject({ sets: [], drills: [] });
+    expect(again).toMatchObject({ sets: [], drills: [], kits: [] });
     expect((await runBkp(['list', 'full-dr'], run)).stdout).toMatch(new RegExp(`${made['now']}.* complete`));
   });
 });

@@ -97,6 +97,19 @@ describe('the figures for Prometheus', () => {
     ]);
   });
 
+  it('the kit is late only where one is asked for, and its instants are given where they are known', async () => {
+    const of = async (kit: NonNullable<StatusReport['kit']>) =>
+      Object.entries(seriesOf(await metricsText({ ...report([store()]), kit }))).filter(([name]) => name.startsWith('bkp_kit_'));
+    expect(await of({ state: 'ok', why: [{ state: 'ok', text: 'x' }] })).toEqual([]);
+    const exported = { kit: 'k', at: '1970-01-01T00:00:09.000Z' };
+    const proven = { kit: 'k', at: '1970-01-01T00:00:10.000Z', deep: true };
+    expect(await of({ state: 'late', why: [{ state: 'late', text: 'x' }], everySeconds: 1, exported, proven })).toEqual([
+      ['bkp_kit_late{env="production"}', 1],
+      ['bkp_kit_exported_timestamp_seconds{env="production"}', 9],
+      ['bkp_kit_proven_timestamp_seconds{env="production"}', 10],
+    ]);
+  });
+
   it('pass promtool, nothing of them is said of this process', async () => {
     const text = await metricsText(report([store(), store({ store: 'local' })]));
     expect(promtool(text)).toEqual({ status: 0, words: '' });

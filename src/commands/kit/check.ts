@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { App } from '../../app.ts';
 import { BkpError, type ExitName } from '../../core/errors.ts';
 import type { Kit } from '../../ops/kit/open.ts';
+import type { CheckEnd } from '../../ops/kit/record.ts';
 import type { KitSource, OpenedTarget } from '../../ops/kit/source.ts';
 import type { Tryout } from '../../ops/kit/tryout.ts';
 import { formatAge, formatTable } from '../../report/format.ts';
@@ -22,22 +24,43 @@ interface Look {
   bad: string[];
 }
 
+/** What the host says of a kit, and how the end of the check gets on record there; absent without a config, or the key that signs. */
+interface Host {
+  look: Look;
+  record?: (end: CheckEnd) => Promise<void>;
+}
+
 /** What the present config and cluster say of a kit, where there is one. */
-async function besides(session: BareSession, kit: Kit): Promise<Look> {
+async function besides(session: BareSession, kit: Kit): Promise<Host> {
   const look: Look = { stale: [], alarms: [], unknown: [], notes: [], bad: [] };
   const { App } = await import('../../app.ts');
   const app = await App.ifAny(session.options, session.report, session.signal);
-  if (!app) return { ...look, notes: ['there is no config on this host: what has changed since was not looked at, and no cluster was'] };
+  if (!app)
+    return { look: { ...look, notes: ['there is no config on this host: what has changed since was not looked at, and no cluster was'] } };
   try {
     if (!app.config.environments[kit.meta.env])
-      return { ...look, stale: [`environment ${kit.meta.env} is no longer in ${app.config.file}`] };
+      return { look: { ...look, stale: [`environment ${kit.meta.env} is no longer in ${app.config.file}`] } };
     await compare(await sourceOf(app, kit.meta.env, session), kit, look, session);
   } catch (error) {
     look.unknown.push(`the config of this host could not be compared: ${known(error, session).message}`);
   } finally {
     await app.close();
   }
-  return look;
+  const record = await recorder(session, app, kit);
+  return { look, ...(record ? { record } : {}) };
+}
+
+/** Made before the kit stands alone: it opens stores and key with what this host has, and nothing of that is there any more afterwards. */
+async function recorder(session: BareSession, app: App, { meta }: Kit): Promise<Host['record']> {
+  const { canSign, recordCheck } = await import('../../ops/kit/record.ts');
+  try {
+    const stack = app.stack(meta.env);
+    if (!canSign(stack)) return undefined;
+    return end => recordCheck({ stack, tool: `bkp ${session.version}`, random: randomBytes(3) }, meta, end);
+  } catch (error) {
+    session.report.emit({ type: 'note', text: `this check gets on record nowhere: ${known(error, session).message}` });
+    return undefined;
+  }
 }
 
 /** What a person can do something about; everything else goes on upwards. */
@@ -127,9 +150,10 @@ const WORD: Readonly<Record<Tryout['state'], string>> = { ok: 'ok', bad: 'BAD', 
 /** `bkp kit check`. */
 export async function checkKit(session: BareSession, file: string, flags: CheckFlags): Promise<ExitName> {
   const kit = await openFile(file, flags, session);
-  const look = await besides(session, kit);
+  const { look, record } = await besides(session, kit);
   const rows = await alone(session, kit, flags, look);
   const end = endOf(rows, look);
+  await record?.({ good: end === 'done', deep: flags.deep ?? false, tried: [...new Set(rows.map(({ store }) => store))] });
   const { id, env, madeAt } = kit.meta;
   session.result({ kit: id, env, madeAt, exit: end, stores: rows, ...look }, [
     `kit ${id} of ${env}, made ${formatAge(new Date(madeAt), new Date())}`,

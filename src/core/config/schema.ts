@@ -137,6 +137,11 @@ function environmentSchema(registry: Registry) {
           .default([])
           .describe('files of this host that a clean machine needs too, by their absolute paths'),
         maxAge: duration.default('90d').describe('a kit that is older counts as stale'),
+        every: duration
+          .optional()
+          .describe(
+            'how old the newest kit on record may be; `bkp status` is red beyond that, and where the kit lacks what the config has; default: it is only shown',
+          ),
       })
       .prefault({})
       .describe('what `bkp kit export` takes from this environment'),
@@ -148,7 +153,7 @@ function environmentSchema(registry: Registry) {
         keep: duration
           .default('400d')
           .describe(
-            'how long records of drills are kept at least; the newest good one of each entry and of each backup that is left stays',
+            'how long records of drills and kits are kept at least; the newest good one of each entry and of each backup that is left stays',
           ),
       })
       .prefault({})

@@ -85,6 +85,8 @@ export interface KitSettings {
   include: string[];
   /** Duration after which a kit is stale. */
   maxAge: string;
+  /** How old the newest kit on record may be, else `status` is red; absent = it is only shown. */
+  every?: string;
 }
 
 export interface Environment {

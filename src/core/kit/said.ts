@@ -1,7 +1,19 @@
 import type { Config } from '../config/index.ts';
 
 /** Fields that say when backups run, what prune keeps and what it costs: no restore depends on them. */
-const ELSEWHERE = new Set(['schedule', 'rpo', 'retention', 'alarmBelow', 'pruneShare', 'need', 'spool', 'protected', 'kit', 'price']);
+const ELSEWHERE = new Set([
+  'schedule',
+  'rpo',
+  'retention',
+  'alarmBelow',
+  'pruneShare',
+  'need',
+  'spool',
+  'protected',
+  'kit',
+  'drills',
+  'price',
+]);
 
 function* leaves(value: unknown, path: string): Generator<[string, string]> {
   if (value === undefined) return;

@@ -164,6 +164,17 @@ export const ALERTS: readonly Alert[] = [
     },
   },
   {
+    alert: 'BkpKitLate',
+    expr: 'bkp_kit_late == 1',
+    for: '1h',
+    labels: { severity: 'warning' },
+    annotations: {
+      runbook_url: 'docs/how-to/alerts.md#bkpkitlate',
+      summary: 'the newest disaster kit of {{ $labels.env }} is too old, or lacks what the config has',
+      description: '`bkp status` says what it lacks; `bkp kit export` makes a new one.',
+    },
+  },
+  {
     alert: 'BkpDrillFailing',
     expr: 'bkp_drill_failing == 1',
     for: '10m',

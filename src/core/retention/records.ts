@@ -78,3 +78,15 @@ export function drillsToGo(drills: readonly DrillSeen[], left: Left, keepMs: num
     .filter(({ id }) => !stays.has(id) && ageOf(id, now) > Math.max(keepMs, YOUNG_MS))
     .map(({ id }) => ({ id, reason: 'older than `drills.keep`, and newer drills say the same' }));
 }
+
+/**
+ * Records of kits that are older than they have to be: of each deed (exported, proven, failed) the newest stays, which `status` and `doctor`
+ * show.
+ */
+export function kitsToGo(kits: readonly { id: string; did: string; at: string }[], keepMs: number, now: Date): GoingRecord[] {
+  const newest = new Map<string, { id: string; at: string }>();
+  for (const kit of kits) if (kit.at >= (newest.get(kit.did)?.at ?? '')) newest.set(kit.did, kit);
+  return kits
+    .filter(({ id, did }) => newest.get(did)?.id !== id && ageOf(id, now) > Math.max(keepMs, YOUNG_MS))
+    .map(({ id }) => ({ id, reason: 'older than `drills.keep`, and a newer kit is on record' }));
+}

@@ -178,6 +178,18 @@ export interface DrillStatus {
   last?: LastDrill;
 }
 
+/** How it stands with the disaster kit of the environment, by what the stores have on record. */
+export interface KitStatus {
+  state: State;
+  why: readonly Why[];
+  /** How old the newest kit may be; absent = nobody said, and it is only shown. */
+  everySeconds?: number;
+  /** The newest that was made: its id, when, and with what it was sealed. */
+  exported?: { kit: string; at: string; seal?: { by: 'passphrase' | 'recipient'; count: number } };
+  /** The newest that a check found good; `deep` = by restoring. */
+  proven?: { kit: string; at: string; deep: boolean };
+}
+
 export interface StatusReport {
   env: string;
   at: string;
@@ -185,4 +197,6 @@ export interface StatusReport {
   /** Absent = nobody is told. */
   notifiers?: readonly NotifierStatus[];
   drills: DrillStatus;
+  /** Absent = it was not looked for. */
+  kit?: KitStatus;
 }

@@ -20,7 +20,7 @@ export const partsOf = ({ source, stores }: Pick<TargetStatus, 'source' | 'store
  * How `status` ends.
  * @returns 'storeUnreachable' only when no store of any target answers, 'unhealthy' when anything is red
  */
-export function exitOf({ targets, drills, notifiers = [] }: Pick<StatusReport, 'targets' | 'drills' | 'notifiers'>): ExitName {
+export function exitOf({ targets, drills, kit, notifiers = [] }: Pick<StatusReport, 'targets' | 'drills' | 'kit' | 'notifiers'>): ExitName {
   if (targets.every(({ stores }) => stores.every(({ up }) => !up))) return 'storeUnreachable';
-  return [...targets, drills, ...notifiers].some(({ state }) => isRed(state)) ? 'unhealthy' : 'done';
+  return [...targets, drills, ...(kit ? [kit] : []), ...notifiers].some(({ state }) => isRed(state)) ? 'unhealthy' : 'done';
 }

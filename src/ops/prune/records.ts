@@ -2,9 +2,10 @@ import type { ObjectInfo, PerItem, StackContext, Store } from '../../core/contra
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
 import { instantOf, isId } from '../../core/id.ts';
 import { joinKey } from '../../core/key.ts';
-import { drillsToGo, type GoingRecord, type Left, setsToGo } from '../../core/retention/records.ts';
+import { drillsToGo, type GoingRecord, kitsToGo, type Left, setsToGo } from '../../core/retention/records.ts';
 import { readSets } from '../fulldr/sets.ts';
 import { listed } from '../records/entry.ts';
+import { readKits } from '../records/kit.ts';
 import { refuseRestoring } from '../records/restoring.ts';
 import { readDrills } from '../report/drills.ts';
 import type { Pruned } from './index.ts';
@@ -13,6 +14,7 @@ import type { Pruned } from './index.ts';
 export interface PrunedRecords {
   sets: GoingRecord[];
   drills: GoingRecord[];
+  kits: GoingRecord[];
   /** Objects that were removed, in all stores together. */
   removed: number;
   locked: PerItem[];
@@ -62,7 +64,7 @@ async function objectsOf(store: Store, prefix: string, ids: ReadonlySet<string>,
 async function removeAll(stack: StackContext, records: PrunedRecords, before: Date): Promise<void> {
   await refuseRestoring(stack.stores, stack.base);
   for (const store of stack.stores)
-    for (const section of ['sets', 'drills'] as const) {
+    for (const section of ['sets', 'drills', 'kits'] as const) {
       stack.signal.throwIfAborted();
       const ids = new Set(records[section].map(({ id }) => id));
       const keys = await objectsOf(store, joinKey(stack.base, section), ids, before);
@@ -77,10 +79,10 @@ async function removeAll(stack: StackContext, records: PrunedRecords, before: Da
 }
 
 /**
- * Sets and records of drills that an environment no longer needs; removed where that was confirmed. What cannot be read is kept, and
+ * Sets and records of drills and kits that an environment no longer needs; removed where that was confirmed. What cannot be read is kept, and
  * nothing goes while a store was not looked at.
  * @param results of all targets of the environment in all stores
- * @param keepMs how long records of drills are kept at least
+ * @param keepMs how long records of drills and kits are kept at least
  */
 export async function pruneRecords(
   stack: StackContext,
@@ -88,13 +90,14 @@ export async function pruneRecords(
   keepMs: number,
   confirm: boolean,
 ): Promise<PrunedRecords> {
-  const records: PrunedRecords = { sets: [], drills: [], removed: 0, locked: [], failed: [], exit: 'done' };
+  const records: PrunedRecords = { sets: [], drills: [], kits: [], removed: 0, locked: [], failed: [], exit: 'done' };
   try {
     const now = stack.clock.now();
     const left = leftAfter(results);
     const { sets, problems } = await readSets(stack);
     const found = await readDrills(stack.stores, joinKey(stack.base, 'any', 'any'), stack.keys);
-    for (const { store, key, error } of [...problems, ...found.problems]) {
+    const kept = await readKits(stack);
+    for (const { store, key, error } of [...problems, ...found.problems, ...kept.problems]) {
       if (key === undefined) throw new BkpError('storeUnreachable', `store ${store}: ${error}`);
       stack.report.emit({ type: 'warning', text: `${key} in store ${store} is kept: ${error}` });
     }
@@ -109,6 +112,7 @@ export async function pruneRecords(
       keepMs,
       now,
     );
+    records.kits = kitsToGo(kept.kits, keepMs, now);
     if (confirm) await removeAll(stack, records, new Date(now.getTime() - keepMs));
   } catch (error) {
     stack.signal.throwIfAborted();
