@@ -228,7 +228,7 @@ describe('a drill of PostgreSQL that is not to pass', () => {
     expect(empty.drill.result).toBe('failed');
     const apart = changed(at, config => {
       const { production } = config['environments'];
-      production.stores.moon = { ...production.stores.local };
+      production.stores.moon = { ...production.stores.local, path: tempDir() };
       production.postgres.app.stores = ['local'];
     });
     const wrong = await runDrill(['postgres', '--store', 'moon'], apart);
