@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Check, Store } from '../../../src/core/contracts.ts';
 import { putBytes } from '../../../src/flow/bytes.ts';
 import { systemClock } from '../../../src/system/clock.ts';
-import { cleanUp, type S3Server, s3Client } from '../../real/rig/index.ts';
+import { asLesser, cleanUp, type S3Server, s3Client } from '../../real/rig/index.ts';
 import { b2At, keysOf, type S3Servers, startServers, stillClock, storeAt } from './s3rig.ts';
 
 const DAY = 86_400_000;
@@ -166,6 +166,22 @@ it('withstand: compliance does; governance does not where the key may bypass it;
         mend: expect.stringMatching(/s3:BypassGovernanceRetention .*lock\.mode: compliance/),
       });
   }
+});
+
+it('governance with a key that may not bypass: it withstands, says who still could, and what is asked to go is told as held', async () => {
+  const bucket = await versity.bucket({ lock: true });
+  const key = await asLesser(versity, bucket, ['s3:BypassGovernanceRetention']);
+  const store = storeAt(key, bucket, { lock: { mode: 'governance', days: 3 } }, systemClock);
+  expect(await store.withstand!('bkp')).toMatchObject({
+    state: 'ok',
+    text: expect.stringMatching(/neither removed nor shortened .*AccessDenied.*an account with s3:BypassGovernanceRetention still could/),
+  });
+  expect(await versionsIn(versity, bucket)).toBe(0);
+  await put(store, 'a');
+  expect(await store.remove(['a'])).toEqual([
+    expect.objectContaining({ key: 'a', ok: false, locked: true, reason: expect.stringMatching(/until \d{4}-/) }),
+  ]);
+  expect(await keysOf(store)).toEqual(['a']);
 });
 
 it('without `lock` a store holds nothing, and says so', async () => {
