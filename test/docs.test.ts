@@ -3,6 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { fault } from './parses.ts';
+import { blocksOf } from './real/docs/blocks.ts';
+import { NOT_RUN, NOT_SHOWN } from './real/docs/exceptions.ts';
+import { commandsToRun } from './real/docs/page.ts';
 import { node24, root } from './real/rig/places.ts';
 
 const pages = ['README.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(path => `docs/${path}`)].filter(
@@ -114,6 +117,29 @@ it('every bkp command of a fenced block is one that the program takes', () => {
   const lines = commandLines();
   expect(lines.length).toBeGreaterThan(20);
   expect(lines.map(({ at, args }) => ({ at, args: args.join(' '), fault: fault(args) })).filter(line => line.fault)).toEqual([]);
+});
+
+it('every page with commands is gone through by a test that runs them', () => {
+  const real = join(root, 'test/real');
+  const tests = readdirSync(real).filter(file => file.endsWith('.test.ts'));
+  const text = tests.map(file => readFileSync(join(real, file), 'utf8')).join('\n');
+  const withCommands = pages.filter(page => blocksOf(page).some(({ language }) => language === 'sh'));
+  expect(withCommands.length).toBeGreaterThan(25);
+  const isRun = (page: string): boolean => new RegExp(`\\b(walk|walkPage)\\(\\s*'${page}'|commandsToRun\\('${page}'\\)`).test(text);
+  expect(withCommands.filter(page => !isRun(page))).toEqual([]);
+  expect(pages.flatMap(commandsToRun).length).toBeGreaterThan(200);
+});
+
+it('no command stands in a block that is taken for something else', () => {
+  const others = pages.flatMap(page => blocksOf(page).flatMap(block => (block.language === 'sh' ? [] : [{ page, ...block }])));
+  expect(others.filter(({ lines }) => lines.some(line => /^(\$ )?bkp /.test(line))).map(({ page, line }) => `${page}:${line}`)).toEqual([]);
+});
+
+it('what of the docs is not run, or not compared, is on a page, and has its reason', () => {
+  for (const [page, reasons] of [...Object.entries(NOT_RUN), ...Object.entries(NOT_SHOWN)]) {
+    expect(pages).toContain(page);
+    for (const reason of Object.values(reasons)) expect(reason.length).toBeGreaterThan(15);
+  }
 });
 
 it('a command that the program does not take is seen', () => {

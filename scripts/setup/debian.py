@@ -12,7 +12,7 @@ PG15 = Path("/usr/lib/postgresql/15/bin")
 CREATECLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 TRIPLET = sysconfig.get_config_var("MULTIARCH") or f"{platform.machine()}-linux-gnu"
 POLICY = Path("/usr/sbin/policy-rc.d")
-SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish", "mandoc", "restic")
+SAME_NAME = ("age", "zstd", "radosgw", "ceph-mon", "ceph-osd", "ceph-mgr", "prometheus", "prometheus-pushgateway", "redis-server", "smbclient", "openssl", "bzip2", "zsh", "fish", "mandoc", "restic", "jq", "xxd", "less")
 # Package, and a file that only it brings.
 BY_FILE = {
     "etcd-server": "/usr/bin/etcd",
@@ -28,6 +28,7 @@ BY_FILE = {
     "attr": "/usr/bin/setfattr",
     "acl": "/usr/bin/setfacl",
     "systemd": "/usr/bin/systemd-analyze",
+    "gnupg": "/usr/bin/gpg",
 }
 # What Debian starts at each boot once a package is there.
 SERVICES = {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
+import { commandsToRun } from './docs/page.ts';
 import {
   type Container,
   cleanUp,
@@ -15,6 +16,7 @@ import {
   Pod,
   type Postgres,
   podman,
+  podmanLine,
   type Redis,
   root,
   run,
@@ -132,6 +134,29 @@ describe('the image', () => {
     expect(statSync(join(work, 'restored')).uid).toBe(UID);
     await good(['restore', 'redis', '--latest', '--to', `${WORK}/redis`, '--yes']);
     expect(filesIn(work).filter(file => file.startsWith('bkp-'))).toEqual([]);
+  });
+
+  it('docs/how-to/container.md', async () => {
+    const restored = tempDir();
+    await givenTo(UID, restored);
+    const mounts = [`${configDir}:/etc/bkp:ro`, `${configDir}:${configDir}:ro`, `${work}:${WORK}`, `${local}:${local}`];
+    const words = {
+      'docker run': `${podmanLine()} run --network host --ulimit nofile=20000:20000 --ulimit nproc=10000:10000`,
+      '-v /etc/bkp:/etc/bkp:ro -v bkp-work:/var/lib/bkp': mounts.map(mount => `-v ${mount}`).join(' '),
+      ' -v /srv/backup:/srv/backup': '',
+      '/srv/restored:/srv/restored': `${restored}:/srv/restored`,
+      '-e APP_PGPASSWORD': Object.keys(secrets())
+        .map(name => `-e ${name}`)
+        .join(' '),
+      ' bkp backup': ` ${IMAGE} backup`,
+      ' bkp restore': ` ${IMAGE} restore`,
+    };
+    const lines = commandsToRun('docs/how-to/container.md').map(text =>
+      Object.entries(words).reduce((line, [word, is]) => line.replace(word, () => is), text),
+    );
+    expect(lines).toHaveLength(2);
+    for (const line of lines) await run('bash', ['-euc', line], { env: { ...process.env, ...secrets() } });
+    expect(statSync(join(restored, 'app/PG_VERSION')).uid).toBe(UID);
   });
 
   it("a rendered restore's Job runs in an image that has PostgreSQL and no bkp, by the file that bkp's image gives", async () => {

@@ -1,10 +1,15 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { startMachine, stopMachines } from './docs/machine.ts';
+import { walkPage } from './docs/page.ts';
 import { binDir, cleanUp, makeConfig, node24, type Postgres, root, run, start, startPostgres, tempDir } from './rig/index.ts';
 import { aPlace } from './setup.ts';
 
-afterAll(cleanUp);
+afterAll(async () => {
+  await stopMachines();
+  await cleanUp();
+});
 
 let bkp: string;
 let db: Postgres;
@@ -63,6 +68,15 @@ it('backs up and restores a PostgreSQL, where no Node is on PATH', async () => {
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const again = await startPostgres({ version: '18', dir: to });
   expect(await again.sql('select count(*) from t')).toBe('1000');
+});
+
+it('docs/how-to/one-file.md', async () => {
+  const machine = await startMachine();
+  const { faults, ran } = await walkPage('docs/how-to/one-file.md', machine, {
+    words: () => ({ 'build/bkp': '/opt/bkp/build/bkp', 'bkp version': '/usr/local/bin/bkp version' }),
+    after: { 'bkp version': output => expect(output).toContain(' inside') },
+  });
+  expect({ faults, ran }).toEqual({ faults: [], ran: 2 });
 });
 
 it('refuses a restore by an account that cannot run it, and says where to put it; its own account can', async () => {

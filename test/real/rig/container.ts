@@ -19,6 +19,9 @@ export async function imageReady(): Promise<void> {
   if (code !== 0) throw new Error('the image could not be built: the set-up says why, above');
 }
 
+/** podman with the flags that find the images of the tests, as a shell takes it. */
+export const podmanLine = (): string => words().flat().join(' ');
+
 /** podman, on the images of the tests. @throws when it fails */
 export const podman = (...args: string[]): Promise<Ended> => run(...words(...args));
 

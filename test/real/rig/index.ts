@@ -13,7 +13,7 @@ export { type B2, startB2 } from './b2.ts';
 export { type BkpOptions, bkpCommand, runBkp, startBkp, stopBkp } from './bkp.ts';
 export { childrenOf, type Ended, isAlive, type Running, run, start } from './child.ts';
 export { type ConfigParts, makeConfig, makeKeys, type WrittenConfig } from './config.ts';
-export { type Container, givenTo, IMAGE, imageReady, inImage, podman, startInImage } from './container.ts';
+export { type Container, givenTo, IMAGE, imageReady, inImage, podman, podmanLine, startInImage } from './container.ts';
 export { Etcd, type EtcdOptions, type EtcdVersion, etcdBin, startEtcd } from './etcd.ts';
 export {
   type Act,
