@@ -70,7 +70,7 @@ export async function makeWorld(
       app: {
         ...db.entry(),
         engine: 'wal-g',
-        walg: { pgpKey: '${PGP_KEY}', idleTimeout: '20s', ...walgSettings },
+        walg: { pgpKey: '${PGP_KEY}', idleTimeout: '2m', ...walgSettings },
         ...options.entry,
       },
     },
