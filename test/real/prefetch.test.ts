@@ -85,7 +85,8 @@ describe.each<PostgresVersion>(['15', '18'])('reading ahead for PostgreSQL %s', 
     const second = await streamTo(at, db);
     await fill(db, 9, 8);
     await db.sql('insert into t values (17)');
-    await pause(1000);
+    const arrived = "select write_lsn >= pg_current_wal_lsn() from pg_stat_replication where application_name = 'bkp'";
+    await waitFor(async () => (await db.sql(arrived)) === 't', 'the last row to arrive');
     await stopBkp(second, 'SIGTERM');
     await db.stop();
 
