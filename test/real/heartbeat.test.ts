@@ -49,7 +49,7 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     const next = await waitFor(() => record(at)!.at > first.at && record(at), 'another beat');
     expect(recordPath(at, 'offsite')).toBeUndefined();
     const from = Date.parse(first.at);
-    expect(Math.abs(Date.now() - from)).toBeLessThan(60_000);
+    expect(Math.abs(Date.now() - from)).toBeLessThan(1_800_000);
     const time = next.at.replace('T', ' ').replace('Z', '');
     await waitFor(() => record(at)!.at > next.at, 'one more');
     // No beat comes after it, and it has arrived.

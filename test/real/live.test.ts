@@ -119,7 +119,7 @@ describe.each<PostgresVersion>(['15', '18'])('a running PostgreSQL %s', version 
     expect(failed(ill)).toEqual(['archiver']);
     expect(ill.lineage).toBe(well.lineage);
     const since = Date.parse(/last at (\S+Z)/.exec(ill.check('archiver')!.text)![1]!);
-    expect(Math.abs(Date.now() - since)).toBeLessThan(60_000);
+    expect(Math.abs(Date.now() - since)).toBeLessThan(1_800_000);
     expect(ill.check('archiver')).toMatchObject({
       text: expect.stringMatching(new RegExp(`fails at ${broken}.*the last file archived is ${archived}`)),
       mend: expect.stringContaining('bkp wal push app'),

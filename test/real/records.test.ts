@@ -110,7 +110,7 @@ describe.each([
   });
 
   it("the store's clock is near ours, for it runs on this machine", async () => {
-    expect(Math.abs((await storeClock(ctx, store, randomBytes(8))).getTime() - Date.now())).toBeLessThan(5000);
+    expect(Math.abs((await storeClock(ctx, store, randomBytes(8))).getTime() - Date.now())).toBeLessThan(60_000);
     expect(await left()).toEqual([]);
   });
 
