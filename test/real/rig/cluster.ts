@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { serverAccount } from './account.ts';
 import { run } from './child.ts';
 import { crc32c } from './crc32c.ts';
+import { guarded } from './guard.ts';
 import { binDir, clusters, type PostgresVersion } from './places.ts';
 import { removeTemp, tempDir } from './temp.ts';
 
@@ -28,16 +29,18 @@ async function pattern(version: PostgresVersion, more: readonly string[]): Promi
   const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C.UTF-8' };
   await run(initdb, ['-D', made, ...ANSWERS, ...more], { ...serverAccount(), cwd: join(made, '..'), env });
   mkdirSync(clusters(), { recursive: true });
-  const beside = `${there}.${process.pid}`;
+  const beside = `${there}.${randomUUID()}`;
+  guarded.addDir(beside);
   await copy(made, beside);
   removeTemp(join(made, '..'));
   try {
     renameSync(beside, there);
   } catch (error) {
-    // Another process was first.
+    // Another one was first, of this process or not.
     if (!existsSync(there)) throw error;
-    rmSync(beside, { recursive: true });
+    rmSync(beside, { recursive: true, force: true });
   }
+  guarded.dropDir(beside);
   return there;
 }
 
