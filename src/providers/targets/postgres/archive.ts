@@ -6,7 +6,7 @@ import { historyName, isWalName } from '../../../core/postgres/lsn.ts';
 import type { Archive } from '../../../core/postgres/plan.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
-import { type Chunk, chunkAt, coverage, hashOf } from './chunks.ts';
+import { type Chunk, chunkAt, coverage, hashOf, shortHash } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { lineageKey } from './lineage.ts';
 import { WAL, walgArchive, walNameAt } from './walg/layout.ts';
@@ -123,8 +123,8 @@ const isOf = (header: Record<string, unknown>, lineage: string, name: string): b
 export async function readWal(ctx: TargetContext, lineage: string, object: WalObject): Promise<Buffer> {
   if (object.walg) return (await import('./walg/fetch.ts')).fetchWal(ctx as TargetContext<PostgresConfig>, lineage, object);
   const what = `object ${object.key} in store ${object.store.name}`;
-  const { plain, header } = await openSmall(await readAll(object.store.get(object.key)), ctx.keys, what);
-  if (!isOf(header, lineage, object.name) || hashOf(plain) !== object.hash) {
+  const { plain, header, sha256 } = await openSmall(await readAll(object.store.get(object.key)), ctx.keys, what);
+  if (!isOf(header, lineage, object.name) || shortHash(sha256) !== object.hash) {
     throw new BkpError(
       'verifyFailed',
       `${what} is not what its name says: it was sealed as ${String(header['name'])} of lineage ${String(header['lineage'])}`,

@@ -23,7 +23,10 @@ export type Context = TargetContext<PostgresConfig>;
 const HASH_DIGITS = 32;
 const KEY = /\/([0-9A-F]{8})\/(\1[0-9A-F]{16})\/([0-9A-F]{8}-[0-9A-F]{8})-([0-9a-f]{32})\.zst(?:\.age)?$/;
 
-export const hashOf = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, HASH_DIGITS);
+/** What a key says of a SHA-256. */
+export const shortHash = (sha256: string): string => sha256.slice(0, HASH_DIGITS);
+
+export const hashOf = (plain: Uint8Array): string => shortHash(createHash('sha256').update(plain).digest('hex'));
 
 /** What a key says of the chunk behind it; undefined when it is none. */
 export function chunkAt(store: Store, { key, bytes, modified }: ObjectInfo): Chunk | undefined {
@@ -80,10 +83,10 @@ export async function putChunk(ctx: TargetContext, store: Store, lineage: string
 /** Reads a chunk back, proven by hash, signature, lineage, segment and place. Throws BkpError naming the object. */
 export async function readChunk(ctx: TargetContext, lineage: string, chunk: Chunk): Promise<Read> {
   const what = `object ${chunk.key} in store ${chunk.store.name}`;
-  const { plain, header } = await openSmall(await readAll(chunk.store.get(chunk.key)), ctx.keys, what);
+  const { plain, header, sha256 } = await openSmall(await readAll(chunk.store.get(chunk.key)), ctx.keys, what);
   const expected = headerOf(lineage, chunk.name, chunk);
   const same = Object.entries(expected).every(([name, value]) => header[name] === value);
-  if (!same || hashOf(plain) !== chunk.hash || plain.length !== chunk.to - chunk.from)
+  if (!same || shortHash(sha256) !== chunk.hash || plain.length !== chunk.to - chunk.from)
     throw new BkpError('verifyFailed', `${what} is not what its name says`);
   return { from: chunk.from, to: chunk.to, bytes: plain, segmentBytes: Number(header['segmentBytes']) };
 }
