@@ -64,6 +64,8 @@ export class Feeder {
     await this.#wire.listen(this.socket);
     if (this.#owner) for (const path of [this.socket, ready, taken]) await chown(path, this.#owner.uid, this.#owner.gid);
     this.#watching = watch(taken, (_, name) => void (name !== null && this.#note(name)));
+    // The server asks for the first of them once it has come up.
+    for (const name of this.#source.reach.segments.slice(0, this.#source.ahead)) void this.#prepare(name);
   }
 
   /** Nothing is written any more once this answers; what is still being read is forgotten. */

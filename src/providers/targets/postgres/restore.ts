@@ -177,10 +177,12 @@ async function bringBack(
   await refuseSpacesInside(ctx, place);
   await prepare(ctx, place);
   ctx.report.emit({ type: 'started', what: 'replay' });
+  const began = ctx.clock.now().getTime();
   const recovery = recoveryOf(ctx, plan, place);
   let faults: string[] = [];
   let drifts: string[] = [];
   const recovered = await recover(ctx, place, recovery, async () => {
+    ctx.report.emit({ type: 'finished', what: 'replay', ms: ctx.clock.now().getTime() - began });
     faults = await unlikeSource(ctx, place, plan.known.manifest);
     drifts = [...(await driftsOf(ctx, place)).values()];
   });

@@ -54,6 +54,20 @@ it('reads the next ones ahead of a question, and lays them ready', async () => {
   await feeder.close();
 });
 
+it('begins with the first ones before anybody asks, and with no more than it may read ahead', async () => {
+  const from = source();
+  const feeder = new Feeder(from, dir);
+  await feeder.listen();
+  expect(from.asked).toEqual(SEGMENTS.slice(0, 2));
+  from.letGo();
+  const { ready } = feederPlaces(dir);
+  await waitFor(() => readdirSync(ready).length === 2, 'the first two');
+  expect(await ask(feeder, SEGMENTS[0]!)).toBe(`0 ${join(ready, SEGMENTS[0]!)}`);
+  await waitFor(() => readdirSync(ready).length === 3, 'the third');
+  expect(from.asked).toEqual(SEGMENTS);
+  await feeder.close();
+});
+
 it('writes nothing once it is closed: what was still being read would keep its directory from being removed', async () => {
   const from = source();
   const feeder = new Feeder(from, dir);
