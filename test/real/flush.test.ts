@@ -111,6 +111,33 @@ describe.each<PostgresVersion>(['15', '18'])('the open segment of PostgreSQL %s'
     expect(local.toLsn > offsite.toLsn).toBe(true);
   });
 
+  only('18')('rule 7: what the server wrote and has not flushed is in no store, and the stream goes on when it is lost', async () => {
+    const child = await streaming();
+    await aBackup(at);
+    await stored(1);
+    // Nobody is left that flushes but a commit that waits for it.
+    const writers =
+      "select pid from pg_stat_activity where backend_type in ('walwriter', 'checkpointer', 'background writer', 'autovacuum launcher')";
+    for (const [pid] of await db.rows(writers)) process.kill(Number(pid), 'SIGSTOP');
+    await db.sql('set synchronous_commit = off; insert into t values (2)');
+    const lsns = 'select pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()';
+    expect(await db.sql(lsns)).toBe('t');
+    await pause(1500);
+    const [name, offset] = (
+      await db.sql("select file_name || ' ' || file_offset from pg_walfile_name_offset(pg_current_wal_flush_lsn())")
+    ).split(' ') as [string, string];
+    expect(await db.sql(lsns)).toBe('t');
+    const ends = chunks(at).map(chunk => [chunk.slice(0, 24), Number.parseInt(chunk.slice(-8), 16)] as const);
+    const above = ends.filter(([segment, end]) => segment > name || (segment === name && end > Number(offset)));
+    expect({ above, some: ends.length > 0 }).toEqual({ above: [], some: true });
+    await db.kill9();
+    await db.start();
+    await stored(3);
+    await stopBkp(child, 'SIGTERM');
+    expect(await db.sql("select string_agg(n::text, ',' order by n) from t")).toBe('1,3');
+    expect(await rowsIn(at, version, '--latest')).toBe('1,3');
+  });
+
   only('15')('writes nothing into the stores while nothing is written into the database', async () => {
     const child = await streaming();
     await aBackup(at);
