@@ -192,7 +192,11 @@ describe('on a platform with PostgreSQL, Redis and files', () => {
 
   it('docs/how-to/cost.md', () => walk('docs/how-to/cost.md'));
 
-  it('docs/how-to/retention.md', () => walk('docs/how-to/retention.md'));
+  it('docs/how-to/retention.md', async () => {
+    // Whatever the hour, and however slow the pages before: nothing is late, so nothing halts it.
+    await machine.sh('bkp backup');
+    await walk('docs/how-to/retention.md');
+  });
 
   it('docs/how-to/full-dr.md', () => walk('docs/how-to/full-dr.md', { words }));
 
@@ -222,7 +226,7 @@ describe('on a platform with PostgreSQL, Redis and files', () => {
         'bkp --quiet status --textfile': () => machine.sh('mkdir -p /var/lib/prometheus/node-exporter'),
       },
       behind: { 'bkp status --listen': output => output.includes('127.0.0.1:9187') },
-      codes: { 'bkp status': [10], 'bkp --quiet status': [10], 'bkp status --listen': [0] },
+      codes: { 'bkp status': [10], 'bkp --quiet status': [0, 10], 'bkp status --listen': [0] },
       after: {
         'bkp status postgres app': () => machine.sh('mv /mnt/away /mnt/offsite'),
         'bkp status --listen': async () => {
