@@ -5,7 +5,7 @@ import { BkpError } from '../../core/errors.ts';
 import type { Journal, JournalStep } from '../../core/journal.ts';
 import { formatBytes } from '../../core/size.ts';
 import { freeBytes, nearest } from '../../flow/place.ts';
-import { catalog, missingObjects } from '../catalog.ts';
+import { catalog, heldObjects, missingObjects } from '../catalog.ts';
 import { restoreTarget } from '../restore.ts';
 import { type Asked, type Chosen, choosePart, refusalOf } from './choose.ts';
 import { type Part, partName, placeOf } from './part.ts';
@@ -76,15 +76,21 @@ async function refuseLost(part: Part, want: Chosen['want']): Promise<Manifest | 
   });
 }
 
-/** What each store lacks of a backup; nothing where one has it whole. */
+/**
+ * What each store lacks of a backup; nothing where it comes back. Each block of a stream is taken from whichever store has it, and what
+ * another tool holds it reads out of one store.
+ */
 async function lostIn(stores: readonly Store[], { manifest, stores: holding }: Known): Promise<string[]> {
-  const missing: string[] = [];
+  const held = new Set(heldObjects(manifest).map(({ key }) => key));
+  const lacks: { name: string; missing: readonly string[] }[] = [];
   for (const store of stores.filter(({ name }) => holding.includes(name))) {
-    const [first] = await missingObjects(manifest, store);
-    if (first === undefined) return [];
-    missing.push(`${store.name} lacks ${first}`);
+    const missing = await missingObjects(manifest, store);
+    if (missing.length === 0) return [];
+    lacks.push({ name: store.name, missing });
   }
-  return missing;
+  const isNowhere = (key: string): boolean => lacks.every(({ missing }) => missing.includes(key));
+  const comesBack = lacks.some(({ missing }) => !missing.some(key => held.has(key))) && !lacks[0]?.missing.some(isNowhere);
+  return comesBack ? [] : lacks.map(({ name, missing }) => `${name} lacks ${missing.find(isNowhere) ?? missing[0]}`);
 }
 
 const stepOf = (part: Part, journal: Journal | undefined): JournalStep | undefined =>

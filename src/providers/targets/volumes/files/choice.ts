@@ -36,14 +36,25 @@ export function includeOf(paths: readonly string[], all: boolean, pattern: strin
   return paths.map(path => join(path, pattern));
 }
 
-/** The first store that has every part. Throws BkpError, what the last one said. */
+/** A store that has every part, and what they are there. */
+export interface Choice {
+  store: Store;
+  snapshots: readonly string[];
+}
+
+/**
+ * The first store that has every part.
+ * @param tried names of stores that were taken before and gave it not
+ * @throws BkpError, what the last one said; 'notFound' when all were tried
+ */
 export async function chooseStore(
   ctx: Context,
   { manifest, stores }: Known,
   wanted: readonly Part[],
-): Promise<{ store: Store; snapshots: readonly string[] }> {
+  tried: readonly string[] = [],
+): Promise<Choice> {
   let last: unknown;
-  for (const store of ctx.stores.filter(({ name }) => stores.includes(name))) {
+  for (const store of ctx.stores.filter(({ name }) => stores.includes(name) && !tried.includes(name))) {
     try {
       const there = await snapshotsIn(ctx, store, manifest.id);
       const snapshots = wanted.map(
@@ -63,5 +74,5 @@ export async function chooseStore(
       last = error;
     }
   }
-  throw last;
+  throw last ?? new BkpError('notFound', `no other store has backup ${manifest.id}`, { next: 'bkp list volumes' });
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatAge } from '../../../../core/age.ts';
 import { chooseBackup } from '../../../../core/choose.ts';
@@ -8,7 +8,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
-import { chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { type Choice, chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
 import { intoClaim, isClaim } from './claimRestore.ts';
 import { added, compare, type Difference, SAME } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
@@ -22,11 +22,10 @@ import { goneBy } from './way.ts';
 const BESIDE = 1.02;
 
 /** What is to be restored, and out of which store. */
-interface Plan {
+interface Plan extends Choice {
   manifest: Manifest;
-  store: Store;
-  /** Snapshots of the store. */
-  snapshots: readonly string[];
+  /** Another store that has it, where those that were tried did not give it. Throws BkpError when there is none. */
+  elsewhere(tried: readonly string[]): Promise<Choice>;
   /** Paths whose files are wanted; of a single one the contents lie in the directory itself. */
   paths: readonly string[];
   include: readonly string[];
@@ -53,7 +52,8 @@ async function planned(ctx: Context, request: RestoreRequest, known: readonly Kn
     const { allocated, bytes } = baselineOf(manifest);
     await refuseFull(request.to, Math.ceil((allocated ?? bytes) * BESIDE), '--to');
   }
-  return { manifest, ...(await chooseStore(ctx, chosen, wanted)), paths, include, mount: await holdsMount(request.to), aside };
+  const elsewhere = (tried: readonly string[]) => chooseStore(ctx, chosen, wanted, tried);
+  return { manifest, ...(await elsewhere([])), elsewhere, paths, include, mount: await holdsMount(request.to), aside };
 }
 
 function told(ctx: Context, request: RestoreRequest, { manifest, store, paths, include, mount, aside }: Plan): string[] {
@@ -103,6 +103,29 @@ export async function bringBack(
   return { found, notes };
 }
 
+/** Nothing that another store would give otherwise. */
+const isAsked = (error: unknown): boolean => error instanceof BkpError && ['notFound', 'usage'].includes(error.exit);
+
+/** A repository may show a snapshot and lack a part of it: then the next store is taken, and nothing of the first one stays. */
+async function bringFromAny(ctx: Context, plan: Plan, stage: string): Promise<Awaited<ReturnType<typeof bringBack>> & { store: Store }> {
+  const tried: string[] = [];
+  for (let from: Choice = plan; ; ) {
+    ctx.report.emit({ type: 'started', what: `restic restore out of ${from.store.name}` });
+    try {
+      await mkdir(stage, { mode: 0o700 });
+      return { ...(await bringBack(ctx, { ...plan, ...from }, stage)), store: from.store };
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      tried.push(from.store.name);
+      const next = isAsked(error) ? undefined : await plan.elsewhere(tried).catch(() => undefined);
+      if (!next) throw error;
+      ctx.report.emit({ type: 'warning', text: `${sentence(error)}; it comes out of store ${next.store.name}` });
+      await rm(stage, { recursive: true, force: true });
+      from = next;
+    }
+  }
+}
+
 async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promise<Reached> {
   const { to } = request;
   const { manifest } = plan;
@@ -112,11 +135,9 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
   if (inPlace) await occupy(ctx, to, false, undefined);
   const before = moved ? [`what was there before is in ${moved}`] : [];
   const stage = join(to, `.bkp-restore-${randomBytes(4).toString('hex')}`);
-  let back: Awaited<ReturnType<typeof bringBack>>;
+  let back: Awaited<ReturnType<typeof bringFromAny>>;
   try {
-    await mkdir(stage, { mode: 0o700 });
-    ctx.report.emit({ type: 'started', what: `restic restore out of ${plan.store.name}` });
-    back = await bringBack(ctx, plan, stage);
+    back = await bringFromAny(ctx, plan, stage);
     if (plan.paths.length === 1) await settle(ctx, stage, plan.paths[0]!, to);
     else await settleAll(stage, to);
   } catch (error) {
@@ -126,7 +147,7 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
     for (const line of before) ctx.report.emit({ type: 'warning', text: line });
     throw error;
   }
-  const { found, notes } = back;
+  const { found, notes, store } = back;
   for (const note of notes) ctx.report.emit({ type: 'warning', text: note });
   if (found.owners > 0)
     throw new BkpError(
@@ -136,7 +157,7 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
     );
   return {
     at: new Date(manifest.recoveryPointAt),
-    facts: { backup: manifest.id, store: plan.store.name, files: found.files, bytes: found.bytes, ...(moved ? { movedAside: moved } : {}) },
+    facts: { backup: manifest.id, store: store.name, files: found.files, bytes: found.bytes, ...(moved ? { movedAside: moved } : {}) },
     next: [...before, ...manifest.notCovered.map(each => `not in it: ${each}`)],
   };
 }
