@@ -82,6 +82,9 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
       expect(decodeEvidence(raw, makeKeys({ recipients: [], trusted }).verify, 'the record')).toEqual(drill);
     }
     expect(recordsIn(stores.local, 'proofs')).toHaveLength(4);
+    const root = join(tempDir({ forServer: true }), 'dr');
+    const plan = await runBkp(['restore', 'full-dr', '--latest', '--to', root, '--dry-run', '--json'], run);
+    expect(lastJson(plan.stdout)['runbook']).toContainEqual(expect.stringMatching(/^by the drills on record it takes about \d+ \w+$/));
   });
 
   it('MO05 SA13: a part that fails makes all of it fail, by its name; only what waits for it is left out', async () => {
