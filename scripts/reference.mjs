@@ -1,4 +1,4 @@
-// Writes docs/reference.md, docs/bkp.1, docs/config.schema.json and deploy/grafana/bkp.json from the program itself: its commands,
+// Writes docs/reference.md, docs/bkp.1, docs/IMPORTS.md, docs/config.schema.json and deploy/grafana/bkp.json from the program itself: its commands,
 // its exit codes, the schema of its config, its figures.
 // `node scripts/reference.mjs` writes; with --check it ends with 1 where a file is not what it would write.
 import { execFileSync } from 'node:child_process';
@@ -12,6 +12,7 @@ import { DURATION } from '../src/core/duration.ts';
 import { EXIT } from '../src/core/errors.ts';
 import { build } from '../src/main.ts';
 import { dashboard } from './dashboard.mjs';
+import { importsPage } from './imports.mjs';
 import { manPage } from './manPage.mjs';
 
 const WIDTH = 110;
@@ -121,6 +122,7 @@ const formatted = (name, text) =>
 const schema = configJsonSchema(registry);
 const files = {
   'docs/reference.md': formatted('docs/reference.md', page(schema)),
+  'docs/IMPORTS.md': formatted('docs/IMPORTS.md', importsPage(`${root}/src`)),
   'docs/bkp.1': manPage(build(), EXIT_HELP),
   'deploy/grafana/bkp.json': formatted('deploy/grafana/bkp.json', JSON.stringify(dashboard())),
   'docs/config.schema.json': `${JSON.stringify(schema, null, 2)}\n`,

@@ -15,11 +15,12 @@ import {
   slowDown,
   stall,
   stallAfter,
+  type Toxic,
   throttle,
   tooLargeHtml,
   tooSkewed,
 } from '../../test/real/rig/index.ts';
-import type { Random } from './random.ts';
+import { type Random, randomOf } from './random.ts';
 import type { World } from './world.ts';
 
 /** Something that goes wrong for the time of some runs of bkp. */
@@ -39,7 +40,9 @@ export interface Fault {
 const far = (name: string, act: Act, share = 0.3, when: (method: string) => boolean = () => true): Fault => ({
   name,
   begin({ far: proxy }, random) {
-    proxy.faults = [{ when: ({ method }) => when(method) && random.chance(share), act }];
+    // Numbers of its own: how many requests come is a matter of moments, and what the seed says next is not.
+    const own = randomOf(random.int(0, 2 ** 31));
+    proxy.faults = [{ when: ({ method }) => when(method) && own.chance(share), act }];
     return () => {
       proxy.faults = [];
     };
@@ -51,6 +54,15 @@ const wrongEtag: Act = async exchange => {
   exchange.response.writeHead(from.statusCode ?? 502, { ...from.headers, etag: '"00000000000000000000000000000000"' });
   from.pipe(exchange.response);
 };
+
+/** The line to the far store is bad for all that goes through it, whatever it is. */
+const line = (name: string, ...toxics: Toxic[]): Fault => ({
+  name,
+  begin: async ({ line }) => {
+    for (const toxic of toxics) await line.add(toxic);
+    return () => line.clear();
+  },
+});
 
 /** Kills bkp within so many ms of its start. */
 const struck = (signal: NodeJS.Signals, withinMs: number): Fault => ({
@@ -109,6 +121,23 @@ export const FAULTS: readonly Fault[] = [
     method => method !== 'PUT',
   ),
   far('the far store is gone', drop, 1),
+  line('a line that is reset after a while', { type: 'reset_peer', attributes: { timeout: 700 } }),
+  line('a line that is cut within answers', { type: 'limit_data', attributes: { bytes: 3000 }, toxicity: 0.5 }),
+  line('a line that is cut within requests', { type: 'limit_data', stream: 'upstream', attributes: { bytes: 20_000 }, toxicity: 0.5 }),
+  line('a line with latency and jitter', { type: 'latency', attributes: { latency: 250, jitter: 200 } }),
+  line(
+    'a line that is thin and gives crumbs',
+    { type: 'bandwidth', attributes: { rate: 300 } },
+    { type: 'slicer', attributes: { average_size: 500, size_variation: 300, delay: 500 } },
+  ),
+  line('a line that falls silent', { type: 'timeout', attributes: { timeout: 0 }, toxicity: 0.2 }),
+  {
+    name: 'nobody answers at the address of the far store',
+    begin: async ({ line }) => {
+      await line.up(false);
+      return () => line.up(true);
+    },
+  },
   {
     name: 'PostgreSQL is killed',
     begin: async ({ db }) => {

@@ -69,8 +69,9 @@ const note = ({ wrong }: State, found: readonly string[], what: string): void =>
 
 /** The stream does not have to survive everything; by whoever watches over it, it is started again. */
 async function keepStream(state: State): Promise<void> {
+  const strike = state.random.chance(0.15);
   if (state.stream && state.stream.process.exitCode === null && state.stream.process.signalCode === null) {
-    if (state.random.chance(0.15)) {
+    if (strike) {
       state.stream.kill('SIGKILL');
       await state.stream.ended;
     } else return;

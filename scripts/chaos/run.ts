@@ -16,6 +16,8 @@ export interface Wish {
   /** Backups of each kind that are restored at the end, from each store; all, unless set. */
   restores?: number;
   say(text: string): void;
+  /** May claim other things to be good than were, right before all are restored: what is not true has to be found. */
+  claim?(good: Good[]): void;
 }
 
 export interface Verdict {
@@ -123,7 +125,9 @@ export async function chaos(wish: Wish): Promise<Verdict> {
       return `\n   WRONG: ${text}`;
     };
     while (Date.now() < end && rounds < (wish.rounds ?? Number.POSITIVE_INFINITY)) {
-      const fault = random.pick(FAULTS);
+      // What came before takes as many numbers as its moments want; the seed alone says what comes next.
+      state.random = randomOf(wish.seed + 7919 * (rounds + 1));
+      const fault = state.random.pick(FAULTS);
       harmed ||= fault.harms ?? false;
       await round(state, fault);
       rounds += 1;
@@ -136,6 +140,7 @@ export async function chaos(wish: Wish): Promise<Verdict> {
     if (last.code !== 0 && last.code !== 3 && !(harmed && last.code === 1))
       state.wrong.push(`with everything well again a backup ended with ${last.code}: ${last.stderr}${last.stdout.slice(-1000)}`);
     const rpoMs = await loseServer(state);
+    wish.claim?.(state.good);
     const { restored, refused } = await judgeAll(state, wish, harmed);
     const { stdout, stderr } = await bkp(world, ['verify', '--deep', '--no-proof', '--from', 'far']);
     if (/"(damaged|missing)"/.test(stdout)) state.wrong.push(`the far store, which nobody harmed, is damaged: ${stdout}`);

@@ -14,7 +14,9 @@ import {
   startFaulty,
   startPostgres,
   startRedis,
+  startToxics,
   startVersity,
+  type Toxics,
   tempDir,
 } from '../../test/real/rig/index.ts';
 
@@ -34,6 +36,8 @@ export interface World {
   files: string;
   near: string;
   far: FaultyS3;
+  /** The connection to `far` that bkp uses. */
+  line: Toxics;
   bucket: string;
   /** Temporary files of bkp. */
   temp: string;
@@ -59,9 +63,11 @@ export async function makeWorld(): Promise<World> {
     startVersity(),
   ]);
   const far = await startFaulty(behind);
+  const line = await startToxics(far.endpoint);
   const [files, near, temp] = [tempDir(), tempDir(), tempDir()];
   const unmount = mount(near);
-  const { endpoint, region, accessKey, secretKey } = far;
+  const { region, accessKey, secretKey } = far;
+  const { endpoint } = line;
   const bucket = await far.bucket();
   const place = { endpoint, region, accessKey, bucket, secretKey: '${S3_SECRET}', idleTimeout: '3s', retries: 2 };
   const retention = { last: 2, daily: 0, weekly: 0, monthly: 0 };
@@ -79,7 +85,7 @@ export async function makeWorld(): Promise<World> {
   const derived = await runBkp(['keygen', '--derive', 'volumes/data'], run);
   const secrets = [secretKey, db.bkpEnv['APP_PGPASSWORD']!, key('identity.txt'), key('signing.key'), derived.stdout.trim()];
   await db.sql('create table chaos (n bigint primary key, at timestamptz not null default clock_timestamp())');
-  return { db, redis, etcd, files, near, far, bucket, temp, keysDir: config.keysDir, run, secrets, close: unmount };
+  return { db, redis, etcd, files, near, far, line, bucket, temp, keysDir: config.keysDir, run, secrets, close: unmount };
 }
 
 /** Runs bkp to its end, with JSON. */

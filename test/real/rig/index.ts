@@ -49,6 +49,7 @@ export { startRgw } from './rgw.ts';
 export { type BucketOptions, type S3Server, s3Client, stopAllS3 } from './s3.ts';
 export { startTcpProxy, type TcpProxy } from './tcp.ts';
 export { removeTemp, tempDir } from './temp.ts';
+export { startToxics, type Toxic, type Toxics } from './toxics.ts';
 export { asLesser, startVersity } from './versity.ts';
 export { freePort, pause, waitFor } from './wait.ts';
 export { type WalgFaults, walg, walgPath, walgStorage } from './walg.ts';
