@@ -15,6 +15,8 @@ export interface Ready extends Chosen {
   part: Part;
   to: string;
   online: boolean;
+  /** A run was killed at it, maybe after it was back and before that was written down: what is in its place is that run's, and goes aside. */
+  killed: boolean;
   /** What the target itself says that it will do. */
   lines: string[];
   manifest?: Manifest;
@@ -33,13 +35,13 @@ export interface Way {
 
 /** The request by which a part is restored; `confirm` of the whole was given before. */
 export const requestOf = (
-  ready: Pick<Ready, 'part' | 'want' | 'to' | 'online'>,
+  ready: Pick<Ready, 'part' | 'want' | 'to' | 'online' | 'killed'>,
   way: Pick<Way, 'force'>,
   dryRun: boolean,
 ): RestoreRequest => ({
   want: ready.want,
   to: ready.to,
-  force: way.force,
+  force: way.force || (ready.killed && !ready.online),
   serve: false,
   dryRun,
   ...(ready.online ? { online: true } : {}),
@@ -112,9 +114,10 @@ async function check(part: Part, way: Way, before: Journal | undefined): Promise
   const manifest = await refuseLost(part, chosen.want);
   const { to, online } = placeOf(part, part.opened, way.root);
   const { report, lines } = listening(ctx.report);
-  const ready = { part, ...chosen, to, online };
+  const state = stepOf(part, before)?.state ?? '';
+  const ready = { part, ...chosen, to, online, killed: state === 'begun' };
   // What an earlier run left half filled is its own, and is cleared before this one begins.
-  const half = /^(begun|failed)$/.test(stepOf(part, before)?.state ?? '');
+  const half = /^(begun|failed)$/.test(state);
   await restoreTarget(target, { ...ctx, report }, requestOf(ready, { force: way.force || half }, true), way.random(16));
   return { ...ready, lines, places: online ? [] : [to], ...(manifest ? { manifest } : {}) };
 }
