@@ -3,17 +3,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BkpError } from '../../src/core/errors.ts';
 import { storeAt } from '../providers/stores/s3rig.ts';
+import { killedAt, stepsOf } from './killed.ts';
 import {
-  afterwards,
   cleanUp,
-  drop,
   type Ended,
   type FaultyS3,
   makeConfig,
   type Redis,
-  type Running,
   runBkp,
-  type Seen,
   startBkp,
   startFaulty,
   startRedis,
@@ -42,51 +39,6 @@ beforeAll(async () => {
   });
   run = { config: config.path, env: { S3_SECRET: s3.secretKey } };
 });
-
-/** A write to the store, by what it does to which kind of object: the same words in each run. */
-const stepOf = ({ method, path, query }: Seen): string | undefined => {
-  const what = query.has('uploads') ? 'begin' : query.has('partNumber') ? 'part' : query.has('uploadId') ? 'complete' : method;
-  if (method === 'GET' || method === 'HEAD') return undefined;
-  return `${what} ${path
-    .replace(/^\/[^/]+\//, '')
-    .replaceAll(/\d{8}T\d{6}(\.\d+)?Z-[0-9a-f]{6}/g, 'ID')
-    .replaceAll(/[0-9a-f]{12,}/gi, 'HEX')}`;
-};
-
-/** Runs it once, and says which writes it made, in order. */
-async function stepsOf(work: () => Promise<unknown>): Promise<string[]> {
-  const from = s3.log.length;
-  await work();
-  return s3.log.slice(from).flatMap(entry => stepOf(entry) ?? []);
-}
-
-/** Runs a program that is killed as soon as the store has done its `n`th write, counted from 0. @returns that write; undefined = it ended before */
-async function killedAt(n: number, begin: () => Running): Promise<{ step?: string; ended: Ended }> {
-  let seen = 0;
-  let step: string | undefined;
-  let child: Running | undefined;
-  s3.faults = [
-    {
-      when: each => stepOf(each) !== undefined && seen++ === n,
-      act: async exchange => {
-        step = stepOf(exchange.seen);
-        await afterwards(drop)({
-          ...exchange,
-          forward: async body => {
-            const from = await exchange.forward(body);
-            from.once('end', () => child?.kill('SIGKILL'));
-            return from;
-          },
-        });
-        child?.kill('SIGKILL');
-      },
-    },
-  ];
-  child = begin();
-  const ended = await child.ended;
-  s3.faults = [];
-  return { ...(step === undefined ? {} : { step }), ended };
-}
 
 const json = ({ stdout }: Ended): any => JSON.parse(stdout.trim().split('\n').at(-1)!);
 const bkp = (...args: string[]) => runBkp([...args, '--json'], run);
@@ -118,11 +70,11 @@ async function objects(prefix: string): Promise<string[]> {
 
 describe('killed as soon as the store has done a write', () => {
   it('backup: nothing counts before its last write, what is left is told, and the next run is whole', async () => {
-    const steps = await stepsOf(() => bkp('backup', 'redis'));
+    const steps = await stepsOf(s3, () => bkp('backup', 'redis'));
     expect(steps.some(step => /manifest\.json$/.test(step))).toBe(true);
     let before = (await good('redis')).ids;
     for (let n = 0; n < steps.length; n += 1) {
-      const { step, ended } = await killedAt(n, () => begin('backup', 'redis'));
+      const { step, ended } = await killedAt(s3, n, () => begin('backup', 'redis'));
       expect({ step, signal: ended.signal }).toEqual({ step: steps[n], signal: 'SIGKILL' });
       const { ids: after, strays: told } = await good('redis');
       const committed = steps.slice(0, n + 1).some(each => /manifest\.json$/.test(each));
@@ -138,10 +90,10 @@ describe('killed as soon as the store has done a write', () => {
 
   it('restore: the place says that it is incomplete or is not there, and the next one with --force brings all back', async () => {
     const restore = (to: string) => ['restore', 'redis', 'cache', '--latest', '--to', to, '--yes'];
-    const steps = await stepsOf(() => back('redis', 'cache', '--latest'));
+    const steps = await stepsOf(s3, () => back('redis', 'cache', '--latest'));
     const places: [string, (to: string) => Promise<Ended>][] = steps.map((step, n) => [
       step,
-      async to => (await killedAt(n, () => begin(...restore(to)))).ended,
+      async to => (await killedAt(s3, n, () => begin(...restore(to)))).ended,
     ]);
     places.push([
       'the place is made',
