@@ -86,7 +86,9 @@ async function tried(drilled: Drilled, place: Place, attempt: Attempt, options: 
     return {
       ...place,
       result: 'unproven',
-      skipped: `what ${place.engine} keeps cannot be restored apart from the service`,
+      skipped: target.holder
+        ? `what ${place.engine} keeps cannot be restored apart from the service`
+        : `nothing is known by which a copy of ${place.kind} could be tried: \`bkp restore ${place.kind} --to DIR\` brings one back`,
       ...named,
       checks: [],
     };
