@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from 'node:path';
 import { agePair } from '../ops/rig.ts';
 import { bkpCommand, type Ended, type Running, runBkp, start, startBkp, tempDir } from './rig/index.ts';
-import { commandLines } from './stub.ts';
+import { commandLinesBelow } from './stub.ts';
 
 export const PASSPHRASE = 'five words chosen by dice';
 /** How the tests name it: by a variable, so that it stands in no argument. */
@@ -43,7 +43,7 @@ export const there = (args: readonly string[], env?: Record<string, string>, cwd
 export async function seenOf(child: Running): Promise<Ended & { seen: string }> {
   const lines = new Set<string>();
   const timer = setInterval(() => {
-    for (const line of commandLines(path => readFileSync(path, 'utf8'))) lines.add(line);
+    for (const line of commandLinesBelow(child.pid)) lines.add(line);
   }, 60);
   const end = await child.ended.finally(() => clearInterval(timer));
   return { ...end, seen: [...lines, end.stdout, end.stderr].join('\n') };

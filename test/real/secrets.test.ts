@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, entryOf } from './change.ts';
 import { cleanUp, type Postgres, type Running, runBkp, startBkp, startPostgres, tempDir } from './rig/index.ts';
 import { aPlace, type Setup, setUp } from './setup.ts';
-import { commandLines } from './stub.ts';
+import { commandLinesBelow } from './stub.ts';
 
 afterAll(cleanUp);
 
@@ -80,7 +80,7 @@ describe('secrets', () => {
   async function seenOf(child: Running): Promise<string> {
     const lines = new Set<string>();
     const timer = setInterval(() => {
-      for (const line of commandLines(path => readFileSync(path, 'utf8'))) lines.add(line);
+      for (const line of commandLinesBelow(child.pid)) lines.add(line);
     }, 10);
     const { stdout, stderr } = await child.ended.finally(() => clearInterval(timer));
     return [...lines, stdout, stderr].join('\n');

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { guarded } from './rig/guard.ts';
-import { type Ended, isAlive, node24, type Running, start, tempDir } from './rig/index.ts';
+import { childrenOf, type Ended, isAlive, node24, type Running, start, tempDir } from './rig/index.ts';
 import { PATIENCE_MS } from './rig/wait.ts';
 
 /** A directory with one program of that name, a script for Node, to stand first on PATH. */
@@ -115,6 +115,19 @@ export async function endOf(child: OnTerminal): Promise<Ended> {
   clearTimeout(timer);
   if (late) throw new Error(`still running after ${PATIENCE_MS} ms; it showed: ${end.stdout.slice(-300)}`);
   return end;
+}
+
+/** Command lines of a process and of all below it: other suites use the same secrets beside it. */
+export function commandLinesBelow(top: number): string[] {
+  const lines: string[] = [];
+  for (let pids = [top]; pids.length > 0; pids = pids.flatMap(childrenOf))
+    for (const pid of pids)
+      try {
+        lines.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
+      } catch {
+        // It has ended meanwhile.
+      }
+  return lines;
 }
 
 /** Command lines of every process that runs now, arguments joined by blanks. */
