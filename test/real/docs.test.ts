@@ -72,6 +72,13 @@ const ENTRIES = `    redis:
         fullDr: { to: /srv/uploads-back }
 `;
 
+const PASSPHRASE = 'a long passphrase of a test';
+const ASKED: [string, string][] = [['assphrase', PASSPHRASE]];
+const KIT_ANSWERS = {
+  'bkp kit export --out /media/usb/production.age --passphrase': [...ASKED, ['once more', PASSPHRASE] as [string, string]],
+  'bkp kit check': ASKED,
+};
+
 describe('on a platform with PostgreSQL, Redis and files', () => {
   let machine: Machine;
   let stopStream: () => Promise<unknown>;
@@ -244,7 +251,9 @@ describe('on a platform with PostgreSQL, Redis and files', () => {
     await waitFor(() => listener.output().stdout.includes('up'), 'who is notified', 10);
     const notify = '  production:\n    notify:\n      ops: { type: healthchecks, url: "http://127.0.0.1:8080/ping" }\n';
     machine.write(CONFIG_FILE, config.replace('  production:\n', notify));
-    await walk('docs/how-to/alerts.md', { codes: { 'bkp status': [0, 10] } });
+    await machine.sh('mkdir -p /media/usb');
+    await walk('docs/how-to/alerts.md', { codes: { 'bkp status': [0, 10] }, answers: KIT_ANSWERS });
+    await machine.sh('rm /media/usb/*');
     expect(machine.exists('/root/drills/index.html')).toBe(true);
   });
 
@@ -279,8 +288,6 @@ environments:
 
   it('docs/how-to/kit.md', async () => {
     const { stdout } = await machine.sh('age-keygen 2>/dev/null | age-keygen -y');
-    const passphrase = 'a long passphrase of a test';
-    const asked: [string, string][] = [['assphrase', passphrase]];
     await machine.sh('mkdir -p /media/usb');
     await walk('docs/how-to/kit.md', {
       words: () => ({ 'age1…': stdout.trim(), '-d production.age': '-d /media/usb/production.age' }),
@@ -295,10 +302,9 @@ environments:
         'age -d': () => expect(machine.read('/root/kit/RUNBOOK.md')).toContain('postgres'),
       },
       answers: {
-        'bkp kit export --out /media/usb/production.age --passphrase': [...asked, ['once more', passphrase]],
-        'bkp kit check': asked,
-        'bkp kit open': asked,
-        'age -d': [['', passphrase]],
+        ...KIT_ANSWERS,
+        'bkp kit open': ASKED,
+        'age -d': [['', PASSPHRASE]],
       },
     });
   });
@@ -353,11 +359,11 @@ environments:
 
   it('docs/how-to/lost-cluster.md', async () => {
     await machine.sh('rm -rf /root/kit /root/production.age*');
-    await machine.sh("umask 077; echo 'a long passphrase of a test' >/tmp/passphrase");
+    await machine.sh(`umask 077; echo '${PASSPHRASE}' >/tmp/passphrase`);
     await machine.sh("bkp kit export --out /root/production.age --passphrase-from '${file:/tmp/passphrase}'");
     await machine.sh('pg_ctlcluster 15 main stop; rm -r /var/lib/postgresql/15/main /srv/bkp /etc/bkp/*');
     await walk('docs/how-to/lost-cluster.md', {
-      answers: { 'bkp kit open': [['assphrase', 'a long passphrase of a test']], 'bkp restore full-dr --latest --from offsite': YES },
+      answers: { 'bkp kit open': ASKED, 'bkp restore full-dr --latest --from offsite': YES },
     });
     expect(machine.exists('/var/lib/postgresql/15/main/PG_VERSION')).toBe(true);
     expect(machine.read('/srv/uploads-back/docs/a.txt')).toBe('text\n');

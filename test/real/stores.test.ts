@@ -114,7 +114,7 @@ describe('several stores and several entries', () => {
 
   it('no store at all: exit 8, and the server is left as it was', async () => {
     const run = changed(at, config => {
-      for (const store of Object.values(config['environments'].production.stores) as Yaml[]) store['path'] = '/nowhere/at-all';
+      for (const [name, store] of Object.entries<Yaml>(config['environments'].production.stores)) store['path'] = `/nowhere/at-all/${name}`;
     });
     const { code, stderr } = await backup(run);
     expect(code).toBe(8);
