@@ -43,7 +43,7 @@ it.each([
     'engine: native, incremental: daily, schedule: "0 2 * * 1-5"',
     /app\.incremental: "daily" is more often than the schedule/,
   ],
-  ['another word', 'engine: native, incremental: yearly', /app\.incremental: "yearly"/],
+  ['another word', 'engine: native, incremental: yearly', /app\.incremental: this value is unknown; allowed: hourly, daily, weekly/],
   ['a chain of one', 'engine: native, incremental: daily, maxChain: 1', /app\.maxChain: 1/],
   ['WAL-G, which has its own', 'engine: wal-g, incremental: daily', /unknown key "incremental"/],
 ])('refuses %s', (_, settings, words) => {
