@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BkpOptions, runBkp } from './bkp.ts';
 import type { Ended } from './child.ts';
 import type { Postgres } from './postgres.ts';
 import { tempDir } from './temp.ts';
+import { pause } from './wait.ts';
 
 /** A server's archiver, whose archive_command asks this process to run the built `bkp wal push` where it waits. */
 export interface Archiver {
@@ -15,6 +16,13 @@ export interface Archiver {
 /** Asks by a file for each segment, waits for an answer, and ends with the code that is in it. */
 const COMMAND = (dir: string): string =>
   `echo "$(pwd)/%p" > ${dir}/%f.asked; while [ ! -e ${dir}/%f.answered ]; do sleep 0.05; done; code=$(cat ${dir}/%f.answered); rm ${dir}/%f.asked ${dir}/%f.answered; exit $code`;
+
+/** Whole and open to all from the first moment: it is read, and taken away, as soon as it is there. */
+function answered(file: string, code: string): void {
+  writeFileSync(`${file}.new`, code);
+  chmodSync(`${file}.new`, 0o666);
+  renameSync(`${file}.new`, file);
+}
 
 /**
  * Turns archiving on: the account of the server may neither read the keys nor run the program of whoever runs the tests.
@@ -33,13 +41,13 @@ export async function startArchiver(db: Postgres, options: () => BkpOptions): Pr
       for (const file of readdirSync(dir).filter(each => each.endsWith('.asked'))) {
         const name = file.slice(0, -'.asked'.length);
         const answer = join(dir, `${name}.answered`);
-        if (existsSync(answer)) continue;
+        // Whoever asked takes the question away first: without an answer, one that is still there is a new one.
+        if (existsSync(answer) || !existsSync(join(dir, file))) continue;
         const ended = await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { ...options(), cwd: db.dataDir });
         pushed.push({ name, ended });
-        writeFileSync(answer, `${ended.code ?? 1}\n`);
-        chmodSync(answer, 0o666);
+        answered(answer, `${ended.code ?? 1}\n`);
       }
-      await new Promise(resolve => setTimeout(resolve, 30));
+      await pause(30);
     }
   })();
   return {
