@@ -1,4 +1,4 @@
-import type { Finding, StoreLook, TargetContext } from '../../../core/contracts.ts';
+import type { Finding, Store, StoreLook, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { rollingBases } from '../../../core/postgres/expiry.ts';
 import { type Hole, holesOf, type LostHistory, lostHistory } from '../../../core/postgres/holes.ts';
@@ -132,6 +132,21 @@ function* twice(store: string, lineage: string, objects: readonly WalObject[]): 
   }
 }
 
+/**
+ * Whether the store has, in place of a chunk that was listed and is gone, the whole segment or a chunk that covers it: a stream that runs joins
+ * its chunks while they are looked at.
+ */
+export async function isJoined(store: Store, { key, name, from, to }: Chunk): Promise<boolean> {
+  for await (const info of store.list(key.slice(0, key.lastIndexOf('/')))) {
+    if (walObjectOf(store, info)?.name === name) return true;
+    const other = chunkAt(store, info);
+    if (other && other.key !== key && other.from <= from && other.to >= to) return true;
+  }
+  return false;
+}
+
+const isGone = (error: unknown): boolean => error instanceof BkpError && error.exit === 'notFound';
+
 async function* contents(ctx: Context, look: StoreLook, lineage: string, { objects, chunks }: Stored): AsyncGenerator<Finding> {
   const store = look.store.name;
   for (const object of [...objects, ...chunks]) {
@@ -142,6 +157,7 @@ async function* contents(ctx: Context, look: StoreLook, lineage: string, { objec
       try {
         await ('to' in object ? readChunk(ctx, lineage, object) : readWal(ctx, lineage, object));
       } catch (error) {
+        if ('to' in object && isGone(error) && (await isJoined(look.store, object))) continue;
         const cannot = error instanceof BkpError && error.exit === 'usage';
         yield { store, state: cannot ? 'unproven' : stateOf(error), key, text: sentence(error) };
         if (cannot) return;
