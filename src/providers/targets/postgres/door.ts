@@ -1,4 +1,5 @@
 import type { TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { type Private, privatePsql } from './private.ts';
 
@@ -16,7 +17,8 @@ async function superuserBy(ctx: Context, place: Private, user: string, database:
 /**
  * Finds by whom and where a private server can be entered, and sets `superuser` and `database` of its place: a source may have none called
  * postgres, and what was renamed, locked out or dropped after the backup is so in the copy too.
- * @throws BkpError('failed') with the server's words when neither the superuser of the backup nor the role of the config comes in
+ * @throws BkpError('failed') when neither the superuser of the backup nor the role of the config comes in, with the server's words, or when
+ *   no superuser may log in
  */
 export async function findDoor(ctx: Context, place: Private): Promise<void> {
   const failed: unknown[] = [];
@@ -26,5 +28,10 @@ export async function findDoor(ctx: Context, place: Private): Promise<void> {
       ctx.signal.throwIfAborted();
       if (superuser) return void Object.assign(place, { superuser, database });
     }
-  throw failed[0];
+  throw (
+    failed[0] ??
+    new BkpError('failed', `postgres/${ctx.name}: no superuser of the copy may log in`, {
+      next: 'restore to a time when one could: --target-time',
+    })
+  );
 }
