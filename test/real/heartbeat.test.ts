@@ -69,6 +69,9 @@ describe.each<PostgresVersion>(['15', '18'])('an idle PostgreSQL %s', version =>
     const child = await begin({ heartbeat: '1s' });
     await aBackup(at);
     await waitFor(() => record(at), 'the first beat');
+    // A commit after the base backup that is stored: from it the loss is counted.
+    await db.sql('insert into t values (2)');
+    await waitFor(async () => (await db.sql(ARRIVED)) === 't', 'the commit to arrive');
     await pause(600);
     const sender = Number(await db.sql('select pid from pg_stat_replication'));
     process.kill(sender, 'SIGSTOP');

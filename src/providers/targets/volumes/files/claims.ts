@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import type { Check, Id, Site, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import type { Source } from './capture.ts';
@@ -55,12 +56,14 @@ export async function roomIn(ctx: Context, site: Site, store: Store): Promise<st
   return dir;
 }
 
+const isIn = async (site: Site, path: string): Promise<boolean> => (await site.names(dirname(path))).includes(basename(path));
+
 async function takeIn(ctx: Context, site: Site, store: Store, id: Id, path: string): Promise<Taken> {
   await refuseUnmarked(ctx, site, path);
   const dir = await roomIn(ctx, site, store);
   const since = `${dir}/since`;
   await site.write(since, one('\n'));
-  const taken = await take(ctx, store, id, [path], resticIn(site, store, dir));
+  const taken = await take(ctx, store, id, [path], { start: resticIn(site, store, dir), isThere: path => isIn(site, path) });
   const changed = await changedSince(site, path, since);
   return changed.length === 0
     ? taken

@@ -1,8 +1,9 @@
+import { lstat } from 'node:fs/promises';
 import type { Id, Store } from '../../../../core/contracts.ts';
 import { BkpError } from '../../../../core/errors.ts';
 import { type Context, hostOf, prefixOf, who } from './context.ts';
 import { refuseFailed } from './faults.ts';
-import { type Ended, runRestic, words } from './program.ts';
+import { runRestic, words } from './program.ts';
 import { onRepository } from './repository.ts';
 import { type Said, type Summary, saidOf } from './said.ts';
 
@@ -19,6 +20,34 @@ export const few = (paths: readonly string[]): string =>
 
 /** restic ended, and what it read is not good enough: no other store would make it better. */
 export class Unfit extends BkpError {}
+
+/** Where restic reads: what runs it there, and whether a path is there by now. */
+export interface Reader {
+  start: typeof runRestic;
+  isThere(path: string): Promise<boolean>;
+}
+
+const HERE: Reader = {
+  start: runRestic,
+  isThere: path =>
+    lstat(path).then(
+      () => true,
+      error => error.code !== 'ENOENT',
+    ),
+};
+
+/**
+ * Of the faults those that are no loss: the file was taken away meanwhile. restic 0.14 drops the reason (`"error":{}`) where a file vanishes
+ * between its opening and the reading of its extended attributes.
+ */
+async function vanished(faults: readonly Fault[], { isThere }: Reader): Promise<Fault[]> {
+  const gone: Fault[] = [];
+  for (const fault of faults) if (fault.gone || (fault.text === '' && fault.path !== '' && !(await isThere(fault.path)))) gone.push(fault);
+  return gone;
+}
+
+const wordsOf = ({ path, text }: Fault): string =>
+  text === '' ? `${path} (restic does not say why)` : text.includes(path) ? text : `${path}: ${text}`;
 
 /** Gathers what `restic backup --json` says, line by line. */
 function hearing(ctx: Context): { onLine(line: string): void; faults: Fault[]; summary(): Summary | undefined } {
@@ -39,38 +68,28 @@ function hearing(ctx: Context): { onLine(line: string): void; faults: Fault[]; s
   };
 }
 
-/** @throws Unfit for what could not be read, and for nothing at all: an empty backup looks like a good one */
-function judged(ctx: Context, { code, lines }: Ended, faults: readonly Fault[], summary: Summary, paths: readonly string[]): string[] {
-  const unread = faults.filter(({ gone }) => !gone);
-  if (unread.length > 0)
-    throw new Unfit(
-      'failed',
-      `${who(ctx)}: ${unread.length} file(s) could not be read: ${few(unread.map(({ path, text }) => (text.includes(path) ? text : `${path}: ${text}`)))}`,
-      {
-        next: 'run bkp as a user that may read them, or leave them out by `exclude:`',
-      },
-    );
-  const gone = faults.map(({ path }) => path);
-  if (code === 3 && gone.length === 0) throw new Unfit('failed', `${who(ctx)}: restic could not read all files: ${words(lines)}`);
-  if (summary.files === 0)
-    throw new Unfit('failed', `${who(ctx)}: there is no file in ${paths.join(', ')}: that is no backup`, {
-      next: 'is the volume mounted? `paths:` and `exclude:` in the entry say what is backed up',
-    });
-  return gone.length > 0 ? [`${gone.length} file(s) vanished while they were backed up: ${few(gone)}`] : [];
+/** @throws Unfit for what could not be read */
+function refuseUnread(ctx: Context, unread: readonly Fault[]): void {
+  if (unread.length === 0) return;
+  throw new Unfit('failed', `${who(ctx)}: ${unread.length} file(s) could not be read: ${few(unread.map(wordsOf))}`, {
+    next: 'run bkp as a user that may read them, or leave them out by `exclude:`',
+  });
+}
+
+/** @throws Unfit for nothing at all: an empty backup looks like a good one */
+function refuseEmpty(ctx: Context, { files }: Summary, paths: readonly string[]): void {
+  if (files > 0) return;
+  throw new Unfit('failed', `${who(ctx)}: there is no file in ${paths.join(', ')}: that is no backup`, {
+    next: 'is the volume mounted? `paths:` and `exclude:` in the entry say what is backed up',
+  });
 }
 
 /**
  * Takes one snapshot into the repository of a store.
- * @param start what runs restic: here unless given
+ * @param reader here unless given
  * @throws Unfit when what was read is no good backup: a snapshot of it may be there all the same; BkpError when the store does not take it
  */
-export async function take(
-  ctx: Context,
-  store: Store,
-  id: Id,
-  paths: readonly string[],
-  start: typeof runRestic = runRestic,
-): Promise<Taken> {
+export async function take(ctx: Context, store: Store, id: Id, paths: readonly string[], reader: Reader = HERE): Promise<Taken> {
   const { exclude, oneFileSystem } = ctx.config;
   const args = [
     'backup',
@@ -82,12 +101,21 @@ export async function take(
     ...paths,
   ];
   const heard = hearing(ctx);
-  const ended = await onRepository(ctx, store, args, { onLine: heard.onLine }, start);
+  const ended = await onRepository(ctx, store, args, { onLine: heard.onLine }, reader.start);
   if (ended.code !== 3) refuseFailed(ctx, store, 'backup', ended);
   const summary = heard.summary();
   if (!summary) throw new BkpError('failed', `${who(ctx)}: restic backup ended with exit code ${ended.code} and told of no snapshot`);
-  const warnings = judged(ctx, ended, heard.faults, summary, paths);
+  const gone = await vanished(heard.faults, reader);
+  refuseUnread(
+    ctx,
+    heard.faults.filter(fault => !gone.includes(fault)),
+  );
+  if (ended.code === 3 && gone.length === 0)
+    throw new Unfit('failed', `${who(ctx)}: restic could not read all files: ${words(ended.lines)}`);
+  refuseEmpty(ctx, summary, paths);
   await refuseUnshown(ctx, store, summary.snapshot);
+  const warnings =
+    gone.length > 0 ? [`${gone.length} file(s) vanished while they were backed up: ${few(gone.map(({ path }) => path))}`] : [];
   return { summary, warnings };
 }
 
