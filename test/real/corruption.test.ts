@@ -32,6 +32,8 @@ interface Subject {
   want: () => Want;
   /** It is in one store only. */
   alone?: true;
+  /** restic 0.14 asks for ten times, over a minute and a half, before it believes it. */
+  slow?: readonly string[];
   /** Only another store, which still has it, shows that it is gone. */
   known?: true;
 }
@@ -60,6 +62,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   'a dump of Redis': { kind: 'redis', keys: ofBackups('redis', '.*\\.000$'), want: newest('redis') },
   'a snapshot of etcd': { kind: 'etcd', keys: ofBackups('etcd', '.*\\.000$'), want: newest('etcd') },
   'a snapshot of files': { kind: 'volumes', keys: () => at.snapshots, want: newest('volumes') },
+  'a pack of files': { kind: 'volumes', keys: () => at.packs, want: newest('volumes'), slow: ['that is gone', 'that was cut'] },
 };
 
 const told = (): string[] => at.events.flatMap(event => ('text' in event ? [event.text] : []));
@@ -115,16 +118,18 @@ describe.each(Object.keys(SUBJECTS))('%s', name => {
     return harmed(HARMS[how]!, join(at.stores.local, key), join(at.stores.local, other), () => work(key));
   };
 
-  it.each(Object.keys(HARMS))('%s: verify names it, and a restore out of this store ends by name', how =>
-    harm(how, async key => {
-      const { exit, said } = await verified(subject);
-      expect({ exit, said: names(said, key) ? 'its name' : said }).toEqual({ exit: 'verifyFailed', said: 'its name' });
-      const back = await restored(subject, 'local');
-      expect({ exit: back.exit, said: names(back.said, key) ? 'its name' : back.said }).toEqual({
-        exit: expect.not.stringMatching(/^done$/),
-        said: 'its name',
-      });
-    }),
+  it.each(Object.keys(HARMS).filter(how => !subject.slow?.includes(how)))(
+    '%s: verify names it, and a restore out of this store ends by name',
+    how =>
+      harm(how, async key => {
+        const { exit, said } = await verified(subject);
+        expect({ exit, said: names(said, key) ? 'its name' : said }).toEqual({ exit: 'verifyFailed', said: 'its name' });
+        const back = await restored(subject, 'local');
+        expect({ exit: back.exit, said: names(back.said, key) ? 'its name' : back.said }).toEqual({
+          exit: expect.not.stringMatching(/^done$/),
+          said: 'its name',
+        });
+      }),
   );
 
   if (!subject.alone)

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { App, registry } from '../../src/app.ts';
 import { parseConfig } from '../../src/core/config/index.ts';
@@ -33,11 +33,14 @@ export interface Filled {
   ids: Record<Kind, string[]>;
   /** Keys of restic's snapshots, newest first. */
   snapshots: string[];
+  /** Keys of restic's packs that the newest backup alone needs, the largest (file contents) first. */
+  packs: string[];
   /** Keys of objects in the store `local`, in order. */
   keysLike(pattern: RegExp): string[];
 }
 
 const SNAPSHOT = /restic\/snapshots\//;
+const PACK = /restic\/data\//;
 const CHUNK = /\/wal\/.*\/[0-9A-F]{24}\/[0-9A-F]{8}-[0-9A-F]{8}-/;
 
 /** WAL that the stream shipped: whole segments, and at last two parts of one that is still open. */
@@ -94,12 +97,17 @@ export async function fill(): Promise<Filled> {
   await log.segment();
   await backup(1);
   const [older] = keysLike(SNAPSHOT);
+  const before = keysLike(PACK);
   await log.segment();
   await log.promote();
   for (let n = 0; n < 3; n += 1) await log.segment();
   await waitFor(() => keysLike(/00000002\.history/).length > 0, 'the history');
   await backup(2);
   const snapshots = [...keysLike(SNAPSHOT).filter(key => key !== older), older!];
+  const bytes = (key: string): number => statSync(join(stores.local, key)).size;
+  const packs = keysLike(PACK)
+    .filter(key => !before.includes(key))
+    .sort((a, b) => bytes(b) - bytes(a));
   await log.segment();
   for (let n = 0; n < 2; n += 1) await log.part();
   await stopBkp(stream, 'SIGKILL');
@@ -112,7 +120,7 @@ export async function fill(): Promise<Filled> {
     kind,
     readdirSync(join(stores.local, `bkp/production/${kind}/${name}/backups`)).sort(),
   ];
-  return { app, events, stores, snapshots, keysLike, ids: Object.fromEntries(Object.entries(NAMES).map(idsOf)) };
+  return { app, events, stores, snapshots, packs, keysLike, ids: Object.fromEntries(Object.entries(NAMES).map(idsOf)) };
 }
 
 /** Other contents for each kind that has no log. */

@@ -311,6 +311,7 @@ it('docs/how-to/incremental.md and docs/FORMAT.md', async () => {
   await startPostgres18(machine, programs, 'of-bkp');
   await machine.sh('bkp backup volumes');
   let second = '';
+  let stopStream = async (): Promise<unknown> => undefined;
   await walk(
     'docs/how-to/incremental.md',
     machine,
@@ -328,7 +329,7 @@ it('docs/how-to/incremental.md and docs/FORMAT.md', async () => {
       },
       before: {
         'bkp doctor postgres app': async () => {
-          await startStream(machine);
+          stopStream = await startStream(machine);
           await machine.sh('bkp backup postgres app');
         },
         'bkp restore': async () => {
@@ -342,11 +343,11 @@ it('docs/how-to/incremental.md and docs/FORMAT.md', async () => {
     false,
   );
   await machine.sh('rm -r /srv/restored; bkp backup postgres app; bkp backup postgres app');
-  await walkFormat(machine, programs);
+  await walkFormat(machine, programs, stopStream);
 });
 
 /** Goes through the page on stores that hold a chain of three increments, an open segment and a backup of files. */
-async function walkFormat(machine: Machine, programs: string): Promise<void> {
+async function walkFormat(machine: Machine, programs: string, stopStream: () => Promise<unknown>): Promise<void> {
   const store = '/srv/bkp/bkp/production/postgres/app';
   const newest = async (pattern: string): Promise<string> => (await machine.sh(`ls -d ${pattern} | tail -1`)).stdout.trim();
   const chain = (await machine.sh(`ls ${store}/backups | tail -3`)).stdout.trim().split('\n');
@@ -354,7 +355,10 @@ async function walkFormat(machine: Machine, programs: string): Promise<void> {
   let snapshot = '';
   await machine.sh('bkp keygen --derive volumes/uploads >/etc/bkp/keys/restic-uploads');
   await sql(machine, 'create table of_the_open_segment as select 1 n');
-  const chunks = await waitFor(() => newest(`${store}/wal/*/*/*/`), 'a chunk of the open segment');
+  const open = await sql(machine, 'select pg_walfile_name(pg_current_wal_lsn())');
+  const chunks = await waitFor(() => newest(`${store}/wal/*/*/${open}/`), 'a chunk of the open segment');
+  // It would join them, or make a whole segment of them, while they are read.
+  await stopStream();
   await walk('docs/FORMAT.md', machine, {
     words: () => ({
       'STORE/bkp/production/postgres/app/wal/7400000000000000000-1/00000001/00000001000000000000000B': chunks,

@@ -5,7 +5,7 @@ import { judge } from '../../../../src/providers/targets/volumes/files/cluster.t
 import { filesConfig } from '../../../../src/providers/targets/volumes/files/config.ts';
 import { jobOf } from '../../../../src/providers/targets/volumes/files/job.ts';
 import { isMountPoint } from '../../../../src/providers/targets/volumes/files/paths.ts';
-import { isSince } from '../../../../src/providers/targets/volumes/files/program.ts';
+import { isSince, words } from '../../../../src/providers/targets/volumes/files/program.ts';
 import { reachOf } from '../../../../src/providers/targets/volumes/files/reach.ts';
 import { nanosecondsOf, permissionsOf, saidOf } from '../../../../src/providers/targets/volumes/files/said.ts';
 
@@ -22,6 +22,23 @@ describe('what restic says', () => {
     });
     expect(saidOf('{"message_type":"error","error":{"Op":"lstat","Path":"/a","Err":2},"item":"/a"}')).toMatchObject({ gone: true });
     expect(saidOf('Fatal: nothing')).toEqual({ is: 'text', text: 'Fatal: nothing' });
+  });
+
+  it('is told by its causes, not by what comes of them or by how often it was tried', () => {
+    const restored = [
+      'restoring <Snapshot 3f284a56 of [/d]> to /o',
+      'ignoring error for /d/big: ciphertext verification failed',
+      'ignoring error for /d/big: UtimesNano: no such file or directory',
+      'Fatal: There were 2 errors',
+    ];
+    expect(words(restored)).toBe('ignoring error for /d/big: ciphertext verification failed | There were 2 errors');
+    const checked = [
+      'Load(<data/66>, 300093, 0) returned error, retrying after 2s: EOF',
+      'pack 66 failed to download: EOF',
+      'Fatal: repository contains errors',
+    ];
+    expect(words(checked)).toBe('pack 66 failed to download: EOF | repository contains errors');
+    expect(words([checked[0]!])).toBe(checked[0]);
   });
 
   it('has times to the nanosecond, in any zone', () => {

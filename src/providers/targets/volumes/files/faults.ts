@@ -8,6 +8,9 @@ export const isLocked = (text: string): boolean => /already locked/.test(text);
 
 const isWrongPassword = (text: string): boolean => /wrong password or no key found/.test(text);
 const isFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text);
+/** restic 0.14 on objects that are flipped, exchanged, cut or gone: it says so of the file or the tree that needs them. */
+const isDamaged = (text: string): boolean =>
+  /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match/.test(text);
 const isAway = (text: string): boolean =>
   /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp/i.test(text);
 
@@ -28,6 +31,10 @@ export function faultOf(ctx: Context, store: Store, what: string, text: string):
   if (isFull(text))
     return new BkpError('storeUnreachable', `${said}: there is no space left: ${text}`, {
       next: `free some space there: bkp prune volumes ${ctx.name}`,
+    });
+  if (isDamaged(text))
+    return new BkpError('verifyFailed', `${said}: an object of the repository is damaged or gone: ${text}`, {
+      next: `bkp verify volumes ${ctx.name} --deep names it, and looks into the other stores; --from takes one of them`,
     });
   if (isAway(text)) return new BkpError('storeUnreachable', `${said}: ${text}`, { next: 'bkp doctor shows how the store answers' });
   return new BkpError('failed', `${said}: ${text}`, { next: 'bkp doctor volumes shows what is wrong with the stores' });

@@ -201,9 +201,21 @@ export async function* askRestic(ctx: Context, reach: Reach, args: readonly stri
   if (rest !== '') yield rest;
 }
 
+/** The first complaint about each path: what follows it (`UtimesNano: no such file`) comes of it. */
+function causes(lines: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return lines.filter(line => {
+    const path = /^ignoring error for (.*?): /.exec(line)?.[1];
+    if (path === undefined) return true;
+    return !seen.has(path) && seen.add(path);
+  });
+}
+
 /** What restic complained of last. */
 export function words(lines: readonly string[]): string {
-  const plain = lines.filter(line => line.trim() !== '' && !line.startsWith('{"message_type":"status"'));
-  const fatal = plain.filter(line => /Fatal|fatal|error/.test(line)).slice(-2);
+  const plain = causes(lines).filter(line => line.trim() !== '' && !line.startsWith('{"message_type":"status"'));
+  const complaints = plain.filter(line => /Fatal|fatal|error|failed/.test(line));
+  const final = complaints.filter(line => !/retrying after/.test(line));
+  const fatal = (final.length > 1 ? final : complaints).slice(-2);
   return (fatal.length > 0 ? fatal : plain.slice(-2)).map(line => line.replace(/^Fatal: /, '').trim()).join(' | ') || 'it said nothing';
 }

@@ -90,7 +90,7 @@ export async function bringBack(
   const { manifest, store, snapshots, include } = plan;
   const { sparse } = baselineOf(manifest);
   const notes: string[] = [];
-  for (const snapshot of snapshots) notes.push(...(await unpack(ctx, { store, snapshot, include, sparse }, stage)));
+  for (const snapshot of snapshots) notes.push(...(await unpack(ctx, { store, backup: manifest.id, snapshot, include, sparse }, stage)));
   const partial = include.length > 0;
   let found = partial ? undefined : await likeness(ctx, manifest, stage);
   if (!found)

@@ -1,6 +1,6 @@
 import { chmod, lchown, mkdir, open, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Store } from '../../../../core/contracts.ts';
+import type { Id, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { attributesIn, noAttributes, writeAttributes } from './attributes.ts';
 import type { Sparse } from './baseline.ts';
@@ -15,9 +15,10 @@ const SPARSE_SINCE = '0.15.0';
 const BLOCK = 64 * 1024;
 const ZEROS = Buffer.alloc(BLOCK);
 
-/** A snapshot in a store, and what of it is wanted: patterns of restic, none = all. */
+/** A snapshot in a store, the backup that it is of, and what of it is wanted: patterns of restic, none = all. */
 export interface Wanted {
   store: Store;
+  backup: Id;
   snapshot: string;
   include: readonly string[];
   sparse: readonly Sparse[];
@@ -91,7 +92,7 @@ async function sparseByHand(ctx: Context, { store, snapshot, sparse }: Wanted, i
  * @throws BkpError
  */
 export async function unpack(ctx: Context, wanted: Wanted, into: string): Promise<string[]> {
-  const { store, snapshot, include, sparse } = wanted;
+  const { store, backup, snapshot, include, sparse } = wanted;
   const version = await versionOf(ctx);
   const byHand = sparse.length > 0 && include.length === 0 && !isSince(version, SPARSE_SINCE);
   const args = [
@@ -102,7 +103,7 @@ export async function unpack(ctx: Context, wanted: Wanted, into: string): Promis
     ...(byHand ? sparse.flatMap(({ path }) => ['--exclude', literal(path)]) : []),
     ...['--target', into, snapshot],
   ];
-  refuseFailed(ctx, store, 'restore', await runRestic(ctx, await reachFor(ctx, store), args));
+  refuseFailed(ctx, store, `restore of backup ${backup}`, await runRestic(ctx, await reachFor(ctx, store), args));
   if (!byHand) return [];
   try {
     return await sparseByHand(ctx, wanted, into);
