@@ -26,9 +26,8 @@ type Check = z.infer<typeof checks>[number];
 const PATIENCE_MS = 600_000;
 
 async function ask(ctx: TargetContext, place: Private, check: Check): Promise<Trial[]> {
-  const psql = privatePsql(place, ['-c', check.sql], check.database);
-  const env = { ...psql.env, PGOPTIONS: `${psql.env?.['PGOPTIONS'] ?? ''} -c default_transaction_read_only=on` };
-  const { stdout } = await ctx.run.text({ ...psql, env }, { signal: ctx.signal, timeoutMs: PATIENCE_MS });
+  const psql = privatePsql(place, ['-c', check.sql], check.database, { default_transaction_read_only: 'on' });
+  const { stdout } = await ctx.run.text(psql, { signal: ctx.signal, timeoutMs: PATIENCE_MS });
   return [{ name: checkName(check, check.sql), ...judgeFound(stdout.replace(/\n$/, ''), check) }];
 }
 

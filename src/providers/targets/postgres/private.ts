@@ -57,6 +57,7 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   listen_addresses: '',
   unix_socket_directories: place.dir,
   unix_socket_group: '',
+  unix_socket_permissions: '0700',
   port: '5432',
   archive_mode: 'off',
   archive_library: '',
@@ -90,6 +91,23 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   min_wal_size: `${leastWal(place)}MB`,
   max_wal_size: '4GB',
   shared_buffers: '256MB',
+  ...plain(place.tools.major),
+});
+
+/**
+ * What ALTER SYSTEM left is read from the copy's own postgresql.auto.conf, and what goes with it stood in a postgresql.conf that is not read here:
+ * more reserved connections than there are, or what this host does not have, is the end of the server; a delay, which holds back what is
+ * archived too, is waited for (tried on 15 and 18).
+ */
+const plain = (major: number): Record<string, string> => ({
+  superuser_reserved_connections: '3',
+  recovery_min_apply_delay: '0',
+  max_stack_depth: '2MB',
+  lc_monetary: 'C',
+  lc_numeric: 'C',
+  lc_time: 'C',
+  ...(major >= 16 ? { reserved_connections: '0' } : {}),
+  ...(major >= 18 ? { io_method: 'worker' } : {}),
 });
 
 export const postgresCommand = (place: Private, settings: Readonly<Record<string, string>>): Command => ({
@@ -180,37 +198,53 @@ export function untilReady(child: Child, log: string[], onLine: (line: string) =
   });
 }
 
-/** Beats what roles and databases of the copy set for their sessions: no library, trigger or time limit of theirs gets in between. */
+/**
+ * Beats what roles and databases of the copy set for their sessions: no library, trigger, time limit or function of theirs gets in between.
+ * A standby takes no serializable transaction.
+ */
 const sessionSettings = (major: number): Record<string, string> => ({
+  role: 'none',
+  default_transaction_isolation: 'read\\ committed',
+  default_tablespace: '',
+  default_table_access_method: 'heap',
   session_preload_libraries: '',
   local_preload_libraries: '',
   session_replication_role: 'replica',
   default_transaction_read_only: 'off',
   statement_timeout: '0',
   lock_timeout: '0',
+  idle_session_timeout: '0',
   zero_damaged_pages: 'off',
   ignore_checksum_failure: 'off',
   ...(major >= 17 ? { event_triggers: 'off', transaction_timeout: '0' } : {}),
 });
 
-/** How libpq's programs reach a private server, and no other one: over its socket, as a superuser of the source. */
-export const privateEnv = (place: Private, database = place.database ?? 'postgres'): Record<string, string> => ({
+type Settings = Readonly<Record<string, string>>;
+
+/** For questions of ours: what the server has, before all that whoever owns a database put there under the same name. */
+const OURS: Settings = { search_path: 'pg_catalog' };
+
+/**
+ * How libpq's programs reach a private server, and no other one: over its socket, as a superuser of the source.
+ * @param settings of the session, beyond those of every one
+ */
+export const privateEnv = (place: Private, database = place.database ?? 'postgres', settings: Settings = OURS): Record<string, string> => ({
   PGHOST: place.dir,
   PGPORT: '5432',
   PGUSER: place.superuser,
   PGDATABASE: database,
   PGCLIENTENCODING: 'UTF8',
-  PGOPTIONS: Object.entries(sessionSettings(place.tools.major))
+  PGOPTIONS: Object.entries({ ...sessionSettings(place.tools.major), ...settings })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' '),
 });
 
 /** psql on a private server, unaligned and without headers, ending at the first error. */
-export const privatePsql = (place: Private, args: readonly string[], database?: string): Command => ({
+export const privatePsql = (place: Private, args: readonly string[], database?: string, settings?: Settings): Command => ({
   file: place.tools.path('psql'),
   args: ['-X', '-A', '-t', '-q', '-w', '-v', 'ON_ERROR_STOP=1', ...args],
   cwd: '/',
-  env: privateEnv(place, database),
+  env: privateEnv(place, database, settings),
   ...(place.owner ?? {}),
 });
 

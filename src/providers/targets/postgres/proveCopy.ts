@@ -71,9 +71,9 @@ export const REBUILD = 'REINDEX DATABASE …; ALTER DATABASE … REFRESH COLLATI
 
 /** Why, by database, of those that can be entered; empty where this host sorts as the source did. Throws BkpError('failed') when it cannot ask. */
 export async function driftsOf(ctx: Context, place: Private): Promise<Map<string, string>> {
-  const names = await askPrivate(ctx, place, 'select datname from pg_database where datallowconn order by 1');
+  const names = await askPrivate(ctx, place, 'select json_agg(datname order by datname) from pg_database where datallowconn');
   const found = new Map<string, string>();
-  for (const name of names.split('\n')) {
+  for (const name of JSON.parse(names) as string[]) {
     const why = await driftOf(ctx, place, name);
     if (why) found.set(name, why);
   }

@@ -2,6 +2,9 @@ import type { Command, TargetContext } from '../../../core/contracts.ts';
 import type { PostgresConfig } from './config.ts';
 import { psqlPath } from './tools.ts';
 
+/** The session that holds WAL during a base backup says nothing for hours, and no function of whoever owns a database stands before the server's own. */
+const PGOPTIONS = '-c statement_timeout=60000 -c idle_session_timeout=0 -c search_path=pg_catalog';
+
 /** libpq's settings by environment: the password is in no argument list. */
 export const connectionEnv = (config: PostgresConfig, database = config.database): Record<string, string> => ({
   PGHOST: config.host,
@@ -13,7 +16,7 @@ export const connectionEnv = (config: PostgresConfig, database = config.database
   PGCLIENTENCODING: 'UTF8',
   PGPASSFILE: '/dev/null',
   PGSERVICEFILE: '/dev/null',
-  PGOPTIONS: '-c statement_timeout=60000',
+  PGOPTIONS,
   ...(config.password === undefined ? {} : { PGPASSWORD: config.password }),
   ...(config.sslmode ? { PGSSLMODE: config.sslmode } : {}),
   ...(config.sslrootcert ? { PGSSLROOTCERT: config.sslrootcert } : {}),

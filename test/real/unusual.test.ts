@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { runDrill } from './drillRig.ts';
+import { cleanUp, type Postgres, type PostgresVersion, run, runBkp, startPostgres } from './rig/index.ts';
+import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+
+afterAll(cleanUp);
+
+/** What an administrator changed with ALTER SYSTEM: it comes along in postgresql.auto.conf, and max_connections does not. */
+const SYSTEM = {
+  superuser_reserved_connections: '150',
+  recovery_min_apply_delay: '1h',
+  unix_socket_permissions: '0000',
+  log_error_verbosity: 'verbose',
+};
+
+/** What a role brings along into each of its sessions. */
+const SESSION = {
+  role: 'reader',
+  default_transaction_isolation: 'serializable',
+  idle_session_timeout: '1ms',
+  DateStyle: 'German',
+};
+
+const each = (settings: Record<string, string>, line: (name: string, value: string) => string): string =>
+  Object.entries(settings)
+    .map(([name, value]) => `${line(name, value)};\n`)
+    .join('');
+
+/** Asks as the superuser, without what the role and the database bring along. */
+async function ask(db: Postgres, statement: string): Promise<string> {
+  const settings = {
+    ...SESSION,
+    role: 'none',
+    idle_session_timeout: '0',
+    search_path: 'public',
+    default_transaction_isolation: 'read\\ committed',
+  };
+  const PGOPTIONS = each(settings, (name, value) => `-c ${name}=${value}`).replaceAll(';\n', ' ');
+  const { stdout } = await run(db.tool('psql'), ['-XqAt', '-d', 'postgres', '-c', statement], { env: { ...db.superEnv, PGOPTIONS } });
+  return stdout.trim();
+}
+
+/** An owner of a database who would be more: on whoever asks there for a table of the catalog, this becomes a superuser. */
+const GRABBING = `create role owner login; create schema own authorization owner; alter database postgres owner to owner;
+set role owner;
+create function own.grab() returns boolean language plpgsql as $$
+  begin execute 'alter role owner superuser'; return true; exception when others then return true; end $$;
+create view own.pg_namespace as select oid, nspname from pg_catalog.pg_namespace where own.grab();
+create view own.pg_database as select *, oid from pg_catalog.pg_database where own.grab();
+create view own.pg_class as select *, oid from pg_catalog.pg_class where own.grab();
+alter database postgres set search_path = own, public, pg_catalog;
+reset role;
+`;
+
+describe.each<PostgresVersion>(['15', '18'])(
+  'PostgreSQL %s whose administrator, roles and databases have settings of their own',
+  version => {
+    let db: Postgres;
+    let at: Setup;
+
+    beforeAll(async () => {
+      db = await startPostgres({ version, settings: { max_connections: '300' } });
+      at = await setUp(db, { entry: { checks: [{ sql: 'select count(*) from orders', expect: '500' }] } });
+      await db.sql(`create table orders as select generate_series(1, 500) as n; analyze; create role reader; create database "two
+lines"; ${GRABBING.replaceAll('select *, oid from', 'select * from')}`);
+      await db.sql(each(SYSTEM, (name, value) => `alter system set ${name} = '${value}'`));
+      await db.sql(
+        each({ idle_session_timeout: '1ms', search_path: 'nowhere' }, (name, value) => `alter role bkp set ${name} = '${value}'`),
+      );
+      await db.sql(each(SESSION, (name, value) => `alter role postgres set ${name} = '${value}'`));
+      await aBackup(at);
+      const name = await ask(db, 'select pg_walfile_name(pg_current_wal_insert_lsn())');
+      await ask(db, 'create table later as select 1 as n');
+      await ask(db, 'select pg_switch_wal()');
+      const { code, stderr } = await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { ...at.run, cwd: db.dataDir });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    });
+
+    it('is restored and served to the end of what was archived, and no owner of a database became more by it', async () => {
+      const to = aPlace();
+      const { code, stderr } = await runBkp(['restore', 'postgres', '--to', to, '--yes', '--latest'], at.run);
+      expect({ code, warnings: stderr.match(/^(warning|bkp:).*/gm) }).toEqual({ code: 0, warnings: null });
+      const copy = await startPostgres({ version, dir: to, settings: { max_connections: '300', unix_socket_permissions: '0777' } });
+      expect(await ask(copy, "select rolsuper, (select count(*) from later) from pg_catalog.pg_roles where rolname = 'owner'")).toBe('f|1');
+    });
+
+    it('passes its drill, whose own checks see what they would in their database', async () => {
+      const { code, failed, first } = await runDrill(['postgres'], at.run);
+      expect({ code, failed, unproven: first.checks.filter(({ state }) => state === 'unproven') }).toEqual({
+        code: 0,
+        failed: [],
+        unproven: [],
+      });
+    });
+  },
+);
