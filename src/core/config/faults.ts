@@ -6,8 +6,12 @@ import type { Fault, Path } from './position.ts';
 import { quoted } from './quoted.ts';
 import { isSecretField } from './secrets.ts';
 
-/** A value in words; never the value of a secret field. */
-const shown = (input: unknown, path: Path = []): string => (input !== null && isSecretField(path) ? 'this value' : quoted(input));
+/** An address may carry a user and a password. */
+const hasUser = (input: unknown): boolean => typeof input === 'string' && /:\/\/[^/\s]*@/.test(input);
+
+/** A value in words; never the value of a secret field, nor an address with a password in it. */
+const shown = (input: unknown, path: Path = []): string =>
+  (input !== null && isSecretField(path)) || hasUser(input) ? 'this value' : quoted(input);
 
 /** What was probably meant for a word; a map or a list is none. */
 const wordOf = (value: unknown): string => (typeof value === 'object' ? '' : String(value));

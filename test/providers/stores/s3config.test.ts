@@ -61,6 +61,8 @@ describe('the config of S3 stores', () => {
     [{ endpoint: 's3.example.test' }, 'endpoint'],
     [{ endpoint: 'https://s3.example.test/backups' }, 'endpoint'],
     [{ endpoint: 'https://me:pw@s3.example.test' }, 'endpoint'],
+    [{ bucket: 'backups/sub' }, 'bucket: "backups/sub" is no bucket'],
+    [{ bucket: ' backups' }, 'bucket'],
     [{ region: 'Falkenstein 1' }, 'region'],
     [{ connections: 0 }, 'connections'],
     [{ idleTimeout: 30 }, 'idleTimeout'],
@@ -71,6 +73,19 @@ describe('the config of S3 stores', () => {
     [{ tags: {} }, 'tags'],
   ])('refuses %j', (wrong, named) => {
     expect(() => parsed({ type: 's3', endpoint: 'https://s3.example.test', ...keys, ...wrong })).toThrow(named);
+  });
+
+  it('an address that carries a password is not repeated', () => {
+    for (const wrong of [{ endpoint: 'https://me:hush@s3.example.test' }, { proxy: 'http://me:hush@proxy.test:3128' }])
+      expect(() => parsed({ type: 's3', endpoint: 'https://s3.example.test', ...keys, ...wrong })).toThrow(/^(?!.*hush).*this value/s);
+    const entry = { ...parsed({ type: 's3', endpoint: '${S3_URL}', ...keys }), endpoint: 'https://me:hush@s3.example.test' };
+    expect(() => s3Settings('far', entry)).toThrow(/^(?!.*hush).*store far: endpoint: it is no endpoint/);
+  });
+
+  it('an endpoint is handed on without the slash at its end, and a resolved bucket is its name alone', () => {
+    const entry = parsed({ type: 's3', endpoint: 'HTTPS://s3.example.test:8443/', ...keys });
+    expect(s3Settings('far', entry)).toMatchObject({ endpoint: 'https://s3.example.test:8443' });
+    expect(() => s3Settings('far', { ...entry, bucket: 'backups/sub' })).toThrow('store far: bucket: "backups/sub" is no bucket');
   });
 
   it('values may be references, and are looked at again once they are known', () => {

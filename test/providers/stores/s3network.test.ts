@@ -89,6 +89,13 @@ it('without it the store is unreachable at once, and ca is named', async () => {
   expect(clock.waits).toEqual([]);
 });
 
+it('an endpoint that does not speak TLS is told as such, once, with what to correct', async () => {
+  const store = await storeAt({ ...versity, endpoint: versity.endpoint.replace('http:', 'https:') }, 'bucket');
+  const error = await readAll(store.get('x')).catch(error => error);
+  expect(error).toMatchObject({ exit: 'storeUnreachable', next: [expect.stringContaining('http:// in place of https://')] });
+  expect(error.message).toMatch(/EPROTO: what answers there does not speak TLS$/);
+});
+
 it('a proxy is gone through, with few tunnels and its password', async () => {
   const { proxy, asked } = await startTunnels();
   const store = storeAt(secured, await versity.bucket(), { ca, connections: 2 }, stillClock(), { proxy });

@@ -34,8 +34,15 @@ const endpoint = address(isBare, BAD_ENDPOINT).describe('address of the S3 servi
 /** A part of a host name. */
 const region = z.string().regex(/^([a-z0-9-]{1,63}|.*\$\{.*)$/, { error: 'is no region; allowed are small letters, digits and -' });
 
+export const BAD_BUCKET = 'is no bucket; allowed is its name alone, without / and spaces: `prefix:` of the environment says where in it';
+
+/** Whether a resolved text can be a bucket: what stands behind a slash would be a part of each key for one client, and not for another. */
+export const isBucket = (value: string): boolean => /^[^/\s]+$/.test(value);
+
 const account = {
-  bucket: text.describe('bucket, or space, that holds the backups; it has to exist'),
+  bucket: text
+    .refine(value => value.includes('${') || isBucket(value), { error: BAD_BUCKET })
+    .describe('bucket, or space, that holds the backups; it has to exist'),
   accessKey: text.describe('id of the access key'),
   secretKey: text.describe('secret of the access key'),
 };

@@ -59,6 +59,7 @@ function adviceOf(fault: Fault, about: About): string[] {
     QuotaExceeded: 'the account or bucket is full: prune, or raise its quota',
     RequestTimeTooSkewed: 'set the clock of the side that is wrong, and keep it so with NTP (timedatectl shows)',
     ECONNREFUSED: `nobody listens there: is ${path}.endpoint right?`,
+    EPROTO: `${path}.endpoint: is it http:// in place of https://, and is the port that of the service?`,
     ENOTFOUND: `the name is not known: is ${path}.endpoint right, and does DNS work here?`,
   };
   const byStatus: Readonly<Record<number, string>> = {

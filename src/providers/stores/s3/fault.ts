@@ -38,15 +38,17 @@ const firstOf = (error: unknown): SdkError => {
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim().slice(0, 300);
 
-const TIMED_OUT: readonly (readonly [RegExp, string])[] = [
+/** What Node and the SDK say, and what it means. */
+const MEANT: readonly (readonly [RegExp, string])[] = [
   [/establish a connection/, 'no connection came about in time'],
   [/inactivity/, 'nothing moved on the connection for as long as idleTimeout'],
+  [/SSL routines.*wrong version number/, 'what answers there does not speak TLS'],
 ];
 
 function withoutAnswer(error: SdkError): Fault {
   const code = error.code ?? (error.name === 'Error' ? undefined : error.name);
   const again = CERTIFICATE.test(code ?? '') ? 'never' : NOBODY_THERE.has(code ?? '') ? 'few' : 'many';
-  const message = TIMED_OUT.find(([pattern]) => pattern.test(error.message))?.[1] ?? oneLine(error.message);
+  const message = MEANT.find(([pattern]) => pattern.test(error.message))?.[1] ?? oneLine(error.message);
   return { ...(code === undefined ? {} : { code }), message, again };
 }
 

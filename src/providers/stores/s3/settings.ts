@@ -1,7 +1,17 @@
 import type { Bucket } from '../../../core/contracts.ts';
 import { parseDuration } from '../../../core/duration.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { type B2Config, BAD_ENDPOINT, BAD_PROXY, type HetznerConfig, isEndpoint, isProxy, type S3Config } from './config.ts';
+import {
+  type B2Config,
+  BAD_BUCKET,
+  BAD_ENDPOINT,
+  BAD_PROXY,
+  type HetznerConfig,
+  isBucket,
+  isEndpoint,
+  isProxy,
+  type S3Config,
+} from './config.ts';
 
 /** How objects of backups are held: milliseconds. */
 export interface Lock {
@@ -57,11 +67,17 @@ const common = ({ bucket, accessKey, secretKey, connections, retries, versions, 
   ...(proxy === undefined ? {} : { proxy }),
 });
 
-/** Values that came out of `${…}` were not seen by the schema. The proxy is not named: it may carry a password. */
+/**
+ * Values that came out of `${…}` were not seen by the schema. The proxy is not named: it may carry a password, as an endpoint with an @ does.
+ * Others are given the endpoint without the slash that may stand at its end: restic would look for a bucket without a name.
+ */
 function checked(name: string, settings: Settings): Settings {
-  if (!isEndpoint(settings.endpoint)) throw new BkpError('usage', `store ${name}: endpoint: "${settings.endpoint}" ${BAD_ENDPOINT}`);
+  const { endpoint, bucket } = settings;
+  const shown = endpoint.includes('@') ? 'it' : `"${endpoint}"`;
+  if (!isEndpoint(endpoint)) throw new BkpError('usage', `store ${name}: endpoint: ${shown} ${BAD_ENDPOINT}`);
+  if (!isBucket(bucket)) throw new BkpError('usage', `store ${name}: bucket: "${bucket}" ${BAD_BUCKET}`);
   if (settings.proxy !== undefined && !isProxy(settings.proxy)) throw new BkpError('usage', `store ${name}: proxy: it ${BAD_PROXY}`);
-  return settings;
+  return { ...settings, endpoint: new URL(endpoint).origin };
 }
 
 /** Settings of a store of `type: s3`. Throws BkpError('usage') when a resolved value is no address. */
