@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import {
   type Config,
   type Environment,
@@ -56,6 +56,15 @@ const open = secretSource(process.env);
 /** For what is shown: secrets stay the references that they are. */
 const referring = { ...open, keep: true };
 
+/** Neither a path nor a program can be found from a directory that was removed. Throws BkpError('usage'). */
+function assertHere(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    throw new BkpError('usage', 'the directory in which bkp was started is not there any more', { next: 'cd to one that is', cause });
+  }
+}
+
 const cached = cacheDir(process.env);
 const cache = cached ? manifestCache(cached) : undefined;
 
@@ -104,9 +113,12 @@ export class App {
 
   /** Reads the config and tries the temporary directory. Throws BkpError('usage'). */
   static async open(options: GlobalOptions, report: Reporter, signal: AbortSignal): Promise<App> {
+    assertHere();
     const { file, text } = readConfig(options.config);
     const config = parseConfig(text, file, registry);
     if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', open);
+    // Programs that are started in other directories get it, too.
+    if (process.env['TMPDIR']) process.env['TMPDIR'] = resolve(process.env['TMPDIR']);
     await tryTemp(tmpdir());
     return new App(config, text, report, signal);
   }

@@ -2,11 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ManifestCache, Remembered } from '../core/contracts.ts';
+import { xdgHome } from '../core/xdg.ts';
 import { makeDir } from '../flow/makeDir.ts';
 
 /** `$XDG_CACHE_HOME/bkp`, else `~/.cache/bkp`; undefined where neither is known. */
 export function cacheDir(env: Readonly<Record<string, string | undefined>>): string | undefined {
-  const home = env['XDG_CACHE_HOME'] || (env['HOME'] ? join(env['HOME'], '.cache') : undefined);
+  const home = xdgHome(env, 'XDG_CACHE_HOME');
   return home ? join(home, 'bkp') : undefined;
 }
 

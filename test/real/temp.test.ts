@@ -99,6 +99,26 @@ describe('the directory for temporary files', () => {
     expect(readdirSync(temp)).toEqual([]);
   });
 
+  it('a TMPDIR that is named from the working directory is there for a server, too, which runs elsewhere', async () => {
+    await aBackup(at);
+    const cwd = tempDir({ forServer: true });
+    mkdirSync(join(cwd, 'scratch'), { mode: 0o755 });
+    const env = { ...at.run.env, TMPDIR: 'scratch' };
+    const { code, stdout } = await runBkp(['verify', 'postgres', '--deep', '--from', 'local', '--json'], { ...at.run, cwd, env });
+    expect({ code, findings: lastJson(stdout)['stores'][0].findings }).toEqual({ code: 0, findings: [] });
+    expect(readdirSync(join(cwd, 'scratch'))).toEqual([]);
+  });
+
+  it('a working directory that was removed is told before anything happens', async () => {
+    const [file, args] = bkpCommand(['backup', 'postgres']);
+    const env = { PATH: process.env['PATH'] ?? '', HOME: tempDir(), BKP_CONFIG: at.run.config, ...at.run.env };
+    const child = start('sh', ['-c', 'rmdir "$PWD" && exec "$0" "$@"', file, ...args], { cwd: tempDir(), env });
+    const { code, stdout, stderr } = await child.ended;
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^bkp: the directory in which bkp was started is not there any more\n {2}→ cd /);
+    expect(stored()).toEqual(before);
+  });
+
   /** The most that lay in a directory at once while a child ran. */
   async function most(dir: string, ended: Promise<unknown>): Promise<number> {
     let largest = 0;

@@ -59,5 +59,7 @@ test('a directory that cannot be used, or a damaged file in it, costs time and n
 test('the directory is the one that XDG names', () => {
   expect(cacheDir({ XDG_CACHE_HOME: '/x', HOME: '/h' })).toBe('/x/bkp');
   expect(cacheDir({ HOME: '/h' })).toBe('/h/.cache/bkp');
+  expect(cacheDir({ XDG_CACHE_HOME: 'x', HOME: '/h' })).toBe('/h/.cache/bkp');
+  expect(cacheDir({ XDG_CACHE_HOME: 'x' })).toBeUndefined();
   expect(cacheDir({})).toBeUndefined();
 });

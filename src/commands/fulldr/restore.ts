@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import type { Want } from '../../core/contracts.ts';
 import { BkpError, type ExitName } from '../../core/errors.ts';
 import { makeId } from '../../core/id.ts';
+import { xdgHome } from '../../core/xdg.ts';
 import type { Asked } from '../../ops/fulldr/choose.ts';
 import type { PartResult } from '../../ops/fulldr/restore.ts';
 import { formatTable } from '../../report/format.ts';
@@ -47,7 +48,7 @@ async function askedOf(session: Session, origin: string, want: Want, from: strin
 /** Where the journal of this environment stands on this host. */
 function journalOf(env: string, flags: StackFlags): string {
   if (flags.journal !== undefined) return resolve(flags.journal);
-  const home = process.env['XDG_STATE_HOME'] || (process.env['HOME'] ? join(process.env['HOME'], '.local/state') : undefined);
+  const home = xdgHome(process.env, 'XDG_STATE_HOME');
   if (home) return join(home, 'bkp', `restore-${env}.json`);
   throw new BkpError('usage', 'nothing says where the journal of the restore goes: neither XDG_STATE_HOME nor HOME is set', {
     next: '--journal FILE',

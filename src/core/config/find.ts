@@ -1,5 +1,6 @@
 import { BkpError } from '../errors.ts';
 import { pasted } from '../shell.ts';
+import { xdgHome } from '../xdg.ts';
 
 /** Where a config is looked for. */
 export interface Lookup {
@@ -10,7 +11,7 @@ export interface Lookup {
 }
 
 function places(env: Lookup['env']): string[] {
-  const home = env['XDG_CONFIG_HOME'] || (env['HOME'] ? `${env['HOME']}/.config` : undefined);
+  const home = xdgHome(env, 'XDG_CONFIG_HOME');
   return ['./bkp.yaml', ...(home ? [`${home}/bkp/bkp.yaml`] : []), '/etc/bkp/bkp.yaml'];
 }
 
