@@ -52,7 +52,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     const to = aPlace();
     const none = await restore(to, '--from-backup', id);
     expect(none.code).toBe(4);
-    expect(none.stderr).toContain(`--tablespace ${there['fast']}=NEW --tablespace ${there['cold']}=NEW`);
+    expect(none.stderr).toContain(`--tablespace '${there['fast']}=NEW' --tablespace '${there['cold']}=NEW'`);
     const half = await restore(to, '--from-backup', id, '--tablespace', `fast=${aPlace()}`);
     expect(half.code).toBe(4);
     expect(half.stderr).toContain(`cold in ${there['cold']}`);

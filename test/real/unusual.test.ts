@@ -95,3 +95,15 @@ lines"; ${GRABBING.replaceAll('select *, oid from', 'select * from')}`);
     });
   },
 );
+
+it.each<PostgresVersion>(['15', '18'])(
+  'PostgreSQL %s with a tablespace in place, which pg_basebackup loses: no backup, and doctor says why',
+  async version => {
+    const db = await startPostgres({ version });
+    const at = await setUp(db);
+    await db.sql("set allow_in_place_tablespaces = on; create tablespace odd location ''; create table t tablespace odd as select 1 as n");
+    const { code, stderr } = await runBkp(['backup', 'postgres', 'app'], at.run);
+    expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining('tablespace odd lies in pg_tblspc itself') });
+    expect((await runBkp(['doctor', 'postgres'], at.run)).stdout).toMatch(/^FAIL +tablespaces: odd lies in pg_tblspc itself/m);
+  },
+);

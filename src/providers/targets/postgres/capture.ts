@@ -43,6 +43,18 @@ function listen(said: Said, line: string): void {
   if (isServersWarning(line)) said.warnings.push(line.trim());
 }
 
+/** pg_basebackup 15 leaves what is in them out of its archive, and says nothing; 18 makes archives of their own of them. */
+function refuseInPlace({ name }: Context, { inPlace }: Live): void {
+  if (inPlace.length === 0) return;
+  throw new BkpError(
+    'refused',
+    `postgres/${name}: tablespace ${inPlace.join(', ')} lies in pg_tblspc itself (allow_in_place_tablespaces, for tests of PostgreSQL), which no base backup holds`,
+    {
+      next: ['ALTER TABLE ALL IN TABLESPACE … SET TABLESPACE pg_default; DROP TABLESPACE …', 'or make it anew with a LOCATION of its own'],
+    },
+  );
+}
+
 function refuseUnfit(ctx: Context, live: Live): void {
   const who = `postgres/${ctx.name}`;
   if (live.walLevel === 'minimal') {
@@ -50,6 +62,7 @@ function refuseUnfit(ctx: Context, live: Live): void {
       next: "ALTER SYSTEM SET wal_level = 'replica'; then restart the server",
     });
   }
+  refuseInPlace(ctx, live);
 }
 
 /** Every segment from the backup's start to its end has to be inside it, whole (PG20). */

@@ -167,6 +167,13 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
       text: `${live.tablespaces.map(({ name }) => name).join(', ')} lie outside the data directory: each backup is written to ${tmpdir()} first, and a restore wants --tablespace OLD=NEW for each`,
       mend: '`temp:` in the config names a directory with room for the whole cluster',
     };
+  if (live.inPlace.length > 0 && ctx.config.engine === 'native')
+    yield {
+      name: 'tablespaces',
+      state: 'fail',
+      text: `${live.inPlace.join(', ')} lies in pg_tblspc itself (allow_in_place_tablespaces): bkp backup refuses, since no base backup holds it`,
+      mend: 'ALTER TABLE ALL IN TABLESPACE … SET TABLESPACE pg_default; DROP TABLESPACE …',
+    };
   yield await slotLimit(ctx);
   if (ctx.config.engine === 'native') yield await archiveTimeout(ctx);
   yield* incrementChecks(ctx, live);

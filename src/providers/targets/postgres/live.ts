@@ -19,6 +19,8 @@ export interface Live {
   superuser: string;
   /** Those outside the data directory. */
   tablespaces: Tablespace[];
+  /** Names of those made with allow_in_place_tablespaces, whose directories lie in pg_tblspc. */
+  inPlace: string[];
   slot: { active: boolean; restartLsn: string | null; walStatus: string | null } | null;
 }
 
@@ -42,6 +44,7 @@ export const liveState = (ctx: TargetContext<PostgresConfig>): Promise<Live> =>
       'tablespaces', (select coalesce(json_agg(json_build_object(
                         'oid', oid::text, 'name', spcname, 'location', pg_tablespace_location(oid)) order by oid), '[]')
                       from pg_tablespace where pg_tablespace_location(oid) like '/%'),
+      'inPlace', (select coalesce(json_agg(spcname order by oid), '[]') from pg_tablespace where pg_tablespace_location(oid) like 'pg_tblspc/%'),
       'slot', (select json_build_object('active', active, 'restartLsn', restart_lsn::text, 'walStatus', wal_status)
                from pg_replication_slots where slot_name = ${literal(slotName(ctx.name))}))`,
   );

@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bytes, Command, Tablespace, TargetContext } from '../../../core/contracts.ts';
+import { BkpError } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { pieceOf } from './tablespaces.ts';
 
@@ -15,6 +16,16 @@ async function* once(path: string): Bytes {
   yield* createReadStream(path, { highWaterMark: 1 << 20 });
   // Disk is what such a backup is short of.
   await rm(path);
+}
+
+/** One that was made since the server was asked for them would be left out. Throws BkpError('failed'). */
+async function refuseStrange({ name }: TargetContext, dir: string, tablespaces: readonly Tablespace[]): Promise<void> {
+  const known = new Set(['base.tar', ...tablespaces.map(({ oid }) => `${oid}.tar`)]);
+  const strange = (await readdir(dir)).find(file => file.endsWith('.tar') && !known.has(file));
+  if (strange)
+    throw new BkpError('failed', `postgres/${name}: a tablespace was made while the backup began (pg_basebackup wrote ${strange})`, {
+      next: 'run it again',
+    });
 }
 
 /**
@@ -36,6 +47,7 @@ export async function* scratchBase(
   });
   out.resume();
   await done;
+  await refuseStrange(ctx, dir, tablespaces);
   yield { name: 'base.tar', bytes: once(join(dir, 'base.tar')) };
   for (const space of tablespaces) yield { name: pieceOf(space), bytes: once(join(dir, `${space.oid}.tar`)) };
   yield { name: 'backup_manifest', bytes: once(join(dir, 'backup_manifest')) };

@@ -2,6 +2,7 @@ import { symlink, writeFile } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { Bytes, Manifest, PieceRef, RestoreRequest, Tablespace, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import { readAll } from '../../../flow/bytes.ts';
 import { complete, type Owner, occupy, own, refuseClosed } from '../../../flow/place.ts';
 import { isWalg } from './base.ts';
@@ -36,7 +37,8 @@ function fault(space: Tablespace, to: string, request: RestoreRequest, taken: re
   return taken.some(other => overlap(to, other)) ? 'is the place of another tablespace too' : undefined;
 }
 
-const typed = (spaces: readonly Tablespace[]): string => spaces.map(({ location }) => `--tablespace ${location}=NEW`).join(' ');
+const typed = (spaces: readonly Tablespace[]): string =>
+  spaces.map(({ location }) => `--tablespace ${pasted(`${location.replace(/[\\=]/g, '\\$&')}=NEW`)}`).join(' ');
 
 /**
  * Where each tablespace of a backup goes. Pure.
