@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runDrill } from './drillRig.ts';
-import { cleanUp, type Postgres, type PostgresVersion, run, runBkp, startPostgres } from './rig/index.ts';
-import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
+import { cleanUp, type Postgres, type PostgresVersion, run, runBkp, startPostgres, stopBkp, waitFor } from './rig/index.ts';
+import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -107,3 +107,16 @@ it.each<PostgresVersion>(['15', '18'])(
     expect((await runBkp(['doctor', 'postgres'], at.run)).stdout).toMatch(/^FAIL +tablespaces: odd lies in pg_tblspc itself/m);
   },
 );
+
+it('a server that gives up slots nobody uses keeps that of a quiet stream, and doctor tells of the limit', async () => {
+  const db = await startPostgres({ version: '18', settings: { idle_replication_slot_timeout: '8s' } });
+  const at = await setUp(db, { entry: { wal: { heartbeat: 'off' } } });
+  const stream = await streamTo(at, db);
+  const used = async (): Promise<string[]> => (await db.sql('select restart_lsn, inactive_since from pg_replication_slots')).split('|');
+  const [position, since] = await used();
+  await waitFor(async () => (await used())[1] !== since, 'the slot to be used');
+  expect((await used())[0]).toBe(position);
+  expect((await runBkp(['doctor', 'postgres'], at.run)).stdout).toMatch(/^WARN +idle_replication_slot_timeout: 8 s: /m);
+  await stopBkp(stream, 'SIGTERM');
+  expect(stream.output().stderr).not.toMatch(/^warning/m);
+});

@@ -1,6 +1,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
+import { formatDuration } from '../../../core/age.ts';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import { pasted } from '../../../core/shell.ts';
@@ -12,6 +13,7 @@ import { incrementChecks } from './incrementDoctor.ts';
 import { type Live, liveState } from './live.ts';
 import { shippingChecks } from './liveChecks.ts';
 import { shippingOf } from './shipping.ts';
+import { idleLimitMs } from './slot.ts';
 import { identifySystem, sql } from './sql.ts';
 import { clientTools } from './tools.ts';
 
@@ -75,6 +77,15 @@ async function slotLimit(ctx: Context): Promise<Check> {
     text: 'unlimited: if streaming stops for long, WAL fills the disk of the server',
     mend: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();",
   };
+}
+
+/** While the stream runs it keeps its slot; while it is down nobody does. */
+async function slotIdle(ctx: Context): Promise<Check[]> {
+  const ms = await idleLimitMs(ctx);
+  if (ms === 0) return [];
+  const text = `${formatDuration(ms)}: a stream that is down for longer loses its slot, and the server what only that kept`;
+  const mend = 'ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();';
+  return [{ name: 'idle_replication_slot_timeout', state: 'warn', text, mend }];
 }
 
 /** A store that gets no open segment has what a quiet server wrote only once its segment is closed. */
@@ -175,6 +186,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
       mend: 'ALTER TABLE ALL IN TABLESPACE … SET TABLESPACE pg_default; DROP TABLESPACE …',
     };
   yield await slotLimit(ctx);
+  yield* await slotIdle(ctx);
   if (ctx.config.engine === 'native') yield await archiveTimeout(ctx);
   yield* incrementChecks(ctx, live);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));

@@ -25,8 +25,8 @@ function slotCheck(ctx: Context, live: Live, shipping: Shipping): Check {
   const fail = (text: string, mend: string): Check => ({ name: 'slot', state: 'fail', text: `${slot} ${text}`, mend });
   if (walStatus === 'lost')
     return fail(
-      'is lost: the server has removed WAL that was not stored',
-      `${startStream(ctx)} --new-lineage, then bkp backup postgres ${ctx.name}`,
+      'is lost: the server may have removed WAL that was not stored',
+      `start it again: ${startStream(ctx)}, which goes on where it was; where WAL is gone it says so: ${startStream(ctx)} --new-lineage, then bkp backup postgres ${ctx.name}`,
     );
   if (restartLsn === null)
     return fail(

@@ -21,6 +21,24 @@ export const advanceSlot = (ctx: Context, lsn: bigint): Promise<string> =>
      where slot_name = ${literal(slotName(ctx.name))} and restart_lsn < ${literal(formatLsn(lsn))}::pg_lsn`,
   );
 
+const IDLE = 'idle_replication_slot_timeout';
+
+/** Milliseconds after which the server gives up a slot that nobody used; 0 = never, as before PostgreSQL 18. */
+export const idleLimitMs = async (ctx: Context): Promise<number> =>
+  1000 * Number((await sql(ctx, `select setting from pg_settings where name = '${IDLE}'`)) || 0);
+
+/**
+ * Uses the stream's slot where it is, once it was left alone for a quarter of the server's limit: no receiver holds it, and that of a quiet
+ * database does not move for days. PostgreSQL 18 alone.
+ */
+export const keepAwake = (ctx: Context): Promise<string> =>
+  sql(
+    ctx,
+    `select pg_replication_slot_advance(slot_name, restart_lsn) from pg_replication_slots, pg_settings
+     where slot_name = ${literal(slotName(ctx.name))} and restart_lsn is not null and wal_status <> 'lost'
+       and name = '${IDLE}' and setting::int > 0 and inactive_since < clock_timestamp() - make_interval(secs => setting::int / 4.0)`,
+  );
+
 /**
  * Keeps the server from recycling WAL during a base backup: the stream's slot does it where there is one, else a temporary slot
  * in a session of its own, which ends with the returned function (or with this process).

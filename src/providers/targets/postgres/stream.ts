@@ -17,7 +17,7 @@ import { astray, complaint, receive, removed } from './receiver.ts';
 import { Resent } from './resent.ts';
 import { refuseLeft, serverPath } from './serverPath.ts';
 import { Shipper } from './shipper.ts';
-import { createSlot, dropSlot } from './slot.ts';
+import { createSlot, dropSlot, idleLimitMs } from './slot.ts';
 import { Spool } from './spool.ts';
 import { sql } from './sql.ts';
 import { DECLARE_GAP, isFinal, supervise, whileReceiving } from './supervise.ts';
@@ -43,7 +43,7 @@ async function ensureSlot(ctx: Context, live: Live, spool: Spool, newLineage: bo
   if (lost) {
     await dropSlot(ctx);
     const text =
-      'the server gave up our slot (max_slot_wal_keep_size was reached): it is made anew, and receiving tries to go on where it was';
+      'the server gave up our slot (max_slot_wal_keep_size or idle_replication_slot_timeout was reached): it is made anew, and receiving tries to go on where it was';
     ctx.report.emit({ type: 'warning', text });
   }
   if (newLineage) await spool.clear();
@@ -193,9 +193,10 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   await tellSynchronous(ctx);
   tellWhole(ctx, store);
   const pulse = ctx.config.wal.heartbeat === 'off' ? undefined : new Pulse(ctx, lineage, path.at(-1)!.timeline, store);
+  const sleepy = (await idleLimitMs(ctx)) > 0;
   const child = await receive(ctx, live, spool);
   ready();
-  const work = workOf(ctx, shipper, resent, flusher, pulse, new Watch(ctx, spool, child));
+  const work = workOf(ctx, shipper, resent, flusher, pulse, new Watch(ctx, spool, child, sleepy));
   const lines = await whileReceiving(ctx, child, { everyMs: everyMs(ctx, flusher), signal: 'SIGINT' }, work.round, work.last);
   await refuseLines(ctx, spool, path, lines);
   return lines;

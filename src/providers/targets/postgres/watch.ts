@@ -1,9 +1,11 @@
 import type { Child } from '../../../core/contracts.ts';
+import { sentence } from '../../../core/errors.ts';
 import { parseLsn } from '../../../core/postgres/lsn.ts';
 import { Progress } from '../../../core/postgres/progress.ts';
 import { formatBytes } from '../../../core/size.ts';
 import type { Context } from './chunks.ts';
 import { slotName } from './live.ts';
+import { keepAwake } from './slot.ts';
 import type { Spool } from './spool.ts';
 import { literal, psqlCommand } from './sql.ts';
 
@@ -25,15 +27,18 @@ export class Watch {
   readonly #ctx: Context;
   readonly #spool: Spool;
   readonly #child: Child;
+  readonly #sleepy: boolean;
   readonly #progress = new Progress(PATIENCE_MS);
   #grown = GROWN;
   #status: string | null = null;
   #silent: { since: number; touched: number } | undefined;
 
-  constructor(ctx: Context, spool: Spool, child: Child) {
+  /** @param sleepy whether the server gives up slots that are not used */
+  constructor(ctx: Context, spool: Spool, child: Child, sleepy: boolean) {
     this.#ctx = ctx;
     this.#spool = spool;
     this.#child = child;
+    this.#sleepy = sleepy;
   }
 
   /** One look. A server that does not answer is judged only where no WAL comes either, for a long time. */
@@ -44,8 +49,19 @@ export class Watch {
     if (!seen) return this.#silence(now, touched);
     this.#silent = undefined;
     this.#tellSlot(seen);
+    if (this.#sleepy) await this.#keepAwake();
     const stuck = this.#progress.look({ now, flushed: parseLsn(seen.flushed), touched });
     if (stuck !== undefined) this.#end(`no WAL has come for ${Math.round(stuck / 1000)} s although the server goes on (${seen.flushed})`);
+  }
+
+  async #keepAwake(): Promise<void> {
+    try {
+      await keepAwake(this.#ctx);
+    } catch (error) {
+      this.#ctx.signal.throwIfAborted();
+      const text = `the slot could not be used, and the server may give it up as idle: ${sentence(error)}`;
+      this.#ctx.report.emit({ type: 'warning', text });
+    }
   }
 
   #silence(now: number, touched: number): void {
@@ -84,7 +100,9 @@ export class Watch {
         `the server is about to give up our slot: ${formatBytes(Number(behind))} of WAL are not in enough stores (max_slot_wal_keep_size)`,
       );
     if (slot.status !== this.#status && slot.status === 'lost')
-      warn('the server gave up our slot (max_slot_wal_keep_size): until the stores have caught up, the spool alone holds what they lack');
+      warn(
+        'the server gave up our slot (max_slot_wal_keep_size, or idle_replication_slot_timeout): until the stores have caught up, the spool alone holds what they lack',
+      );
     this.#status = slot.status;
     if (behind < this.#grown) {
       if (behind < GROWN) this.#grown = GROWN;

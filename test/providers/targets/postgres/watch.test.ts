@@ -35,7 +35,7 @@ async function looks(sights: readonly (Sight | undefined)[]): Promise<{ warned: 
   } as unknown as Context;
   const spool = { touched: async () => sight?.touched ?? 0 } as Spool;
   const child = { kill: (signal?: string) => ended.push(signal) } as unknown as Child;
-  const watch = new Watch(ctx, spool, child);
+  const watch = new Watch(ctx, spool, child, false);
   for (const each of sights) {
     sight = each;
     await watch.look();
