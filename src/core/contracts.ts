@@ -485,6 +485,8 @@ export interface RestoreRequest {
   online?: boolean;
   /** Takes a backup of what the running source holds now. @returns its id */
   secure?(): Promise<Id>;
+  /** A part of the whole stack, which is to run on this host: what its server needs is to be here, or it is refused unless forced. */
+  toRun?: boolean;
   /** The options of this kind (core/restoreOptions.ts) that were given, by their long names without dashes. */
   options?: Readonly<Record<string, string | true>>;
   /** Only plan and print. */

@@ -43,6 +43,7 @@ export const requestOf = (
   to: ready.to,
   force: way.force || (ready.killed && !ready.online),
   serve: false,
+  toRun: true,
   dryRun,
   ...(ready.online ? { online: true } : {}),
   options: ready.part.fullDr.options,
@@ -122,6 +123,15 @@ async function check(part: Part, way: Way, before: Journal | undefined): Promise
   return { ...ready, lines, places: online ? [] : [to], ...(manifest ? { manifest } : {}) };
 }
 
+/** What a backup takes in a directory once it is back, bytes: its streams, and what another tool says of what it holds. */
+function plainBytes({ pieces, contentBytes = 0, baseline }: Manifest): number {
+  const streams = pieces.reduce((sum, piece) => sum + ('objects' in piece ? piece.bytes : 0), 0);
+  const isHeld = pieces.some(piece => 'held' in piece && piece.held.by !== 'hetzner');
+  // Files with holes take less than they are long.
+  const allocated = baseline['allocated'];
+  return streams + (isHeld ? (typeof allocated === 'number' ? allocated : contentBytes) : 0);
+}
+
 /** Each alone has room; together on one disk they need the sum. */
 async function refuseFullTogether(ready: readonly Ready[]): Promise<string[]> {
   const disks = new Map<number, { place: string; bytes: number; names: string[] }>();
@@ -129,8 +139,7 @@ async function refuseFullTogether(ready: readonly Ready[]): Promise<string[]> {
     if (online || !manifest) continue;
     const { dev } = await stat(await nearest(to));
     const disk = disks.get(dev) ?? { place: to, bytes: 0, names: [] };
-    const plain = manifest.pieces.reduce((sum, piece) => sum + ('objects' in piece ? piece.bytes : 0), 0);
-    disks.set(dev, { ...disk, bytes: disk.bytes + plain, names: [...disk.names, partName(part)] });
+    disks.set(dev, { ...disk, bytes: disk.bytes + plainBytes(manifest), names: [...disk.names, partName(part)] });
   }
   const full: string[] = [];
   for (const { place, bytes, names } of disks.values()) {

@@ -8,6 +8,8 @@ type Context = TargetContext<PostgresConfig>;
 interface Cluster {
   databases: { name: string; collation: string; collationVersion: string | null }[];
   roles: string[];
+  /** Only a role with pg_read_all_settings sees it. */
+  preload: string | null;
 }
 
 const cluster = (ctx: Context): Promise<Cluster> =>
@@ -16,7 +18,8 @@ const cluster = (ctx: Context): Promise<Cluster> =>
     `select json_build_object(
       'databases', (select json_agg(json_build_object('name', datname, 'collation', datcollate, 'collationVersion', datcollversion) order by datname)
                     from pg_database where datallowconn and not datistemplate),
-      'roles', (select json_agg(rolname order by rolname) from pg_roles where rolname !~ '^pg_'))`,
+      'roles', (select json_agg(rolname order by rolname) from pg_roles where rolname !~ '^pg_'),
+      'preload', (select setting from pg_settings where name = 'shared_preload_libraries'))`,
   );
 
 const contents = (ctx: Context, database: string): Promise<unknown> =>
@@ -32,7 +35,7 @@ const contents = (ctx: Context, database: string): Promise<unknown> =>
 
 /** What a least-privilege role sees of the cluster, for a drill to compare with. A database that it may not enter is told so. */
 export async function baseline(ctx: Context): Promise<Record<string, unknown>> {
-  const { databases, roles } = await cluster(ctx);
+  const { databases, roles, preload } = await cluster(ctx);
   const seen: Record<string, unknown> = {};
   for (const { name, ...collation } of databases) {
     try {
@@ -42,5 +45,5 @@ export async function baseline(ctx: Context): Promise<Record<string, unknown>> {
       seen[name] = { ...collation, unseen: sentence(error).split('\n')[0] };
     }
   }
-  return { databases: seen, roles };
+  return { databases: seen, roles, ...(preload === null ? {} : { preload }) };
 }

@@ -17,7 +17,11 @@ const database = z.looseObject({
     .optional(),
 });
 
-const shape = z.looseObject({ databases: z.record(z.string(), database), roles: z.array(z.string()).default([]) });
+const shape = z.looseObject({
+  databases: z.record(z.string(), database),
+  roles: z.array(z.string()).default([]),
+  preload: z.string().optional(),
+});
 
 /** What a cluster has, as `baseline` tells it of a source and of a copy. */
 export type Baseline = z.infer<typeof shape>;

@@ -12,6 +12,7 @@ import { complete, INCOMPLETE, type Owner, occupy, own, refuseClosed, refuseFull
 import { isWalg, type Read, refuseMissing } from './base.ts';
 import { bring, combinedBytes, combinedSpaceBytes, type Part, verifyCombined } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
+import { lacksFiles } from './libraries.ts';
 import { formatMarker } from './lineage.ts';
 import { measureLoss } from './loss.ts';
 import { inspect, ownerOf } from './place.ts';
@@ -21,7 +22,7 @@ import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import { completeTablespaces, inspectTablespaces, type Mapped, occupyTablespaces, redirect } from './tablespaces.ts';
-import { serverTools } from './tools.ts';
+import { serverTools, type Tools } from './tools.ts';
 import { refuseNewSpaces, refuseSpacesInside } from './walSpaces.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -63,6 +64,19 @@ async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePla
   const needed = combinedBytes(parents, plan.known.manifest) + Math.min(plan.reach.segments.length, 256) * segmentBytes;
   await refuseFull(request.to, needed, '--to');
   for (const space of spaces) await refuseFull(space.to, combinedSpaceBytes(parents, plan.known.manifest, space), '--tablespace');
+}
+
+/**
+ * For one table a copy without its extensions does; what is to run here needs them.
+ * @returns what is lacking, to be told
+ * @throws BkpError('refused') for what is to run here, unless forced
+ */
+async function refuseLacking(ctx: Context, { toRun, force }: RestoreRequest, { known }: RestorePlan, tools: Tools): Promise<string[]> {
+  const lacks = await lacksFiles(ctx, tools, known.manifest);
+  if (lacks.length === 0) return [];
+  const text = `PostgreSQL ${tools.major} of this host lacks what the source had: ${lacks.join(', ')}`;
+  if (!toRun || force) return [`${text}: it comes back all the same, and is to be installed before it is used`];
+  throw new BkpError('refused', text, { next: ['install the packages that have it', '--force restores it all the same'] });
 }
 
 /** Archiving off, and the marker by which the copy's first archive begins a lineage of its own. */
@@ -107,7 +121,7 @@ export async function restore(
   const spaces = await inspectTablespaces(ctx, plan.known.manifest, request, owner);
   await preflight(ctx, request, plan, spaces);
   await refuseClosed(request.to, owner);
-  const lines = told(ctx, request, plan, aside, owner, spaces);
+  const lines = [...told(ctx, request, plan, aside, owner, spaces), ...(await refuseLacking(ctx, request, plan, tools))];
   if (request.dryRun) {
     for (const text of lines) ctx.report.emit({ type: 'note', text });
     return undefined;

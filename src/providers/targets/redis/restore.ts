@@ -61,7 +61,7 @@ export async function fetchDump(ctx: Context, chosen: Chosen, path: string, read
 async function refuseSkew(ctx: Context, request: RestoreRequest, { format, source }: Chosen): Promise<string[]> {
   const programs = await serverPrograms(ctx);
   const able = programs.filter(each => reads(each, format) !== 'no');
-  if (programs.length === 0 || able.length > 0) return [];
+  if (able.length > 0 || (programs.length === 0 && !request.toRun)) return [];
   const text = cannotRead(format, source, programs);
   if (request.force) return [`${text}: it is written all the same, for another host`];
   throw new BkpError('refused', text, {
