@@ -180,6 +180,22 @@ describe('a running server', () => {
     await wide.destroy();
   });
 
+  it('one that may not keep so much is refused before anything changes: it would throw keys away at once', async () => {
+    const large = await startRedis();
+    const from = await setUpRedis(large);
+    await large.cli('EVAL', "for n = 1, 4000 do redis.call('SET', 'k' .. n, string.rep('x', 4000)) end", '0');
+    const id = await aRedisBackup(from);
+    const into = await setUpRedis(server, { like: from });
+    await server.cli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await server.cli('CONFIG', 'SET', 'maxmemory', '12mb');
+    const { code, stderr } = await into.bkp('restore', 'redis', 'app', '--from-backup', id, '--online', '--yes');
+    await server.cli('CONFIG', 'SET', 'maxmemory', '0');
+    await server.cli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/may use 12\.0 MiB \(maxmemory, allkeys-lru\)/) });
+    expect(await digestOf(server)).toBe(digest);
+    await large.destroy();
+  });
+
   it('RD08: a server too old for the dump: both versions named, nothing changed', async () => {
     const valkey = await startRedis({ version: 'valkey9' });
     const from = await setUpRedis(valkey);

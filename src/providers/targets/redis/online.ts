@@ -65,6 +65,21 @@ async function refuseNarrow(ctx: Context, cli: Cli, live: Live, wanted: number):
   });
 }
 
+/** Connections and buffers of the source count in what it says it used: a server that is full by its own limit takes its data back. */
+const SPARE = 1.1;
+
+/** A server that has loaded more than it may keep throws keys away at once, or takes no writes, whichever its policy is. */
+function refuseSmall(ctx: Context, live: Live, { aux }: Rdb): void {
+  const [may, used] = [numberOf(live.info, 'maxmemory'), Number(aux.get('used-mem') ?? 0)];
+  if (may === 0 || used <= may * SPARE) return;
+  const policy = live.info.get('maxmemory_policy') ?? 'its policy';
+  throw new BkpError(
+    'refused',
+    `${called(ctx)} may use ${formatBytes(may)} (maxmemory, ${policy}), and the data of the dump took ${formatBytes(used)}`,
+    { next: ['CONFIG SET maxmemory …   # higher, and in its configuration too', 'bkp restore redis --to DIR'] },
+  );
+}
+
 /** Everything that speaks against it, before anything changes. RD08: both versions are named. */
 async function preflight(
   ctx: Context,
@@ -141,6 +156,7 @@ export async function restoreOnline(
     await begin(chosen.manifest.id);
     const path = join(scratch, 'dump.rdb');
     const rdb = await fetchDump(ctx, chosen, path, read, HORIZON_MS);
+    refuseSmall(ctx, live, rdb);
     return await replace(ctx, cli, { live, address, tls, chosen, rdb, path, secure: request.secure! });
   } finally {
     await cli.site.close();
