@@ -9,10 +9,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { agedCopy, signerOf } from './aged.ts';
@@ -70,6 +72,31 @@ describe('files of a directory', () => {
     const { facts } = await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
     expect(facts).toMatchObject({ backup: id, store: 'one', files: 4 });
     expect(picture(to)).toBe(picture(at.source));
+  });
+
+  it('a path with // and . in it is that directory, and what was backed up of it comes back', async () => {
+    at.write({ paths: [`${dirname(at.source)}//./${basename(at.source)}/`], mountPoint: false });
+    const { backups } = await at.result(0, 'backup', 'volumes');
+    const to = place(at, 'by-another-name');
+    await at.result(0, 'restore', 'volumes', 'data', '--from-backup', backups[0].id, '--to', to, '--yes');
+    at.write({});
+    expect(picture(to)).toBe(picture(at.source));
+  });
+
+  it('a link whose target is no UTF-8 is told where restic would change it, and by a newer restic it is none', async () => {
+    const odd = Buffer.concat([Buffer.from(join(at.source, 'odd')), Buffer.from([0xff])]);
+    symlinkSync(Buffer.from([0x61, 0xff]), odd);
+    const told = async (version: string): Promise<string[]> => {
+      at.write({
+        program: resticWith(`[ "$1" = version ] && exec echo "restic ${version} compiled with go1.20 on linux/amd64"; exec restic "$@"`),
+      });
+      return (await at.result(0, 'backup', 'volumes')).backups[0].warnings;
+    };
+    const [older, newer] = [await told('0.14.0'), await told('0.16.0')];
+    unlinkSync(odd);
+    at.write({});
+    expect(older).toEqual([expect.stringMatching(/^1 symbolic link\(s\) have a target that is no UTF-8, which restic 0\.14\.0 .*\/odd/)]);
+    expect(newer).toEqual([]);
   });
 
   it('a drill looks for what the config wants in the copy, and names each that does not hold', async () => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Manifest } from '../../../../core/contracts.ts';
 import type { Place } from './paths.ts';
 
@@ -29,10 +30,13 @@ export interface Part {
   paths: readonly string[];
 }
 
+/** Paths as restic names them in its snapshot: `/srv//data/./x`, which an entry or a variable may hold, would not be found there. */
+export const cleaned = (paths: readonly string[]): string[] => paths.map(path => resolve(path));
+
 export const partsOf = (manifest: Manifest): Part[] =>
   manifest.pieces.flatMap(piece =>
     'held' in piece && piece.held.by === 'restic'
-      ? [{ name: piece.name, paths: JSON.parse(piece.held.detail?.['paths'] ?? '[]') as string[] }]
+      ? [{ name: piece.name, paths: cleaned(JSON.parse(piece.held.detail?.['paths'] ?? '[]') as string[]) }]
       : [],
   );
 

@@ -1,6 +1,6 @@
 import type { CaptureOptions, Facts, Held, Id, Piece, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
-import { type Baseline, baselineOf } from './baseline.ts';
+import { type Baseline, baselineOf, cleaned } from './baseline.ts';
 import { census } from './census.ts';
 import { fromClaims } from './claims.ts';
 import { type Context, passwordOf, prefixOf, who } from './context.ts';
@@ -8,9 +8,9 @@ import { copyFresh } from './copy.ts';
 import { type Eyes, looking } from './look.ts';
 import { checkedPlaces, type Place } from './paths.ts';
 import { pictureOf, stateOf } from './picture.ts';
-import { refuseOld } from './program.ts';
+import { isSince, refuseOld } from './program.ts';
 import { forget, ready, snapshotsIn } from './repository.ts';
-import { type Taken, take, Unfit } from './take.ts';
+import { few, type Taken, take, Unfit } from './take.ts';
 
 type Failed = { store: Store; error: unknown }[];
 
@@ -121,6 +121,16 @@ const heldOf = (ctx: Context, id: Id, paths: readonly string[]): Held => ({
   detail: { prefix: prefixOf(ctx), paths: JSON.stringify(paths) },
 });
 
+/** A restic of that version stores every target of a symbolic link as it is; older ones put U+FFFD for each byte that is no UTF-8 (tried with 0.14). */
+const LINKS_SINCE = '0.16.0';
+
+function unlike(version: string, links: readonly string[]): string[] {
+  if (links.length === 0 || isSince(version, LINKS_SINCE)) return [];
+  return [
+    `${links.length} symbolic link(s) have a target that is no UTF-8, which restic ${version} does not store as it is, and ${LINKS_SINCE} does: ${few(links)}`,
+  ];
+}
+
 /** Whatever the source is: looked at, read, stored, looked at again. */
 async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
   const look = await looking(source.eyes);
@@ -133,7 +143,7 @@ async function open(ctx: Context, { known }: CaptureOptions): Promise<Source> {
   const { paths, claims } = ctx.config;
   const last = known.findLast(({ manifest }) => manifest.engine === 'files')?.manifest;
   if (claims) return fromClaims(ctx, claims);
-  return fromPaths(ctx, paths ?? [], last ? (baselineOf(last).places ?? []) : []);
+  return fromPaths(ctx, cleaned(paths ?? []), last ? (baselineOf(last).places ?? []) : []);
 }
 
 /**
@@ -152,7 +162,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
     for (const { name, paths } of source.parts) yield { name, held: heldOf(ctx, options.id, paths), failed };
     const { taken } = stored;
     const bytes = sum(taken.map(({ summary }) => summary.bytes));
-    const { warnings, ...seen } = look;
+    const { warnings, oddLinks, ...seen } = look;
     const baseline: Baseline = {
       files: sum(taken.map(({ summary }) => summary.files)),
       bytes,
@@ -169,7 +179,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       baseline: { ...baseline },
       versions: { restic: version },
       notCovered: source.notCovered,
-      warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings],
+      warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings, ...unlike(version, oddLinks)],
       ...(source.lacks.length > 0 ? { lacks: [...source.lacks] } : {}),
     };
   } catch (error) {

@@ -11,7 +11,7 @@ export interface Eyes {
   census(store: Store, snapshot: string): Promise<Census>;
 }
 
-export type Looked = { warnings: string[] } & Pick<Baseline, 'allocated' | 'sparse' | 'picture'>;
+export type Looked = { warnings: string[]; oddLinks: readonly string[] } & Pick<Baseline, 'allocated' | 'sparse' | 'picture'>;
 
 const agrees = ({ files, bytes }: Picture, { summary }: Taken): boolean => files === summary.files && bytes === summary.bytes;
 
@@ -21,13 +21,14 @@ const agrees = ({ files, bytes }: Picture, { summary }: Taken): boolean => files
  * @returns what looks again, at a snapshot in a store
  */
 export async function looking(eyes: Eyes | undefined): Promise<(store: Store, taken: Taken) => Promise<Looked>> {
-  if (!eyes) return async () => ({ warnings: [], sparse: [] });
+  if (!eyes) return async () => ({ warnings: [], oddLinks: [], sparse: [] });
   const before = await eyes.state();
   return async (store, taken) => {
-    const after = before && (await eyes.picture());
+    const after = before === undefined ? undefined : await eyes.picture();
+    const oddLinks = after?.oddLinks ?? [];
     if (after && after.state === before && agrees(after, taken))
-      return { warnings: [], allocated: after.allocated, sparse: after.sparse, picture: after.sum };
+      return { warnings: [], oddLinks, allocated: after.allocated, sparse: after.sparse, picture: after.sum };
     const { changed, ...found } = await eyes.census(store, taken.summary.snapshot);
-    return { warnings: changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [], ...found };
+    return { warnings: changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [], oddLinks, ...found };
   };
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash, hash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -15,6 +16,8 @@ export interface Picture {
   bytes: number;
   allocated: number;
   sparse: Sparse[];
+  /** Symbolic links whose targets are no UTF-8. */
+  oddLinks: string[];
   /** The same again as long as nothing is written, made, removed, or given to somebody else. */
   state: string;
   /** The same for every copy that has the same names, kinds, owners, modes and links, and the same sizes and times of files. */
@@ -53,11 +56,12 @@ function adder(): { add(entry: Uint8Array): void; sum(): string } {
 }
 
 const FILE = 'f'.charCodeAt(0);
+const LINK = 'l'.charCodeAt(0);
 
 /** Reads what find prints. */
 function reader(): Reading & { picture(): Picture } {
   const [state, sums, holes] = [createHash('sha256'), adder(), gatherHoles()];
-  const found = { files: 0, bytes: 0, allocated: 0 };
+  const found = { files: 0, bytes: 0, allocated: 0, oddLinks: [] as string[] };
   const file = (own: string, path: () => string): void => {
     const [blocks, bytes] = own.split(' ', 2).map(Number) as [number, number];
     const allocated = Math.min(bytes, blocks * BLOCK);
@@ -80,6 +84,7 @@ function reader(): Reading & { picture(): Picture } {
         // One that is not there is -1, and the search after it begins anew.
         if (own < 0 || alike <= own || path <= alike || link <= path) break;
         if (rest[own + 1] === FILE) file(rest.toString('latin1', from, own), () => rest.toString('utf8', alike + 2, path));
+        if (rest[own + 1] === LINK && !isUtf8(rest.subarray(path + 1, link))) found.oddLinks.push(rest.toString('utf8', alike + 2, path));
         sums.add(rest.subarray(own + 1, link));
         from = link + 1;
       }
