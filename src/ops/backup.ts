@@ -9,7 +9,7 @@ import { putBytes } from '../flow/bytes.ts';
 import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
-import { heal, healChain } from './heal.ts';
+import { heal, healChain, newestWithChains } from './heal.ts';
 import { type Hooks, withHooks } from './hooks.ts';
 import { holdNeeded } from './lock.ts';
 import { pinning } from './records/pin.ts';
@@ -308,7 +308,9 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   if (facts.lineage) {
     const { window } = options;
     const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(startedAt.getTime() - window) }) };
-    await healLog(target, ctx, facts.lineage, kept);
+    // After a restore in place the newest backups may be of another lineage than this one, and are nothing to roll forward without its log.
+    const lineages = [facts.lineage, ...newestWithChains(known).flatMap(each => each.manifest.lineage ?? [])];
+    for (const lineage of new Set(lineages)) await healLog(target, ctx, lineage, kept);
   }
   return {
     manifest,

@@ -49,7 +49,7 @@ async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest
 }
 
 /** The newest backups and all that they build on, oldest first: a child goes into no store before what it needs. */
-function newestWithChains(known: readonly Known[]): Known[] {
+export function newestWithChains(known: readonly Known[]): Known[] {
   const find = finder(known.map(({ manifest }) => manifest));
   const wanted = new Set(known.slice(-NEWEST).flatMap(({ manifest }) => [manifest, ...chainOf(manifest, find).members]));
   return known.filter(({ manifest }) => wanted.has(manifest));

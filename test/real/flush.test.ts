@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -109,6 +109,27 @@ describe.each<PostgresVersion>(['15', '18'])('the open segment of PostgreSQL %s'
     const [local, offsite] = lastJson((await runBkp(['list', 'postgres', 'app', '--window', '--json'], at.run)).stdout)['windows'];
     expect(local.toIs).toBe('commit');
     expect(local.toLsn > offsite.toLsn).toBe(true);
+  });
+
+  only('15')('is whole in an empty store that stands in for a lost one, before any backup', async () => {
+    const child = await streaming();
+    await aBackup(at);
+    await db.sql('insert into t values (1)');
+    const name = await db.sql('select pg_walfile_name(pg_current_wal_insert_lsn())');
+    await waitFor(() => chunks(at).some(chunk => chunk.startsWith(`${name}/00000000-`)), `the beginning of ${name}`);
+    renameSync(at.stores['local']!, join(tempDir(), 'lost'));
+    mkdirSync(at.stores['local']!);
+    await stored(2);
+    await waitFor(
+      () => child.output().stderr.includes('it was emptied or replaced, and gets anew what the spool has'),
+      'the stream to notice',
+    );
+    await stored(3);
+    expect(chunks(at)[0]).toContain('/00000000-');
+    await Promise.all([kill(child), db.kill9()]);
+    db.loseDisk();
+    rmSync(at.spool, { recursive: true });
+    expect(await rowsIn(at, version, '--latest')).toBe('1,2,3');
   });
 
   only('18')('rule 7: what the server wrote and has not flushed is in no store, and the stream goes on when it is lost', async () => {

@@ -53,8 +53,8 @@ export async function aBackup(at: Setup, args: readonly string[] = []): Promise<
 }
 
 /** Starts `bkp stream`, and waits until its receiver gets WAL of the server: a question to the server is for a moment a sender, too. */
-export async function streamTo(at: Pick<Setup, 'run'>, db: Postgres): Promise<Running> {
-  const child = startBkp(['stream', 'postgres'], at.run);
+export async function streamTo(at: Pick<Setup, 'run'>, db: Postgres, args: readonly string[] = []): Promise<Running> {
+  const child = startBkp(['stream', 'postgres', ...args], at.run);
   const receiving = "select count(*) from pg_stat_replication where application_name = 'bkp' and state = 'streaming'";
   await waitFor(async () => (await db.sql(receiving)) === '1', 'the receiver').catch(error => {
     throw new Error(`${error.message}: ${child.output().stderr}`);

@@ -4,6 +4,7 @@ import { coveredTo, type Range } from '../../../core/postgres/chunks.ts';
 import { type Chunk, type Context, hashOf, putChunk } from './chunks.ts';
 import type { Spool } from './spool.ts';
 import { isFinal } from './supervise.ts';
+import { isJoined } from './verify.ts';
 
 /** So many chunks of one segment are joined at once, and so many once it rests a little. */
 const MANY = 64;
@@ -11,6 +12,8 @@ const SOME = 16;
 const REST_MS = 2000;
 /** After that a segment counts as idle, and what there is of it is joined. */
 const IDLE_MS = 60_000;
+/** How often the store is asked for what it was given; after a failure at once. */
+const LOOK_MS = 5000;
 
 interface State {
   chunks: Chunk[];
@@ -43,11 +46,24 @@ export class Flusher {
   readonly #lineage: string;
   readonly #spool: Spool;
   readonly #states = new Map<string, State>();
+  readonly #onLost: () => Promise<void>;
   #told = false;
+  #looked = Number.NEGATIVE_INFINITY;
 
-  /** @param chunks what the stores' listing shows: where an earlier run had got to */
-  constructor(ctx: Context, store: Store, lineage: string, spool: Spool, chunks: ReadonlyMap<string, readonly Chunk[]>) {
+  /**
+   * @param chunks what the stores' listing shows: where an earlier run had got to
+   * @param onLost hears that the store lost what it had: it was emptied, or another one is in its place
+   */
+  constructor(
+    ctx: Context,
+    store: Store,
+    lineage: string,
+    spool: Spool,
+    chunks: ReadonlyMap<string, readonly Chunk[]>,
+    onLost: () => Promise<void> = async () => {},
+  ) {
     this.#ctx = ctx;
+    this.#onLost = onLost;
     this.store = store;
     this.#lineage = lineage;
     this.#spool = spool;
@@ -67,6 +83,7 @@ export class Flusher {
    */
   async tick(waiting: readonly string[]): Promise<void> {
     try {
+      await this.#look();
       if (await this.#finishAll(waiting)) {
         const open = await this.#spool.open();
         if (open) await this.#grow(open);
@@ -75,7 +92,31 @@ export class Flusher {
     } catch (error) {
       if (isFinal(error)) throw error;
       this.#tell(error);
+      this.#looked = Number.NEGATIVE_INFINITY;
     }
+  }
+
+  /**
+   * A store that was lost has an empty one in its place, and takes what follows as if nothing had happened: behind chunks that are gone, that
+   * would be a hole for a restore.
+   */
+  async #look(): Promise<void> {
+    const now = this.#ctx.clock.now().getTime();
+    if (now - this.#looked < LOOK_MS) return;
+    for (const [name, { chunks }] of [...this.#states].slice(-1)) {
+      const first = chunks[0];
+      if (first && !(await this.store.stat(first.key)) && !(await isJoined(this.store, first))) await this.#lost(name);
+    }
+    this.#looked = now;
+  }
+
+  async #lost(name: string): Promise<void> {
+    this.#ctx.report.emit({
+      type: 'warning',
+      text: `store ${this.store.name} no longer has what it was given of WAL ${name}: it was emptied or replaced, and gets anew what the spool has`,
+    });
+    this.#states.clear();
+    await this.#onLost();
   }
 
   /** The store holds the segment whole: its chunks go. What cannot be removed now goes with `bkp prune`. */

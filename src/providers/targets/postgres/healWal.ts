@@ -5,6 +5,7 @@ import { neededWal } from '../../../core/postgres/expiry.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { holdingsOf, type WalObject, walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
+import { healRecord, knownLineages } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -43,11 +44,13 @@ function wantedIn(store: Store, lineage: string, { known, cutoff }: { known: rea
 }
 
 /**
- * Gives the WAL of a lineage to those of its stores that lack files which another one has: they were down while `wal push` archived, or
+ * Gives the WAL of a lineage, and its record, to those of its stores that lack files which another one has: they were down while `wal push` archived, or
  * are new. What a store lacks because prune took it away is left so. What cannot be copied now is one warning, and the next run tries again.
  * @returns how many files were copied
  */
 export async function healWal(ctx: Context, lineage: string, kept: { known: readonly Known[]; cutoff?: Date }): Promise<number> {
+  const record = (await knownLineages(ctx)).get(lineage);
+  if (record) await healRecord(ctx, record);
   const { copies, unreachable } = await holdingsOf(ctx, lineage);
   const reachable = walStores(ctx).filter(({ name }) => !unreachable.some(({ store }) => store === name));
   const failed: string[] = [];

@@ -139,7 +139,7 @@ async function record(ctx: TargetContext, lineage: Lineage): Promise<void> {
 }
 
 /** A store that missed the record (it was down, or is new) gets it as soon as the lineage is used again. */
-async function heal(ctx: TargetContext, lineage: Lineage): Promise<void> {
+export async function healRecord(ctx: TargetContext, lineage: Lineage): Promise<void> {
   const key = lineageKey(ctx.base, lineage.lineage);
   for (const store of ctx.stores) {
     try {
@@ -188,7 +188,7 @@ export async function lineageFor(
   if (known.length > 0 && own.length === 0 && !newLineage) throw foreign(ctx, live.systemIdentifier, known);
   const current = currentOf(known, live);
   if (current && !newLineage) {
-    await heal(ctx, current);
+    await healRecord(ctx, current);
     return current.lineage;
   }
   if (marker) return begin({ nonce: marker.nonce, parent: { lineage: marker.parent, lsn: marker.lsn } });

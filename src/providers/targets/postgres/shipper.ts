@@ -3,7 +3,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isOnPath } from '../../../core/postgres/resume.ts';
-import { putWal, sealWal } from './archive.ts';
+import { putWal, sealWal, walObjects } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
 import { advanceSlot } from './slot.ts';
 import type { Spool } from './spool.ts';
@@ -88,6 +88,13 @@ export class Shipper {
     }
   }
 
+  /** Believes of a store only what it lists now: it may have lost what it had. Throws what the store throws. */
+  recall = async (store: Store): Promise<void> => {
+    const there = new Set<string>();
+    for await (const { name } of walObjects(store, this.#ctx.base, this.#lineage)) there.add(name);
+    for (const [name, held] of this.#held) if (!there.has(name)) held.delete(store.name);
+  };
+
   get #need(): number {
     return Math.min(this.#ctx.need, this.#stores.length);
   }
@@ -103,6 +110,7 @@ export class Shipper {
       this.#missing(name).map(async store => {
         try {
           await putWal(store, this.#ctx.base, this.#lineage, sealed);
+          if (this.#told.has(store.name)) await this.recall(store);
           held.add(store.name);
           this.#told.delete(store.name);
         } catch (error) {

@@ -180,12 +180,13 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   if (held.unreachable.length === stores.length)
     throw new BkpError('storeUnreachable', `no WAL store answers: ${held.unreachable.map(u => u.reason).join('; ')}`);
   const store = await chunkStore(stores);
-  const flusher = store && ctx.config.wal.flush !== 'off' ? new Flusher(ctx, store, lineage, spool, held.chunks) : undefined;
   const resent = new Resent(spool);
-  const shipper = new Shipper(ctx, stores, lineage, spool, path, held.copies, async (name, plain) => {
+  const shipper: Shipper = new Shipper(ctx, stores, lineage, spool, path, held.copies, async (name, plain) => {
     await resent.check(name, plain);
     flusher?.prove(name, plain);
   });
+  const chunked = ctx.config.wal.flush === 'off' ? undefined : store;
+  const flusher = chunked && new Flusher(ctx, chunked, lineage, spool, held.chunks, () => shipper.recall(chunked));
   await resent.takeBack();
   await leaveOld(ctx, spool, shipper, path);
   await seedSpool(ctx, live, spool, path, held.copies.keys());

@@ -1,11 +1,11 @@
-import { mkdtempSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import type { Store } from '../../../../src/core/contracts.ts';
 import { segmentStart } from '../../../../src/core/postgres/lsn.ts';
 import { openDirectory } from '../../../../src/providers/stores/directory.ts';
-import { holdings } from '../../../../src/providers/targets/postgres/archive.ts';
+import { holdings, putWal, sealWal } from '../../../../src/providers/targets/postgres/archive.ts';
 import { type Context, readOpen } from '../../../../src/providers/targets/postgres/chunks.ts';
 import { Flusher } from '../../../../src/providers/targets/postgres/flusher.ts';
 import { Spool } from '../../../../src/providers/targets/postgres/spool.ts';
@@ -141,4 +141,43 @@ it('stores nothing behind a finished segment that the store lacks: that would be
   await own.tick([NAME]);
   expect(await ranges()).toEqual(['0-100', `100-${SIZE}`]);
   expect([...(await held()).keys()].sort()).toEqual([NAME, '000000010000000000000003']);
+});
+
+it('begins anew in an empty store that stands in for a lost one: what follows on chunks that are gone would be a hole', async () => {
+  let lost = 0;
+  const own = new Flusher(ctx, store, LINEAGE, spool, await held(), async () => {
+    lost += 1;
+  });
+  received(segment(100));
+  await own.tick([]);
+  renameSync(store.place!, `${store.place}.gone`);
+  mkdirSync(store.place!);
+  now += 5000;
+  received(segment(300));
+  await own.tick([]);
+  expect({ ranges: await ranges(), lost, warned: warned.length }).toEqual({ ranges: ['0-300'], lost: 1, warned: 1 });
+  expect(warned[0]).toMatch(/^store local no longer has what it was given of WAL 000000010000000000000002: it was emptied or replaced/);
+});
+
+it('looks as soon as the store takes something again after a failure', async () => {
+  const own = await flusher();
+  received(segment(100));
+  await own.tick([]);
+  renameSync(store.place!, `${store.place}.gone`);
+  received(segment(200));
+  await own.tick([]);
+  mkdirSync(store.place!);
+  await own.tick([]);
+  expect(await ranges()).toEqual(['0-200']);
+});
+
+it('takes chunks for no loss whose whole segment is there', async () => {
+  const own = await flusher();
+  received(segment(100));
+  await own.tick([]);
+  await putWal(store, ctx.base, LINEAGE, await sealWal(ctx, LINEAGE, NAME, segment(SIZE)));
+  await store.remove((await held()).get(NAME)!.map(({ key }) => key));
+  now += 5000;
+  await own.tick([]);
+  expect(warned).toEqual([]);
 });
