@@ -74,6 +74,9 @@ const ENTRIES = `    redis:
 
 const PASSPHRASE = 'a long passphrase of a test';
 const ASKED: [string, string][] = [['assphrase', PASSPHRASE]];
+/** Prints the WAL of the newest lineage that is in offsite and not in local. */
+const LACKING = `cd /mnt/offsite/bkp/production/postgres/app/wal
+for file in $(ls | sort -V | tail -1)/*/*-*; do test -f "/srv/bkp/bkp/production/postgres/app/wal/$file" || echo "$file"; done`;
 const KIT_ANSWERS = {
   'bkp kit export --out /media/usb/production.age --passphrase': [...ASKED, ['once more', PASSPHRASE] as [string, string]],
   'bkp kit check': ASKED,
@@ -328,6 +331,8 @@ environments:
       before: {
         'bkp list --from offsite': () => machine.sh('mv /srv/bkp /srv/lost'),
         'bkp restore': () => machine.sh('rm -rf /srv/copy'),
+        // A backup ends once enough stores have its WAL: the stream may still be bringing it to the other one.
+        'bkp verify': () => waitFor(async () => (await machine.sh(LACKING)).stdout === '', 'the WAL of offsite in local'),
       },
       answers: { 'bkp restore': YES },
     });
