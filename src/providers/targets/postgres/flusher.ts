@@ -2,7 +2,7 @@ import type { Store } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { coveredTo, type Range } from '../../../core/postgres/chunks.ts';
 import { type Chunk, type Context, hashOf, putChunk } from './chunks.ts';
-import type { Spool } from './spool.ts';
+import { type Spool, SpoolFault } from './spool.ts';
 import { isFinal } from './supervise.ts';
 import { isJoined } from './verify.ts';
 
@@ -77,7 +77,7 @@ export class Flusher {
   names = (): string[] => [...this.#states.keys()];
 
   /**
-   * One round. What the store does not take now is told once, and tried again. @throws BkpError('conflict') where the store has other
+   * One round. What the store, or the disk of the spool, does not do now is told once, and tried again. @throws BkpError('conflict') where the store has other
    * bytes of a segment than the server sends
    * @param waiting names of finished segments that the store does not hold yet, oldest first
    */
@@ -139,7 +139,9 @@ export class Flusher {
     const from = coveredTo(this.#states.get(name)?.chunks ?? []);
     if (from >= this.#spool.segmentBytes) return true;
     if (from === 0) return false;
-    const plain = await this.#spool.read(name);
+    const plain = await this.#spool.find(name);
+    // It went out of the spool meanwhile, for every store holds it whole.
+    if (!plain) return true;
     if (!(await this.#spool.isReal(name, plain))) return false;
     this.prove(name, plain);
     await this.#put(name, from, plain.subarray(from));
@@ -218,9 +220,9 @@ export class Flusher {
   #tell(error: unknown): void {
     if (this.#told) return;
     this.#told = true;
-    this.#ctx.report.emit({
-      type: 'warning',
-      text: `store ${this.store.name} does not take the open segment: until it does, what was not stored is on the server and in the spool only: ${sentence(error)}`,
-    });
+    const lag = 'until it does, what was not stored is on the server and in the spool only';
+    const text =
+      error instanceof SpoolFault ? error.message : `store ${this.store.name} does not take the open segment: ${lag}: ${sentence(error)}`;
+    this.#ctx.report.emit({ type: 'warning', text });
   }
 }

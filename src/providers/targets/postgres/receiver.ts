@@ -24,3 +24,7 @@ export const astray = (lines: readonly string[]): string | undefined =>
 /** What the receiver complained of last; its very last line only says that it ended. */
 export const complaint = (lines: readonly string[]): string =>
   lines.findLast(line => /error|fatal|could not/i.test(line) && !/error: disconnected$/.test(line)) ?? lines.at(-1) ?? 'without a word';
+
+/** The receiver's words for a disk that does not take what it writes (those of the C library, tried on 15 and 18). */
+export const diskComplaint = (lines: readonly string[]): string | undefined =>
+  lines.findLast(line => /No space left on device|Input\/output error|Disk quota exceeded|Read-only file system|File too large/.test(line));

@@ -1,4 +1,3 @@
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BkpError } from '../../../core/errors.ts';
 import { parseSegment, type Segment } from '../../../core/postgres/lsn.ts';
@@ -27,7 +26,7 @@ export class Resent {
     await this.takeBack();
     const name = await this.#spool.open();
     if (name === undefined || (await this.#spool.written(name, 0))?.length === 0) return;
-    await rename(join(this.#spool.dir, `${name}.partial`), join(this.#spool.dir, `${name}${SUFFIX}`));
+    await this.#spool.rename(`${name}.partial`, `${name}${SUFFIX}`);
     await this.#spool.seed(parseSegment(name, this.#spool.segmentBytes) as Segment);
     this.#names = [name];
   }
@@ -39,7 +38,7 @@ export class Resent {
   async takeBack(): Promise<void> {
     this.#names = (await this.#spool.names()).filter(name => name.endsWith(SUFFIX)).map(name => name.slice(0, -SUFFIX.length));
     await this.look();
-    for (const name of this.#names) await rename(join(this.#spool.dir, `${name}${SUFFIX}`), join(this.#spool.dir, `${name}.partial`));
+    for (const name of this.#names) await this.#spool.rename(`${name}${SUFFIX}`, `${name}.partial`);
     this.#names = [];
   }
 
@@ -57,7 +56,7 @@ export class Resent {
   async #leave(name: string): Promise<void> {
     const open = await this.#spool.open();
     if (!this.#names.includes(name) || open === undefined || open.slice(0, 8) <= name.slice(0, 8)) return;
-    await rename(join(this.#spool.dir, `${name}${SUFFIX}`), join(this.#spool.dir, `${name}.partial`));
+    await this.#spool.rename(`${name}${SUFFIX}`, `${name}.partial`);
     this.#names = this.#names.filter(each => each !== name);
   }
 

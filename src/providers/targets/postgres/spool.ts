@@ -1,8 +1,10 @@
-import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BkpError } from '../../../core/errors.ts';
 import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isAstray } from '../../../core/postgres/resume.ts';
+import { pasted } from '../../../core/shell.ts';
 import { makeDir } from '../../../flow/makeDir.ts';
 
 /** The largest page of WAL that PostgreSQL can be built with: a block of it without any byte was never written, for each page has a header. */
@@ -23,7 +25,16 @@ async function writtenTo(file: FileHandle, from: number): Promise<number> {
   }
 }
 
-/** The directory into which pg_receivewal writes. */
+/** The disk of the spool failed, or has no room: no store is to blame. */
+export class SpoolFault extends BkpError {
+  /** @param why in words of the file system */
+  constructor(dir: string, why: string, cause?: unknown) {
+    const what = `the spool ${dir} on this host fails: ${why}; make room there, or let \`spool:\` name a directory on a sound disk`;
+    super('failed', `${what} (the server keeps its WAL meanwhile)`, { next: `df -h ${pasted(dir)}`, cause });
+  }
+}
+
+/** The directory into which pg_receivewal writes. What its disk does not do is thrown as a SpoolFault. */
 export class Spool {
   readonly dir: string;
   readonly segmentBytes: number;
@@ -36,7 +47,7 @@ export class Spool {
   prepare = (): Promise<unknown> => makeDir(this.dir, 0o700);
 
   /** Names of everything in it. */
-  names = async (): Promise<string[]> => (await readdir(this.dir)).sort();
+  names = async (): Promise<string[]> => (await this.#own(() => readdir(this.dir))).sort();
 
   /** Segments and `.partial` files behind which a server of history `path` has nothing to send, oldest first. */
   astray = async (path: readonly Stretch[]): Promise<string[]> =>
@@ -57,7 +68,7 @@ export class Spool {
 
   /** True when nothing tells pg_receivewal where to go on. */
   async isEmpty(): Promise<boolean> {
-    return !(await readdir(this.dir)).some(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
+    return !(await this.names()).some(name => /^[0-9A-F]{24}(\.partial)?$/.test(name));
   }
 
   /** The segment that the receiver writes now: without `.partial`; undefined where there is none. */
@@ -70,10 +81,18 @@ export class Spool {
    * The bytes of the open segment from `from` to the last that is not zero, once they are on the disk: what is stored must not be more than
    * what the receiver keeps if its machine fails. @returns undefined when the segment was finished meanwhile
    */
-  written = (name: string, from: number): Promise<Buffer | undefined> => this.#writtenIn(`${name}.partial`, from);
+  written = (name: string, from: number): Promise<Buffer | undefined> => this.#own(() => this.#writtenIn(`${name}.partial`, from));
 
   /** The bytes of a file that is there, up to the last that is not zero. */
-  trimmed = async (file: string): Promise<Buffer> => (await this.#writtenIn(file, 0)) ?? Buffer.alloc(0);
+  trimmed = async (file: string): Promise<Buffer> => (await this.#own(() => this.#writtenIn(file, 0))) ?? Buffer.alloc(0);
+
+  async #own<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw new SpoolFault(this.dir, (error as Error).message, error);
+    }
+  }
 
   async #writtenIn(name: string, from: number): Promise<Buffer | undefined> {
     const file = await open(join(this.dir, name)).catch(error => {
@@ -101,9 +120,15 @@ export class Spool {
     return seen?.mtimeMs ?? 0;
   }
 
-  read = (name: string): Promise<Buffer> => readFile(join(this.dir, name));
+  /** The bytes of a file; undefined where it was taken out meanwhile. */
+  find = (name: string): Promise<Buffer | undefined> =>
+    this.#own(() => readFile(join(this.dir, name)).catch(error => (error.code === 'ENOENT' ? undefined : Promise.reject(error))));
 
-  remove = (name: string): Promise<void> => rm(join(this.dir, name), { force: true });
+  read = (name: string): Promise<Buffer> => this.#own(() => readFile(join(this.dir, name)));
+
+  remove = (name: string): Promise<void> => this.#own(() => rm(join(this.dir, name), { force: true }));
+
+  rename = (from: string, to: string): Promise<void> => this.#own(() => rename(join(this.dir, from), join(this.dir, to)));
 
   /**
    * Makes pg_receivewal begin at the start of `segment`: an empty `.partial` is where it goes on. A whole segment before it would do
@@ -111,7 +136,7 @@ export class Spool {
    */
   async seed(segment: Segment): Promise<void> {
     const path = join(this.dir, `${segmentName(segment, this.segmentBytes)}.partial`);
-    await (await open(path, 'wx', 0o600)).close();
+    await this.#own(async () => (await open(path, 'wx', 0o600)).close());
   }
 
   /** Whole size, and the page header of its first page names this very segment: not a torn file. */
@@ -124,6 +149,6 @@ export class Spool {
 
   /** Empties the spool; for a declared gap. */
   async clear(): Promise<void> {
-    for (const name of await readdir(this.dir)) await this.remove(name);
+    for (const name of await this.names()) await this.remove(name);
   }
 }

@@ -13,12 +13,12 @@ import { chunkStore, Flusher } from './flusher.ts';
 import { Pulse } from './heartbeat.ts';
 import { lineageFor } from './lineage.ts';
 import { type Live, liveState, refuseStandby } from './live.ts';
-import { astray, complaint, receive, removed } from './receiver.ts';
+import { astray, complaint, diskComplaint, receive, removed } from './receiver.ts';
 import { Resent } from './resent.ts';
 import { refuseLeft, serverPath } from './serverPath.ts';
 import { Shipper } from './shipper.ts';
 import { createSlot, dropSlot, idleLimitMs } from './slot.ts';
-import { Spool } from './spool.ts';
+import { Spool, SpoolFault } from './spool.ts';
 import { sql } from './sql.ts';
 import { DECLARE_GAP, isFinal, supervise, whileReceiving } from './supervise.ts';
 import { Watch } from './watch.ts';
@@ -203,7 +203,7 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   return lines;
 }
 
-/** @throws BkpError('refused') for an end of the receiver that no waiting mends */
+/** @throws BkpError('refused') for an end of the receiver that no waiting mends; SpoolFault for one that its disk brought about */
 async function refuseLines(ctx: Context, spool: Spool, path: readonly Stretch[], lines: readonly string[]): Promise<void> {
   const gone = removed(lines);
   if (gone) {
@@ -213,6 +213,8 @@ async function refuseLines(ctx: Context, spool: Spool, path: readonly Stretch[],
       { next: DECLARE_GAP },
     );
   }
+  const disk = diskComplaint(lines);
+  if (disk) throw new SpoolFault(spool.dir, disk.trim());
   const lost = astray(lines);
   if (lost) {
     throw new BkpError('refused', `postgres/${ctx.name}: the spool does not belong to the server's present history: ${lost.trim()}`, {

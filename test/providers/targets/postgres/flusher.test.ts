@@ -181,3 +181,24 @@ it('takes chunks for no loss whose whole segment is there', async () => {
   await own.tick([]);
   expect(warned).toEqual([]);
 });
+
+it('blames no store for what the disk of the spool does not do', async () => {
+  const own = await flusher();
+  received(segment(100));
+  await own.tick([]);
+  rmSync(spool.dir, { recursive: true });
+  await own.tick([]);
+  await own.tick([]);
+  expect(warned).toEqual([
+    expect.stringMatching(new RegExp(`^the spool ${spool.dir} on this host fails: ENOENT: .*make room there, or let \`spool:\` name`)),
+  ]);
+});
+
+it('takes a finished segment that went out of the spool meanwhile for stored', async () => {
+  const own = await flusher();
+  received(segment(100));
+  await own.tick([]);
+  rmSync(join(spool.dir, `${NAME}.partial`));
+  await own.tick([NAME]);
+  expect(warned).toEqual([]);
+});

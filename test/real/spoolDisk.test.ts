@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, it } from '@jest/globals';
+import { cleanUp, type PostgresVersion, startPostgres, stopBkp, tempDir, waitFor } from './rig/index.ts';
+import { undoing } from './rig/undo.ts';
+import { setUp, streamTo } from './setup.ts';
+
+afterAll(cleanUp);
+
+it.each<PostgresVersion>(['15', '18'])(
+  'PostgreSQL %s: a full disk of the spool is told as such, with its place and what to do; no store is blamed, and the stream goes on once there is room',
+  async version => {
+    const db = await startPostgres({ version, initdb: ['--wal-segsize=1'] });
+    const spool = join(tempDir(), 'spool');
+    mkdirSync(spool);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', spool]);
+    const unmount = undoing(() => execFileSync('umount', ['-l', spool]));
+    const at = await setUp(db, { entry: { spool } });
+    const child = await streamTo(at, db);
+    await db.sql('create table t (n int)');
+    const { bavail, bsize } = statfsSync(spool);
+    const filler = join(spool, 'filler');
+    writeFileSync(filler, Buffer.alloc(bavail * bsize - 64 * 1024));
+    const last = await db.sql('insert into t values (1); select pg_walfile_name(pg_switch_wal())');
+    await db.sql('insert into t values (2)');
+    const said = (): string => child.output().stderr;
+    await waitFor(() => said().includes('No space left on device'), 'the stream to say so');
+    const [lineage] = readdirSync(spool).filter(name => /^\d+-\d+$/.test(name));
+    expect(said()).toMatch(
+      new RegExp(`the spool ${join(spool, lineage!)} on this host fails: .*No space left on device; make room there, or let`),
+    );
+    expect(said()).not.toMatch(/store \w+ does not take/);
+    rmSync(filler);
+    await waitFor(() => at.walNames('local').includes(last) && at.walNames('offsite').includes(last), `WAL ${last} in both stores`);
+    await stopBkp(child, 'SIGTERM');
+    await db.destroy();
+    unmount();
+  },
+);
