@@ -13,6 +13,7 @@ import {
   parseConfig,
   type Registry,
   redactor,
+  refuseExpanded,
   resolveSecrets,
   type SecretSource,
   type TargetEntry,
@@ -116,6 +117,7 @@ export class App {
     assertHere();
     const { file, text } = readConfig(options.config);
     const config = parseConfig(text, file, registry);
+    refuseExpanded(config, text, open);
     if (config.temp) process.env['TMPDIR'] = resolveSecrets(config.temp, 'temp', open);
     // Programs that are started in other directories get it, too.
     if (process.env['TMPDIR']) process.env['TMPDIR'] = resolve(process.env['TMPDIR']);

@@ -113,7 +113,7 @@ function* ofEnvironment(env: Data, registry: Registry, names: readonly string[],
 }
 
 /** What tells the places of two stores apart; `${…}` is compared as it stands. */
-const placeOf = ({ type, path, endpoint, region, bucket }: Data): string =>
+export const placeOf = ({ type, path, endpoint, region, bucket }: Data): string =>
   typeof path === 'string'
     ? path
         .split('/')

@@ -1,3 +1,4 @@
+export { refuseExpanded } from './expanded.ts';
 export { findConfig, type Lookup } from './find.ts';
 export { parseConfig } from './parse.ts';
 export { entry, environment } from './pick.ts';

@@ -73,6 +73,14 @@ function refuse(file: string, found: readonly Line[]): never {
   });
 }
 
+/** Tells faults that only what `${…}` says shows, each with its place in the file. @throws BkpError('usage') where there are any */
+export function refuseFaults(text: string, file: string, faults: readonly Fault[]): void {
+  if (faults.length === 0) return;
+  const lines = new LineCounter();
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  refuse(file, faultLines(doc, lines, faults));
+}
+
 function toEnvironment(name: string, raw: any, kinds: readonly string[]): Environment {
   const all = Object.keys(raw.stores);
   const withStores = (entries: Record<string, TargetEntry>) =>
