@@ -192,6 +192,17 @@ describe('what a restore is told', () => {
     expect(readdirSync(to)).not.toContain('postmaster.pid');
   });
 
+  it('a copy of which no superuser may log in is told as such, with what to do', async () => {
+    const other = await startPostgres({ version: '15' });
+    const own = await setUp(other);
+    await other.sql('alter role postgres nologin');
+    await aBackup(own);
+    await other.stop();
+    const { code, stderr } = await restore(['--latest', '--to', aPlace(), '--yes'], own.run);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/bkp: postgres\/app: no superuser of the copy may log in\n.*restore to a time when one could: --target-time/);
+  });
+
   it('a copy is entered though, after the backup, its superuser was renamed and locked out and database postgres dropped', async () => {
     const other = await startPostgres({ version: '18' });
     const own = await setUp(other);

@@ -22,16 +22,17 @@ async function superuserBy(ctx: Context, place: Private, user: string, database:
  */
 export async function findDoor(ctx: Context, place: Private): Promise<void> {
   const failed: unknown[] = [];
+  let entered = false;
   for (const user of new Set([place.superuser, ctx.config.user]))
     for (const database of new Set(['postgres', 'template1', ctx.config.database])) {
       const superuser = await superuserBy(ctx, place, user, database).catch(error => void failed.push(error));
       ctx.signal.throwIfAborted();
+      entered ||= superuser !== undefined;
       if (superuser) return void Object.assign(place, { superuser, database });
     }
-  throw (
-    failed[0] ??
-    new BkpError('failed', `postgres/${ctx.name}: no superuser of the copy may log in`, {
-      next: 'restore to a time when one could: --target-time',
-    })
-  );
+  // Whoever came in was told of no one; those who were not let in say less.
+  if (!entered) throw failed[0];
+  throw new BkpError('failed', `postgres/${ctx.name}: no superuser of the copy may log in`, {
+    next: 'restore to a time when one could: --target-time',
+  });
 }

@@ -224,11 +224,14 @@ type Settings = Readonly<Record<string, string>>;
 /** For questions of ours: what the server has, before all that whoever owns a database put there under the same name. */
 const OURS: Settings = { search_path: 'pg_catalog' };
 
+/** The database of a private server by which it is entered: every cluster of initdb has that of the default. */
+export const databaseOf = ({ database = 'postgres' }: Pick<Private, 'database'>): string => database;
+
 /**
  * How libpq's programs reach a private server, and no other one: over its socket, as a superuser of the source.
  * @param settings of the session, beyond those of every one
  */
-export const privateEnv = (place: Private, database = place.database ?? 'postgres', settings: Settings = OURS): Record<string, string> => ({
+export const privateEnv = (place: Private, database = databaseOf(place), settings: Settings = OURS): Record<string, string> => ({
   PGHOST: place.dir,
   PGPORT: '5432',
   PGUSER: place.superuser,

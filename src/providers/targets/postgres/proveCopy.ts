@@ -2,7 +2,7 @@ import type { TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import { baseline } from './baseline.ts';
 import type { PostgresConfig } from './config.ts';
-import { askPrivate, type Private, privateEnv, privatePsql } from './private.ts';
+import { askPrivate, databaseOf, type Private, privateEnv, privatePsql } from './private.ts';
 import type { Rows } from './proveBaseline.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -14,7 +14,7 @@ export function copyBaseline(ctx: Context, place: Private): Promise<Record<strin
     host: place.dir,
     port: 5432,
     user: place.superuser,
-    database: place.database ?? 'postgres',
+    database: databaseOf(place),
     bin: ctx.config.bin,
     wal: {},
     checks: [],

@@ -17,7 +17,7 @@ import { formatMarker } from './lineage.ts';
 import { measureLoss } from './loss.ts';
 import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan, readPlanned } from './plan.ts';
-import { type Private, prepare, serve } from './private.ts';
+import { databaseOf, type Private, prepare, serve } from './private.ts';
 import { driftsOf, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
@@ -241,7 +241,7 @@ async function bringBack(
 const as = ({ owner }: Private): string => (owner ? `setpriv --reuid=${owner.uid} --regid=${owner.gid} --clear-groups ` : '');
 
 const served = (place: Private): string[] => [
-  `${as(place)}psql -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} ${pasted(place.database ?? 'postgres')}`,
+  `${as(place)}psql -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} ${pasted(databaseOf(place))}`,
   `${as(place)}pg_dump -h ${pasted(place.dir)} -p 5432 -U ${pasted(place.superuser)} -t TABLE DATABASE | psql …`,
   `${as(place)}${place.tools.path('pg_ctl')} -D ${pasted(place.dataDir)} stop   # when you are done; then: rm -r ${pasted(place.dir)}`,
 ];
