@@ -4,6 +4,7 @@ import type { TargetEntry } from '../core/config/types.ts';
 import type { Check, Target, TargetContext } from '../core/contracts.ts';
 import { sentence } from '../core/errors.ts';
 import { assertOpens } from '../flow/age.ts';
+import { diskChecks } from './doctorDisks.ts';
 import { doctorStore, mended } from './doctorStore.ts';
 import { lockGapChecks } from './immutability.ts';
 import { assertTrusted } from './signer.ts';
@@ -73,6 +74,7 @@ export async function* doctorTarget(target: Target, ctx: TargetContext, entry?: 
   yield await checkTemp(ctx);
   yield* checkKeys(ctx);
   for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock);
+  yield* await diskChecks(ctx.stores);
   if (entry) yield* lockGapChecks(ctx.stores, entry);
   yield* target.doctor(ctx);
 }

@@ -55,6 +55,11 @@ describe.each<PostgresVersion>(['15', '18'])('doctor of PostgreSQL %s', version 
     expect(await db().sql('select count(*) from pg_replication_slots')).toBe('0');
   });
 
+  it('two stores on one file system are a warning: a disk that fails takes both copies', async () => {
+    const { check } = await doctor();
+    expect(check('stores local, offsite')).toMatchObject({ state: 'warn', text: expect.stringContaining('one file system') });
+  });
+
   it('as text: the same checks, one line each, and below a line what mends it', async () => {
     const { checks } = await doctor();
     const { code, stdout } = await runBkp(['doctor', 'postgres'], at().run);
