@@ -9,7 +9,7 @@ import type { BackupResult } from '../ops/backup.ts';
 import { formatBytes } from '../report/format.ts';
 import { backupStack } from './fulldr/backup.ts';
 import { showSets } from './fulldr/list.ts';
-import { FULL_DR } from './fulldr/parts.ts';
+import { isFullDr } from './fulldr/parts.ts';
 import { showList } from './list.ts';
 import { noticed, type Run, type Session, worst } from './session.ts';
 
@@ -169,9 +169,9 @@ export const backupCommand = (run: Run): Command =>
         run,
         flags.list || flags.adopt ? undefined : { verb: 'backup', kind, name },
       )(async session => {
-        if (flags.list) return kind === FULL_DR ? showSets(session) : showList(session, kind, name);
+        if (flags.list) return isFullDr(kind) ? showSets(session) : showList(session, kind, name);
         if (flags.adopt) return adopt(session, kind, name);
-        if (kind === FULL_DR) return wholeStack(session, name, flags);
+        if (isFullDr(kind)) return wholeStack(session, name, flags);
         const outcomes: Outcome[] = [];
         for (const each of session.app.select(session.options.env, kind, name))
           outcomes.push(await one(session, each.kind, each.name, flags));

@@ -8,7 +8,7 @@ import { checkId } from '../core/id.ts';
 import { environmentSection } from '../core/key.ts';
 import type { Entry } from '../ops/drill/index.ts';
 import type { Drilled } from '../ops/drill/one.ts';
-import { FULL_DR } from './fulldr/parts.ts';
+import { FULL_DR, isFullDr } from './fulldr/parts.ts';
 import { noticed, type Run, type Session } from './session.ts';
 
 interface Flags {
@@ -45,8 +45,7 @@ function entriesOf({ app, options }: Session, kind: string, name: string | undef
 }
 
 function checkFlags(kind: string, name: string | undefined, flags: Flags): void {
-  if (kind === FULL_DR && name !== undefined)
-    throw new BkpError('usage', `${FULL_DR} is every entry of the environment, so no one is named`);
+  if (isFullDr(kind) && name !== undefined) throw new BkpError('usage', `${FULL_DR} is every entry of the environment, so no one is named`);
   if (flags.fromBackup !== undefined && flags.random) throw new BkpError('usage', '--from-backup and --random both say which backup');
 }
 

@@ -23,4 +23,14 @@ export function addHelp(command: Command, shown: () => void): void {
     shown();
   });
   command.helpCommand(false).addCommand(help);
+  refuseUnknown(command);
+}
+
+/** `bkp restor --help`: commander would answer by the help of all commands, as if nothing were wrong. */
+function refuseUnknown(command: Command): void {
+  command.addHelpText('before', () => {
+    const [name] = command.args;
+    if (name !== undefined && !name.startsWith('-')) found(command, [name]);
+    return '';
+  });
 }

@@ -3,7 +3,7 @@ import type { ExitName } from '../core/errors.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
 import { showSets } from './fulldr/list.ts';
-import { FULL_DR } from './fulldr/parts.ts';
+import { isFullDr } from './fulldr/parts.ts';
 import { type Run, type Session, worst } from './session.ts';
 import { showWindows } from './window.ts';
 
@@ -65,7 +65,7 @@ export const listCommand = (run: Run): Command =>
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(session => {
         const from = flags.from === undefined ? {} : { from: flags.from };
-        if (kind === FULL_DR) return showSets(session, from);
+        if (isFullDr(kind)) return showSets(session, from);
         return (flags.window ? showWindows : showList)(session, kind, name, from);
       }),
     );

@@ -10,7 +10,7 @@ import { restoreOptions } from '../core/restoreOptions.ts';
 import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import { confirm } from './confirm.ts';
-import { FULL_DR } from './fulldr/parts.ts';
+import { isFullDr } from './fulldr/parts.ts';
 import { restoreStackCommand, type StackFlags } from './fulldr/restore.ts';
 import { secure } from './secure.ts';
 import type { Run, Session } from './session.ts';
@@ -175,7 +175,7 @@ const TARGET_ONLY = ['owner', 'tablespace', 'serve', 'online'] as const;
 
 /** The whole stack goes another way than one target; what only the other one knows is refused. */
 function stackOrTarget(session: Session, kind: string, name: string | undefined, flags: Flags): Promise<ExitName> {
-  const stack = kind === FULL_DR;
+  const stack = isFullDr(kind);
   const stray = (stack ? TARGET_ONLY : STACK_ONLY).find(flag => flags[flag] !== undefined);
   if (stray)
     throw new BkpError('usage', stack ? `--${stray} says nothing to full-dr` : `--${stray} is an option of full-dr`, {

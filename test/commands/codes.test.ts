@@ -87,10 +87,18 @@ describe('help', () => {
     [['help', 'wal', 'psh'], '"psh"; did you mean "push"?\n  → bkp wal --help\n'],
     [['wal', 'help', 'psh'], '"psh"; did you mean "push"?\n  → bkp wal --help\n'],
     [['help', 'accounting'], '"accounting"\n  → bkp --help\n'],
+    [['restor', '--help'], '"restor"; did you mean "restore"?\n  → bkp --help\n'],
+    [['wal', 'psh', '--help'], '"psh"; did you mean "push"?\n  → bkp wal --help\n'],
   ])('%j is a usage error that says what was probably meant', async (args, end) => {
     const { code, stdout, stderr } = await runBkp(args);
     expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: `error: there is no command ${end}` });
   });
+});
+
+it.each(['drill', 'backup', 'restore', 'list'])('%s of what is nearly full-dr says what was probably meant', async verb => {
+  const { path } = await makeConfig({ stores: { local: tempDir() }, postgres: { app: { engine: 'native' } } });
+  const { code, stderr } = await runBkp([verb, 'full-drr'], { config: path });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: 'bkp: there is no target "full-drr"; did you mean "full-dr"?\n' });
 });
 
 describe('a config that is not there, or cannot be read: what to do next', () => {

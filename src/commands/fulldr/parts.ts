@@ -1,9 +1,16 @@
 import { BkpError } from '../../core/errors.ts';
+import { near } from '../../core/near.ts';
 import { type Part, partName } from '../../ops/fulldr/part.ts';
 import type { Session } from '../session.ts';
 
 /** What stands for the whole stack where a kind of target would stand. */
 export const FULL_DR = 'full-dr';
+
+/** Whether the whole stack is meant. @throws BkpError('usage') for a word that is nearly that, and no kind */
+export function isFullDr(kind: string | undefined): boolean {
+  if (kind === undefined || kind === FULL_DR || near(kind, [FULL_DR]) === undefined) return kind === FULL_DR;
+  throw new BkpError('usage', `there is no target "${kind}"; did you mean "${FULL_DR}"?`);
+}
 
 const meant = (text: string, { kind, name }: { kind: string; name: string }): boolean => text === kind || text === `${kind}/${name}`;
 
