@@ -26,6 +26,7 @@ const table = (rows: readonly Row[], now: Date): string[] =>
         .join(', '),
       [
         ...baseNotes(row),
+        ...(row.spread ? [`whole in ${row.spread.join(' and ')} together`] : []),
         ...(row.anomaly ? ['ANOMALY'] : []),
         ...(row.warnings.length > 0 ? [`${row.warnings.length} warning(s)`] : []),
       ].join(', '),

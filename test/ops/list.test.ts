@@ -95,3 +95,16 @@ test('a manifest of a stranger is a problem and no row; a changed copy is a prob
   expect(rows.map(row => [row.id, row.copies])).toEqual([[mine.manifest.id, { one: 'whole', two: 'absent' }]]);
   expect(problems.map(({ store }) => store).sort()).toEqual(['one', 'two', 'two']);
 });
+
+test('a backup that is whole in no store, and in both together, says so; one that lacks an object in both does not', async () => {
+  using r = rig();
+  await r.backup(fakeTarget(() => ({ first: chunks(Buffer.alloc(1000, 'a')), second: chunks(Buffer.alloc(1000, 'b')) })));
+  const lose = (store: string, piece: string): void =>
+    rmSync(join(r.dir, store, r.files(store).find(file => file.includes(`/${piece}.`))!));
+  lose('one', 'first');
+  lose('two', 'second');
+  const { rows } = await listTarget(r.ctx);
+  expect(rows).toMatchObject([{ copies: { one: 'damaged', two: 'damaged' }, spread: ['one', 'two'] }]);
+  lose('two', 'first');
+  expect((await listTarget(r.ctx)).rows[0]).not.toHaveProperty('spread');
+});

@@ -77,6 +77,26 @@ describe('objects that vanished in one store', () => {
     expect(execFileSync('diff', ['-r', source, to], { encoding: 'utf8' })).toBe('');
   });
 
+  it('of the newest set, each part in one of them only: --latest takes it as its id does, unless --from names one store', async () => {
+    const newest = resultOf(await at.bkp(['backup', 'full-dr', '--json']));
+    const idOf = (kind: string): string => newest['backups'].find((each: any) => each.kind === kind).id;
+    const away = (store: string, kind: string): void => {
+      for (const key of objectsIn(at.stores[store]!).filter(each => each.includes(`/${kind}/`) && each.includes(`/${idOf(kind)}/`)))
+        movedAway(join(at.stores[store]!, key));
+    };
+    away('local', 'redis');
+    away('offsite', 'etcd');
+    const { sets } = resultOf(await at.bkp(['list', 'full-dr', '--json']));
+    expect(sets.find(({ id }: any) => id === newest['set'])).toMatchObject({ complete: true, lacks: [] });
+    const root = aRoot();
+    const ended = await at.bkp(restoring('--latest', '--to', root));
+    expect({ code: ended.code, text: ended.code === 0 ? '' : ended.stdout }).toEqual({ code: 0, text: '' });
+    for (const kind of ['etcd', 'postgres', 'redis']) expect(ended.stdout).toMatch(new RegExp(`backup ${idOf(kind)}`));
+    const { stdout } = await at.bkp(['restore', 'full-dr', '--latest', '--to', aRoot(), '--dry-run', '--json', '--from', 'local']);
+    for (const kind of ['etcd', 'postgres']) expect(stdout).toContain(idOf(kind));
+    expect(stdout).not.toContain(idOf('redis'));
+  });
+
   it('in both: it is told before anything is done', async () => {
     for (const store of Object.values(at.stores))
       for (const key of objectsIn(store).filter(each => /\/redis\/.*\.age\.\d+$/.test(each))) movedAway(join(store, key));
@@ -124,7 +144,7 @@ describe('restore full-dr', () => {
     expect({ code: ended.code, text: ended.code === 0 ? '' : ended.stdout }).toEqual({ code: 0, text: '' });
     expect(ended.stdout).toMatch(/what comes back is .* apart: \S+ of \S+, postgres\/app of /);
     const sets = resultOf(await at.bkp(['list', 'full-dr', '--json']))['sets'];
-    const redis = sets.find(({ id }: any) => id === set).members.find(({ kind }: any) => kind === 'redis').backup;
+    const redis = sets.at(-1).members.find(({ kind }: any) => kind === 'redis').backup;
     expect(ended.stdout).toContain(`redis/cache: backup ${redis}`);
     const db = await startPostgres({ version: '15', dir: join(root, 'postgres/app') });
     expect(await db.sql("select string_agg(note, ',') from orders where note in ('before', 'after')")).toBe('before');

@@ -12,7 +12,7 @@ interface Row {
   lacks: string[];
 }
 
-/** Ids of the backups that are whole in at least one store, by `kind/name`. What cannot be asked counts as not there, and is told. */
+/** Ids of the backups that are whole in a store, or in several together, by `kind/name`. What cannot be asked counts as not there, and is told. */
 async function wholeOnes(session: Session, parts: readonly Part[]): Promise<{ whole: Map<string, Set<string>>; complete: boolean }> {
   const { listTarget } = await import('../../ops/list.ts');
   const whole = new Map<string, Set<string>>();
@@ -22,7 +22,7 @@ async function wholeOnes(session: Session, parts: readonly Part[]): Promise<{ wh
       if ('error' in part.opened) throw part.opened.error;
       const { rows, problems } = await listTarget(part.opened.ctx);
       complete &&= problems.length === 0;
-      const ids = rows.filter(({ copies }) => Object.values(copies).includes('whole')).map(({ id }) => id);
+      const ids = rows.filter(({ copies, spread }) => spread || Object.values(copies).includes('whole')).map(({ id }) => id);
       whole.set(partName(part), new Set(ids));
     } catch (error) {
       session.signal.throwIfAborted();

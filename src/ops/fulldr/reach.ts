@@ -5,7 +5,8 @@ import { listTarget } from '../list.ts';
 import { hasWindows, windowsOfTarget } from '../window.ts';
 
 /**
- * What a target can be brought back to, store by store in the order of the config.
+ * What a target can be brought back to, store by store in the order of the config, then out of stores together (`one+other`) where a backup
+ * is whole in none of them.
  * @param window how far back the retention of the config lets a restore choose the instant, ms
  * @throws BkpError('storeUnreachable') when no store answers
  */
@@ -27,6 +28,12 @@ export async function reachOf(target: Target, ctx: TargetContext, window?: numbe
       })),
     };
   });
+  // Out of no store alone, and out of several together: it is there for whoever lets a restore take from all of them.
+  const names = [...new Set(rows.flatMap(({ spread }) => (spread ? [spread.join('+')] : [])))];
+  for (const store of names) {
+    const spread = rows.filter(row => row.spread?.join('+') === store && row.anomaly === undefined);
+    reaches.push({ store, backups: spread.map(row => ({ id: row.id, at: row.recoveryPointAt })), spans: [] });
+  }
   const told = new Set(problems.map(({ store, error }) => `${store}: ${error}`));
   return { reaches, problems: [...problems, ...(logged?.problems ?? []).filter(({ store, error }) => !told.has(`${store}: ${error}`))] };
 }
