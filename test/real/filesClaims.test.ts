@@ -2,11 +2,13 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { filesWorld, fill, picture, type World } from './filesWorld.ts';
-import { cleanUp, kubeletStub, type S3Server, startVersity, tempDir } from './rig/index.ts';
+import { cleanUp, kubeletStub, type S3Server, startVersity, tempDir, waitFor } from './rig/index.ts';
 
 afterAll(cleanUp);
 
 let server: S3Server;
+/** Of the first store. */
+let bucket: string;
 let at: World;
 let cluster: ReturnType<typeof kubeletStub>;
 let fresh: string;
@@ -27,9 +29,9 @@ const pod = (name: string, of: string) => ({
 beforeAll(async () => {
   server = await startVersity();
   const account = { accessKey: server.accessKey, secretKey: server.secretKey };
-  at = await filesWorld({
-    s3: { type: 's3', region: server.region, endpoint: server.endpoint, bucket: await server.bucket(), ...account },
-  });
+  const storeOf = (name: string) => ({ type: 's3', region: server.region, endpoint: server.endpoint, bucket: name, ...account });
+  bucket = await server.bucket();
+  at = await filesWorld({ s3: storeOf(bucket), second: storeOf(await server.bucket()) });
   const volume = tempDir();
   mkdirSync(join(volume, 'data'));
   fill(join(volume, 'data'));
@@ -69,10 +71,19 @@ it('a claim is read by a short Job on the node of its pod, one of ReadWriteOnceP
   expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
 });
 
+const into = (claim: string, ...more: string[]) =>
+  ['restore', 'volumes', 'data', '--latest', '--to', `claim:${NAMESPACE}/${claim}`, '--yes', ...more] as const;
+
+/** `restic restore` in pods does this instead, with the directory that it fills in `target`. */
+function wrapped(restore: string): void {
+  const file = join(cluster.dir, 'restic');
+  const find = 'target=; for word do [ "$last" != --target ] || target=$word; last=$word; done';
+  const script = `case "$*" in restore*--target*) ;; *) exec /usr/bin/restic "$@";; esac\n${find}\n${restore}`;
+  writeFileSync(file, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+}
+
 it('comes back into a claim that no pod uses: what it holds is refused or moved aside, and a restore that fails leaves nothing', async () => {
   const before = cluster.created().length;
-  const into = (claim: string, ...more: string[]) =>
-    ['restore', 'volumes', 'data', '--latest', '--to', `claim:${NAMESPACE}/${claim}`, '--yes', ...more] as const;
   expect(await at.bkp(...into('data'))).toMatchObject({
     code: 4,
     stderr: expect.stringMatching(/is used by pod app-0[\s\S]*scale --replicas=0 statefulset\/app/),
@@ -92,6 +103,48 @@ it('comes back into a claim that no pod uses: what it holds is refused or moved 
   expect(readdirSync(fresh).sort()).toEqual([...readdirSync(at.source), facts.movedAside].sort());
   rmSync(join(fresh, facts.movedAside), { recursive: true });
   expect([cluster.jobs(), JSON.stringify([cluster.calls(), cluster.created()]).includes(at.password())]).toEqual([[], false]);
+});
+
+it('comes out of the next store when the first one fails, and nothing of what that one gave stays', async () => {
+  // As restic does on a damaged pack, which it tries for a minute and a half: a part has come, and it fails.
+  wrapped(`/usr/bin/restic "$@" >/dev/null; case "$*$RESTIC_REPOSITORY" in *${bucket}*) ;; *) exit 0;; esac
+    find "$target" -name big -exec rm {} +; touch "$target/half"; echo 'ciphertext verification failed' >&2; exit 1`);
+  for (const name of readdirSync(fresh)) rmSync(join(fresh, name), { recursive: true });
+  const damaged = await at.bkp(...into('fresh'), '--json', '--from', 's3');
+  expect([damaged.code, readdirSync(fresh)]).toEqual([9, []]);
+  expect(damaged.stdout).toMatch(/claim \S+\/fresh is empty: nothing of the restore is left in it/);
+  const ended = await at.bkp(...into('fresh'), '--json');
+  expect([ended.code, ended.code === 0 ? '' : ended.stdout]).toEqual([0, '']);
+  expect(ended.stdout).toMatch(/store s3: .*; it comes out of store second/);
+  expect(JSON.parse(ended.stdout.trim().split('\n').at(-1)!).facts).toMatchObject({ store: 'second' });
+  expect(picture(fresh)).toBe(picture(at.source));
+  expect(cluster.jobs()).toEqual([]);
+});
+
+it('ended by a signal in the middle, it takes all of its own away, tells how the claim is left, and what was there before is kept', async () => {
+  const pid = join(at.dir, 'pid');
+  wrapped(`/usr/bin/restic "$@" >/dev/null; echo $$ >${pid}; exec sleep 600`);
+  for (const name of readdirSync(fresh)) rmSync(join(fresh, name), { recursive: true });
+  writeFileSync(join(fresh, 'mine'), 'mine');
+  // There all temporary files are, of bkp and of the pod.
+  const temp = tempDir();
+  at.env['TMPDIR'] = temp;
+  writeFileSync(join(cluster.dir, 'mktemp'), `#!/bin/sh\nexec /usr/bin/mktemp -p ${temp} "$@"\n`, { mode: 0o755 });
+  const child = at.start(...into('fresh', '--force'));
+  await waitFor(() => child.process.exitCode !== null || existsSync(pid), 'restic to have written');
+  expect(readdirSync(fresh).some(name => name.startsWith('.bkp-restore-'))).toBe(true);
+  child.kill('SIGTERM');
+  const { code, stderr } = await child.ended;
+  expect(code).toBe(143);
+  expect(stderr).toMatch(/claim \S+\/fresh is empty: nothing of the restore is left in it/);
+  const [aside] = readdirSync(fresh);
+  expect(stderr).toContain(`what was there before is in ${aside} of the claim`);
+  expect([readdirSync(fresh), readFileSync(join(fresh, aside!, 'mine'), 'utf8')]).toEqual([[aside], 'mine']);
+  await waitFor(() => !existsSync(`/proc/${readFileSync(pid, 'utf8').trim()}`), 'restic to be gone');
+  expect(cluster.jobs()).toEqual([]);
+  expect(readdirSync(temp)).toEqual([]);
+  delete at.env['TMPDIR'];
+  for (const name of ['restic', 'mktemp']) rmSync(join(cluster.dir, name));
 });
 
 it('VH12: a selector that matches nothing is a failure that lists what was skipped', async () => {

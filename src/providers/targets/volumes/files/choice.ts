@@ -76,3 +76,38 @@ export async function chooseStore(
   }
   throw last ?? new BkpError('notFound', `no other store has backup ${manifest.id}`, { next: 'bkp list volumes' });
 }
+
+/** Nothing that another store would give otherwise. */
+const isAsked = (error: unknown): boolean => error instanceof BkpError && ['notFound', 'usage'].includes(error.exit);
+
+/**
+ * Takes something out of one store after the other: a repository may show a snapshot and lack a part of it.
+ * @param elsewhere another store, where those that were tried did not give it; throws BkpError when there is none
+ * @param use takes it out of one
+ * @param clear takes away what is there of the one that failed, before the next one is taken
+ * @returns what `use` did, and the store that gave it
+ * @throws what the last store said; the signal's reason
+ */
+export async function fromAny<T>(
+  ctx: Context,
+  first: Choice,
+  elsewhere: (tried: readonly string[]) => Promise<Choice>,
+  use: (from: Choice) => Promise<T>,
+  clear: () => Promise<void>,
+): Promise<T & { store: Store }> {
+  const tried: string[] = [];
+  for (let from = first; ; ) {
+    ctx.report.emit({ type: 'started', what: `restic restore out of ${from.store.name}` });
+    try {
+      return { ...(await use(from)), store: from.store };
+    } catch (error) {
+      ctx.signal.throwIfAborted();
+      tried.push(from.store.name);
+      const next = isAsked(error) ? undefined : await elsewhere(tried).catch(() => undefined);
+      if (!next) throw error;
+      ctx.report.emit({ type: 'warning', text: `${sentence(error)}; it comes out of store ${next.store.name}` });
+      await clear();
+      from = next;
+    }
+  }
+}

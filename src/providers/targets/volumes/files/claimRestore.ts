@@ -7,7 +7,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, INCOMPLETE } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
-import { chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
 import { resticIn, roomIn } from './claims.ts';
 import { type Claim, type Claims, listOf, type Pod, usersOf } from './cluster.ts';
 import { compare, type Difference, type Seen } from './compare.ts';
@@ -21,10 +21,10 @@ import type { Way } from './way.ts';
 /** Whether `--to` names a claim. Pure. */
 export const isClaim = (to: string): boolean => to.startsWith('claim:');
 
-interface Plan {
+interface Plan extends Choice {
   manifest: Manifest;
-  store: Store;
-  snapshot: string;
+  /** Another store that has it, where those that were tried did not give it. Throws BkpError when there is none. */
+  elsewhere(tried: readonly string[]): Promise<Choice>;
   /** What comes back, as a path of the backup: its contents lie in the claim itself. */
   path: string;
   include: readonly string[];
@@ -127,9 +127,9 @@ async function planned(ctx: Context, request: RestoreRequest, known: readonly Kn
   const stores = ctx.stores.filter(store => accessOf(ctx, store).kind !== 'directory');
   if (stores.length === 0)
     throw new BkpError('usage', `a pod reaches no directory of this host, and ${who(ctx)} has no other store`, { next: '--to DIR' });
-  const { store, snapshots } = await chooseStore({ ...ctx, stores }, chosen, wanted);
+  const elsewhere = (tried: readonly string[]) => chooseStore({ ...ctx, stores }, chosen, wanted, tried);
   const include = includeOf([path], wanted[0]!.paths.length === 1, text(options, 'include'));
-  return { manifest, store, snapshot: snapshots[0]!, path, include, claims, claim, at };
+  return { manifest, ...(await elsewhere([])), elsewhere, path, include, claims, claim, at };
 }
 
 function told(ctx: Context, { to, force }: RestoreRequest, { manifest, store, path, include }: Plan): string[] {
@@ -174,10 +174,10 @@ async function seenIn(site: Site, dir: string): Promise<Map<string, Seen[]>> {
 }
 
 async function compared(ctx: Context, site: Site, plan: Plan, stage: string): Promise<Difference> {
-  const { manifest, store, snapshot, path, include } = plan;
+  const { manifest, store, snapshots, path, include } = plan;
   const seen = await seenIn(site, stage);
   const place = (each: string): string | undefined => (each === path || each.startsWith(`${path}/`) ? `${stage}${each}` : undefined);
-  const found = await compare(ctx, store, snapshot, place, include.length > 0, async each => seen.get(shown(each)) ?? []);
+  const found = await compare(ctx, store, snapshots[0]!, place, include.length > 0, async each => seen.get(shown(each)) ?? []);
   if (found.files === 0) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
   if (found.wrong > 0)
     throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {
@@ -186,42 +186,69 @@ async function compared(ctx: Context, site: Site, plan: Plan, stage: string): Pr
   return found;
 }
 
-/** Fills a claim that is empty by now; what of it failed is taken away again. */
-async function fill(ctx: Context, site: Site, again: () => Promise<Site>, plan: Plan): Promise<Difference> {
-  const { store, snapshot, path, include, at } = plan;
-  const stage = `${at}/.bkp-restore-${randomBytes(4).toString('hex')}`;
+/** Out of one store, beside what is in the claim. @returns what came back, and the directory in the pod for what restic is told there */
+async function bringOut(ctx: Context, site: Site, plan: Plan, stage: string): Promise<{ found: Difference; dir: string }> {
+  const { store, snapshots, include, at } = plan;
+  const dir = await roomIn(ctx, site, store);
+  await sh(site, `mkdir -m 700 -- "$2" && : > "$1/${INCOMPLETE}"`, at, stage);
+  const patterns = include.flatMap(pattern => ['--include', pattern]);
+  const args = ['restore', '--no-lock', ...patterns, '--target', stage, snapshots[0]!];
+  refuseFailed(ctx, store, 'restore', await resticIn(site, store, dir)(ctx, { repository: '', env: {}, args: [] }, args));
+  return { found: await compared(ctx, site, plan, stage), dir };
+}
+
+/** Takes everything of the restore away again, and tells how the claim is left. */
+async function emptied(ctx: Context, again: () => Promise<Site>, { claims, claim, at }: Plan): Promise<void> {
+  const name = `claim ${claims.namespace}/${claim}`;
+  let cleaner: Site | undefined;
   try {
-    const dir = await roomIn(ctx, site, store);
-    await sh(site, `mkdir -m 700 -- "$2" && : > "$1/${INCOMPLETE}"`, at, stage);
-    const patterns = include.flatMap(pattern => ['--include', pattern]);
-    const args = ['restore', '--no-lock', ...patterns, '--target', stage, snapshot];
-    refuseFailed(ctx, store, 'restore', await resticIn(site, store, dir)(ctx, { repository: '', env: {}, args: [] }, args));
-    const found = await compared(ctx, site, plan, stage);
+    cleaner = await again();
+    // restic may be ending still.
+    await sh(cleaner, `${REST} -exec rm -rf -- {} +; sleep 1; ${REST} -exec rm -rf -- {} +; [ -z "$(${REST})" ]`, at);
+    ctx.report.emit({ type: 'warning', text: `${name} is empty: nothing of the restore is left in it` });
+  } catch (reason) {
+    ctx.report.emit({ type: 'warning', text: `${name} stays half filled: ${sentence(reason)}` });
+  } finally {
+    await cleaner?.close();
+  }
+}
+
+/** Fills a claim that is empty by now; what of it failed is taken away again. */
+async function fill(ctx: Context, site: Site, again: () => Promise<Site>, plan: Plan): Promise<{ found: Difference; store: Store }> {
+  const { path, at } = plan;
+  const stage = `${at}/.bkp-restore-${randomBytes(4).toString('hex')}`;
+  const clear = async (): Promise<void> => void (await sh(site, 'rm -rf -- "$1"', stage));
+  try {
+    const use = (from: Choice) => bringOut(ctx, site, { ...plan, ...from }, stage);
+    const { found, store, dir } = await fromAny(ctx, plan, plan.elsewhere, use, clear);
     await sh(site, SETTLE, at, `${stage}${path}`, stage, dir);
-    return found;
+    return { found, store };
   } catch (error) {
-    const cleaner = await again();
-    try {
-      // restic may be ending still.
-      await sh(cleaner, `${REST} -exec rm -rf -- {} +; sleep 1; ${REST} -exec rm -rf -- {} +`, at);
-    } catch (reason) {
-      ctx.report.emit({ type: 'warning', text: `claim ${plan.claims.namespace}/${plan.claim} stays half filled: ${sentence(reason)}` });
-    } finally {
-      await cleaner.close();
-    }
+    await emptied(ctx, again, plan);
     throw error;
   }
 }
 
+/** Moves what a claim holds aside in it. @returns what it is in words, to be told however the rest goes */
+async function moveAside(ctx: Context, site: Site, { claims, claim, at }: Plan, aside: string): Promise<string[]> {
+  try {
+    await sh(site, ASIDE, at, `${at}/${aside}`);
+  } catch (error) {
+    const text = `claim ${claims.namespace}/${claim}: what it held is in it still, a part of it maybe in ${aside} by now`;
+    ctx.report.emit({ type: 'warning', text });
+    throw error;
+  }
+  return [`what was there before is in ${aside} of the claim`];
+}
+
 async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promise<Reached> {
-  const { manifest, claims, claim, at, store } = plan;
+  const { manifest, claims, claim, at } = plan;
   return inJob(ctx, claims, { name: claim, written: true }, manifest.id, async (site, again) => {
     // One may have been started meanwhile.
     await refuseUsed(ctx, claims, claim, manifest.id);
     const aside = (await refuseHeld(site, plan, request)) ? basename(asidePath(at, ctx.clock.now())) : undefined;
-    if (aside !== undefined) await sh(site, ASIDE, at, `${at}/${aside}`);
-    const before = aside === undefined ? [] : [`what was there before is in ${aside} of the claim`];
-    const found = await fill(ctx, site, again, plan).catch(error => {
+    const before = aside === undefined ? [] : await moveAside(ctx, site, plan, aside);
+    const { found, store } = await fill(ctx, site, again, plan).catch(error => {
       for (const line of before) ctx.report.emit({ type: 'warning', text: line });
       throw error;
     });

@@ -8,7 +8,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
-import { type Choice, chooseStore, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
 import { intoClaim, isClaim } from './claimRestore.ts';
 import { added, compare, type Difference, SAME } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
@@ -103,28 +103,18 @@ export async function bringBack(
   return { found, notes };
 }
 
-/** Nothing that another store would give otherwise. */
-const isAsked = (error: unknown): boolean => error instanceof BkpError && ['notFound', 'usage'].includes(error.exit);
-
-/** A repository may show a snapshot and lack a part of it: then the next store is taken, and nothing of the first one stays. */
-async function bringFromAny(ctx: Context, plan: Plan, stage: string): Promise<Awaited<ReturnType<typeof bringBack>> & { store: Store }> {
-  const tried: string[] = [];
-  for (let from: Choice = plan; ; ) {
-    ctx.report.emit({ type: 'started', what: `restic restore out of ${from.store.name}` });
-    try {
+/** Brings it into a directory out of the first store that gives it; nothing of those before stays. */
+const bringFromAny = (ctx: Context, plan: Plan, stage: string): Promise<Awaited<ReturnType<typeof bringBack>> & { store: Store }> =>
+  fromAny(
+    ctx,
+    plan,
+    plan.elsewhere,
+    async from => {
       await mkdir(stage, { mode: 0o700 });
-      return { ...(await bringBack(ctx, { ...plan, ...from }, stage)), store: from.store };
-    } catch (error) {
-      ctx.signal.throwIfAborted();
-      tried.push(from.store.name);
-      const next = isAsked(error) ? undefined : await plan.elsewhere(tried).catch(() => undefined);
-      if (!next) throw error;
-      ctx.report.emit({ type: 'warning', text: `${sentence(error)}; it comes out of store ${next.store.name}` });
-      await rm(stage, { recursive: true, force: true });
-      from = next;
-    }
-  }
-}
+      return bringBack(ctx, { ...plan, ...from }, stage);
+    },
+    () => rm(stage, { recursive: true, force: true }),
+  );
 
 async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promise<Reached> {
   const { to } = request;
