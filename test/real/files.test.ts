@@ -225,6 +225,17 @@ describe('files of a directory', () => {
     expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
   });
 
+  it('VH10: are all that is compared: what leads to them belongs to whoever restores, if that is not root', async () => {
+    at.write({
+      program: resticWith(
+        'restic "$@" || exit; for word; do [ "$last" = --target ] && chown 65534:65534 "$word"/*; last=$word; done; exit 0',
+      ),
+    });
+    const { code, stderr } = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'led-to'), '--yes');
+    at.write({});
+    expect({ code, told: /another owner/.test(stderr) }).toEqual({ code: 0, told: false });
+  });
+
   it('VH10: that come back with another mode are told too', async () => {
     at.write({
       program: resticWith(

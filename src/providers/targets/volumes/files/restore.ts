@@ -78,6 +78,12 @@ async function likeness(ctx: Context, manifest: Manifest, stage: string): Promis
   return now?.sum === picture ? { ...SAME, files: now.files, bytes: now.bytes } : undefined;
 }
 
+const holds = (dir: string, path: string): boolean => path === dir || path.startsWith(dir === '/' ? dir : `${dir}/`);
+
+/** Whether a directory only leads to those that are backed up: root's, as a rule, and of another user where another user restores. */
+const isAbove = (path: string, paths: readonly string[]): boolean =>
+  paths.some(each => holds(path, each)) && !paths.some(each => holds(each, path));
+
 /**
  * Restores snapshots into a directory, each file under its whole path, and compares all of them with what was backed up.
  * @throws BkpError('verifyFailed') for what is not what was backed up; 'notFound' when nothing of it was wanted
@@ -92,9 +98,10 @@ export async function bringBack(
   const notes: string[] = [];
   for (const snapshot of snapshots) notes.push(...(await unpack(ctx, { store, backup: manifest.id, snapshot, include, sparse }, stage)));
   const partial = include.length > 0;
+  const paths = partsOf(manifest).flatMap(part => part.paths);
+  const at = (path: string): string | undefined => (isAbove(path, paths) ? undefined : join(stage, path));
   let found = partial ? undefined : await likeness(ctx, manifest, stage);
-  if (!found)
-    for (const snapshot of snapshots) found = added(found ?? SAME, await compare(ctx, store, snapshot, path => join(stage, path), partial));
+  if (!found) for (const snapshot of snapshots) found = added(found ?? SAME, await compare(ctx, store, snapshot, at, partial));
   if (!found?.files) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
   if (found.wrong > 0)
     throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {
