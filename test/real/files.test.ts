@@ -83,6 +83,16 @@ describe('files of a directory', () => {
     expect(picture(to)).toBe(picture(at.source));
   });
 
+  it('a store within what is backed up is told by doctor, unless it is left out', async () => {
+    const told = async (change: Record<string, unknown>): Promise<string | undefined> => {
+      at.write({ paths: [at.dir], stores: ['one'], ...change });
+      return /^.* path: .*$/m.exec((await at.bkp('doctor', 'volumes')).stdout)?.[0];
+    };
+    expect(await told({})).toMatch(/^WARN .* has store one in it \(.*\/one\)/);
+    expect(await told({ exclude: [join(at.dir, 'one')] })).toMatch(/^OK /);
+    at.write({});
+  });
+
   it('a link whose target is no UTF-8 is told where restic would change it, and by a newer restic it is none', async () => {
     const odd = Buffer.concat([Buffer.from(join(at.source, 'odd')), Buffer.from([0xff])]);
     symlinkSync(Buffer.from([0x61, 0xff]), odd);

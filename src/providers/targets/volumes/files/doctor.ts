@@ -1,3 +1,5 @@
+import { realpath, stat } from 'node:fs/promises';
+import { isAbsolute, relative } from 'node:path';
 import type { Check, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { noAttributes } from './attributes.ts';
@@ -44,6 +46,19 @@ async function repository(ctx: Context, store: Store): Promise<Omit<Check, 'name
   };
 }
 
+/** A store that lies in a directory that is backed up, and is read with it. */
+async function storeIn(ctx: Context, path: string): Promise<Store | undefined> {
+  const { exclude, oneFileSystem } = ctx.config;
+  const from = await realpath(path);
+  for (const store of ctx.stores) {
+    const at = store.place === undefined ? undefined : await realpath(store.place).catch(() => undefined);
+    if (at === undefined || relative(from, at).split('/')[0] === '..') continue;
+    if (exclude.some(each => isAbsolute(each) && relative(each, at).split('/')[0] !== '..')) continue;
+    if (!oneFileSystem || (await stat(from)).dev === (await stat(at)).dev) return store;
+  }
+  return undefined;
+}
+
 /** restic and its version, the password, the paths with mount points and marker, and the repositories. Makes nothing. */
 export async function* doctor(ctx: Context): AsyncIterable<Check> {
   const tool = await attempt(ctx, 'restic', () => restic(ctx));
@@ -56,6 +71,13 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
   for (const path of ctx.config.paths ?? [])
     yield await attempt(ctx, 'path', async () => {
       const [place] = await checkedPlaces(ctx, [path]);
+      const store = await storeIn(ctx, path);
+      if (store)
+        return {
+          state: 'warn',
+          text: `${path} has store ${store.name} in it (${store.place}): each backup holds all those before it once more`,
+          mend: `exclude: ['${store.place}']   # in volumes/${ctx.name}`,
+        };
       return {
         state: 'ok',
         text: `${path}${place!.mount ? ', a mount point' : ', no mount point'}${ctx.config.marker ? `, with ${ctx.config.marker}` : ''}`,
