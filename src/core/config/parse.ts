@@ -1,4 +1,4 @@
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { BkpError, sentence } from '../errors.ts';
 import { crossFaults } from './cross.ts';
@@ -28,6 +28,20 @@ const syntax = (doc: Document, lines: LineCounter): Line[] =>
     ...lines.linePos(pos[0]),
     text: SYNTAX[code] ?? withoutText(message),
   }));
+
+/** zod leaves this name out of a map without a word: an entry would be in no backup. */
+const LOST = '__proto__';
+
+function lost(doc: Document, lines: LineCounter): Line[] {
+  const found: Line[] = [];
+  visit(doc, {
+    Pair: (_, { key }) => {
+      if (isScalar(key) && key.value === LOST)
+        found.push({ ...lines.linePos(key.range?.[0] ?? 0), text: `${LOST} cannot be a name here; allowed is another one` });
+    },
+  });
+  return found;
+}
 
 function data(doc: Document): { value: unknown } | { fault: Fault } {
   try {
@@ -108,7 +122,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
 export function parseConfig(text: string, file: string, registry: Registry): Config {
   const lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const found = syntax(doc, lines);
+  const found = [...syntax(doc, lines), ...lost(doc, lines)];
   if (!readable(doc)) return refuse(file, found);
   const read = data(doc);
   if ('fault' in read) return refuse(file, faultLines(doc, lines, [read.fault]));

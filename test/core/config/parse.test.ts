@@ -28,6 +28,12 @@ describe('a config of ten lines is whole', () => {
     expect(parse(BASE.replace('    stores:', `    prefix: ${prefix}\n    stores:`)).environments['production']!.prefix).toBe('a/b');
   });
 
+  test('a name that would be left out in silence is refused', () => {
+    expect(faults(BASE.replace(/^( +)app:/m, '$1__proto__:'))).toEqual([
+      expect.stringMatching(/^bkp.yaml:\d+:\d+: __proto__ cannot be a name here/),
+    ]);
+  });
+
   test('keys without recipients must say so', () => {
     expect(parse(BASE.replace('recipients: [age1qqq]', 'unencrypted: true')).keys.recipients).toEqual([]);
     expect(faults(BASE.replace('recipients: [age1qqq], ', ''))).toEqual([
