@@ -233,7 +233,7 @@ describe('restore full-dr', () => {
     for (const mend of mended) mend();
     expect(failed.code).toBe(9);
     expect(partsOf(failed)).toEqual({ etcd: 'back', postgres: 'failed', redis: 'blocked' });
-    expect(existsSync(join(root, 'redis'))).toBe(false);
+    expect(existsSync(join(root, 'redis/cache'))).toBe(false);
 
     const other = await at.bkp(restoring('--latest', '--to', root));
     expect({ code: other.code, text: other.stdout }).toEqual({

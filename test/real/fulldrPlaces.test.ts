@@ -45,6 +45,7 @@ describe('restore full-dr into a directory of root', () => {
     expect(resultOf({ stdout })['parts'].map((part: any) => part.state)).toEqual(['back', 'back', 'back']);
     const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
     expect([root, join(root, '..')].map(modeOf)).toEqual(['711', '711']);
+    expect(['etcd', 'postgres', 'redis'].map(kind => modeOf(join(root, kind)))).toEqual(['711', '711', '711']);
     expect(['etcd/main', 'postgres/app', 'redis/cache'].map(place => modeOf(join(root, place)))).toEqual(['700', '700', '700']);
     expect(existsSync(at.journal)).toBe(false);
   });

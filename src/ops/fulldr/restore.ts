@@ -239,7 +239,10 @@ export async function restoreStack(stack: StackContext, parts: readonly Part[], 
   const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
   await writeJournal(request.journal, recorder.journal);
   await markRestoring(stack, recorder.journal.id, stack.clock.now());
-  await makeShared(ready.flatMap(({ places }) => places));
+  await makeShared(
+    ready.flatMap(({ places }) => places),
+    request.root,
+  );
   const outcome = await work(stack, ready, parts, request, recorder);
   const results = resultsOf(recorder.journal, before, outcome);
   if (outcome.failed.size > 0) return { parts: results, journal: request.journal };

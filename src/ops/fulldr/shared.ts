@@ -1,5 +1,5 @@
 import { chmod, chown, mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { exists, parentOwner } from '../../flow/place.ts';
 
@@ -18,14 +18,17 @@ async function make(dir: string): Promise<void> {
 }
 
 /**
- * Makes the directories that are missing above more than one place, open to be entered: the part that came first would make them its own
- * (mode 700), and the account of the next one could not get to its place. They belong to whoever owns the directory around them.
+ * Makes the directories that are missing above more than one place, and all that are missing in the directory of the whole, open to be
+ * entered: the part that came first would make them its own (mode 700), and neither the account of the next one nor whom a server lets read
+ * (the domain, its sysvol) could get there. They belong to whoever owns the directory around them.
  * @param places absolute paths
+ * @param root the directory of the whole, where there is one
  * @throws BkpError('refused') naming the one that cannot be made
  */
-export async function makeShared(places: readonly string[]): Promise<void> {
+export async function makeShared(places: readonly string[], root?: string): Promise<void> {
   const above = (await Promise.all(places.map(missingAbove))).flat();
-  const shared = [...new Set(above.filter((dir, n) => above.indexOf(dir) !== n))];
+  const isInside = (dir: string): boolean => root !== undefined && dir.startsWith(`${resolve(root)}/`);
+  const shared = [...new Set(above.filter((dir, n) => above.indexOf(dir) !== n || isInside(dir)))];
   for (const dir of shared.sort((a, b) => a.length - b.length))
     await make(dir).catch(cause => {
       throw new BkpError('refused', `directory ${dir} cannot be made: ${sentence(cause)}`, { next: '--to with another directory', cause });
