@@ -32,7 +32,7 @@ const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 function targetRow(target: TargetEvidence): string {
   const { wave, result, skipped, store, backup, recoveryPointAt, rtoSeconds, rpoSeconds, rpoPromisedSeconds } = target;
   return row([
-    String(wave),
+    String(wave + 1),
     inline(titleOf(target)),
     `${SIGN[result]} ${RESULT[result].word}${skipped === undefined ? '' : `: ${inline(skipped)}`}`,
     [store, backup].flatMap(each => (each === undefined ? [] : [inline(each)])).join(' ') || '-',

@@ -58,6 +58,8 @@ describe('the page', () => {
     for (const target of newest.targets) {
       const row = rows.find(each => textOf(each).includes(titleOf(target)))!;
       expect(textOf(row)).toContain(target.backup!);
+      // People count waves from 1, as the runbook of a restore does.
+      expect(textOf(all(row, 'td')[0]!)).toBe(String(target.wave + 1));
       expect(textOf(row)).toContain(formatSpan(target.rtoSeconds!));
       expect(textOf(row)).toContain(`${formatSpan(target.rpoSeconds!)}promised ${formatSpan(target.rpoPromisedSeconds!)}`);
       const widths = all(row, 'rect').map(bar => [attribute(bar, 'class'), Number(attribute(bar, 'width'))] as const);

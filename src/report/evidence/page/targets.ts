@@ -25,7 +25,7 @@ function rpo({ rpoSeconds, rpoPromisedSeconds }: TargetEvidence): Markup {
 function row(target: TargetEvidence, longestSeconds: number): Part[] {
   const { engine, wave, result, skipped, recoveryPointAt, rtoSeconds, phases } = target;
   return [
-    wave,
+    wave + 1,
     markup`<strong>${titleOf(target)}</strong><br><span class="small">${engine}</span>`,
     markup`${badge(result, RESULT[result])}${skipped === undefined ? undefined : markup`<br><span class="small">not tried: ${skipped}</span>`}`,
     source(target),
