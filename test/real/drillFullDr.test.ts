@@ -87,6 +87,38 @@ describe('bkp drill full-dr of a stack of etcd, PostgreSQL and Redis', () => {
     expect(lastJson(plan.stdout)['runbook']).toContainEqual(expect.stringMatching(/^by the drills on record it takes about \d+ \w+$/));
   });
 
+  it("DR10: staging tries all of production's backups out of each store, asks no server of production, and writes it up", async () => {
+    const own = tempDir();
+    const more = changed(({ stores: _, ...entries }, { environments }) => {
+      environments.staging = { restoresFrom: 'production', stores: { own: { type: 'directory', path: own } }, ...entries };
+    });
+    const report = join(tempDir(), 'report');
+    const heard = async () => [
+      await etcd.ask('get', '', '--prefix', '--write-out', 'fields'),
+      await redis.info('total_connections_received'),
+    ];
+    const [keys, connections] = await heard();
+    const env = { ...more.env, PGHOST: db.socketDir, PGPORT: String(db.port), PGUSER: 'postgres', ETCDCTL_ENDPOINTS: etcd.endpoint };
+    const { code, drill } = await runDrill(['full-dr', '--env', 'staging', '--store', 'each', '--report', report], { ...more, env });
+    const rows = drill.targets.map(({ kind, name, store, result }: Yaml) => `${kind}/${name} ${store} ${result}`);
+    const parts = ['etcd/main', 'postgres/app', 'redis/cache', 'redis/queue'];
+    expect({ code, rows: rows.sort(), env: drill.env, drilledIn: drill.drilledIn }).toEqual({
+      code: 0,
+      rows: parts.flatMap(part => [`${part} local passed`, `${part} offsite passed`]),
+      env: 'production',
+      drilledIn: 'staging',
+    });
+    expect(filesIn(own)).toEqual([]);
+    for (const root of Object.values(stores)) expect(recordsIn(root, 'drills')).toContain(`bkp/production/drills/${drill.id}.json`);
+    expect(readdirSync(report)).toEqual(expect.arrayContaining(['index.html', 'junit.xml', 'latest.json', 'latest.md']));
+    expect(readFileSync(join(report, 'latest.md'), 'utf8')).toMatch(/full-dr of production, tried in staging/);
+    const [keysAfter, connectionsAfter] = await heard();
+    expect(keysAfter).toBe(keys);
+    // One is that of the question itself, each time.
+    expect(Number(connectionsAfter)).toBe(Number(connections) + 1);
+    forget();
+  });
+
   it('MO05 SA13: a part that fails makes all of it fail, by its name; only what waits for it is left out', async () => {
     const undo = resigned(stores.local, written.keysDir, ids['postgres/app']!, () => ({
       baseline: { databases: { lost: {} }, roles: [] },
