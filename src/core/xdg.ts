@@ -1,5 +1,3 @@
-import { isAbsolute, join } from 'node:path';
-
 /** Which directories of a user, and where they are below HOME unless their variable says otherwise. */
 const USUAL = { XDG_CACHE_HOME: '.cache', XDG_CONFIG_HOME: '.config', XDG_STATE_HOME: '.local/state' } as const;
 
@@ -9,6 +7,6 @@ const USUAL = { XDG_CACHE_HOME: '.cache', XDG_CONFIG_HOME: '.config', XDG_STATE_
  */
 export function xdgHome(env: Readonly<Record<string, string | undefined>>, name: keyof typeof USUAL): string | undefined {
   const named = env[name];
-  if (named && isAbsolute(named)) return named;
-  return env['HOME'] ? join(env['HOME'], USUAL[name]) : undefined;
+  if (named?.startsWith('/')) return named;
+  return env['HOME'] ? `${env['HOME']}/${USUAL[name]}` : undefined;
 }
