@@ -17,6 +17,12 @@ export function owned<T extends Uint8Array>(chunk: T, giveBack: GiveBack = free)
   return chunk;
 }
 
+/** As `owned`, of a chunk that does not fill its memory and shares it with no other. */
+export function ownedPart<T extends Uint8Array>(chunk: T): T {
+  lent.set(chunk, free);
+  return chunk;
+}
+
 /** For the last reader of a chunk, who looks at it no more: gives back its memory where it is marked, and does nothing to any other. */
 export function spent(chunk: Uint8Array): void {
   const giveBack = lent.get(chunk);

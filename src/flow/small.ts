@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import type { Keys } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
-import { ageOpen, ageSeal } from './age.ts';
+import { owned, ownedPart, spent } from '../core/spent.ts';
+import { ageOpenWhole, ageSeal } from './age.ts';
 import { readAll } from './bytes.ts';
 
 const compress = promisify(zstdCompress);
@@ -60,7 +61,10 @@ function split(packed: Buffer, keys: Keys, what: string): { header: Record<strin
   throw new BkpError('verifyFailed', `${what} is not signed by a key of keys.trusted`, { next: 'take another store with --from' });
 }
 
-/** What was opened, with the SHA-256 of its plain bytes in hexadecimal digits. */
+/** Node shares memory among small buffers only. */
+const LARGE = 1024 * 1024;
+
+/** What was opened, with the SHA-256 of its plain bytes in hexadecimal digits. Whoever is done with them may say that they are `spent`. */
 export interface Opened {
   plain: Buffer;
   header: Record<string, unknown>;
@@ -78,14 +82,15 @@ export async function openSmall(sealed: Buffer, keys: Keys, what: string): Promi
   const plain = await decompress(body, { chunkSize: pieceFor(body.length) }).catch(cause => {
     throw new BkpError('verifyFailed', `${what} is damaged: ${cause.message}`, { cause });
   });
+  spent(packed);
   const hash = sha256(plain);
   if (hash !== header['sha256']) throw new BkpError('verifyFailed', `${what} is damaged: its SHA-256 is not the one that was signed`);
-  return { plain, header, sha256: hash };
+  return { plain: plain.length >= LARGE ? ownedPart(plain) : plain, header, sha256: hash };
 }
 
 async function decrypt(sealed: Buffer, keys: Keys, what: string): Promise<Buffer> {
   try {
-    return await readAll(ageOpen(once(sealed), keys.identity()));
+    return owned(await ageOpenWhole(sealed, keys.identity()));
   } catch (error) {
     if (error instanceof BkpError && error.exit === 'verifyFailed')
       throw new BkpError('verifyFailed', `${what} is damaged: ${error.message}`, { cause: error });

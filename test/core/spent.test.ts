@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { owned, spent } from '../../src/core/spent.ts';
+import { owned, ownedPart, spent } from '../../src/core/spent.ts';
 
 const own = (bytes = 100_000): Buffer => Buffer.allocUnsafeSlow(bytes).fill(7);
 
@@ -8,6 +8,13 @@ describe('the memory of a chunk', () => {
     const one = owned(own());
     spent(one);
     expect([one.length, one.buffer.byteLength]).toEqual([0, 0]);
+  });
+
+  test('is given back, too, when it is larger than its chunk and that was said', () => {
+    const kept = owned(own().subarray(0, 10));
+    const given = ownedPart(own().subarray(0, 10));
+    for (const each of [kept, given]) spent(each);
+    expect([kept.length, given.length]).toEqual([10, 0]);
   });
 
   test('stays where nobody said that it is owned', () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ObjectInfo, Store, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { assemble, knownTo, needed, type Part, parseRange, type Range, rangeName } from '../../../core/postgres/chunks.ts';
+import { owned, spent } from '../../../core/spent.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
 import type { PostgresConfig } from './config.ts';
@@ -114,7 +115,8 @@ export async function readOpen(
   const first = await readParts(ctx, lineage, needed(chunks));
   const { parts, failed } = knownTo(first.parts) >= end ? first : await readParts(ctx, lineage, chunks);
   const whole = assemble(parts, end, segmentBytes);
-  if (whole) return whole;
+  for (const { bytes } of parts) spent(bytes);
+  if (whole) return owned(whole);
   const gone = failed.find(error => error instanceof BkpError && error.exit !== 'verifyFailed') ?? failed[0];
   if (gone instanceof BkpError) throw gone;
   const why = failed.length > 0 ? `: ${sentence(failed[0])}` : ': two of them contradict each other';

@@ -4,19 +4,20 @@ import { join } from 'node:path';
 import { BkpError } from '../../../core/errors.ts';
 import { parseSegment } from '../../../core/postgres/lsn.ts';
 import type { Reach } from '../../../core/postgres/plan.ts';
+import { spent } from '../../../core/spent.ts';
 import { Wire } from './wire.ts';
 
 /** PostgreSQL asks again for the first and the last segments, so a few stay. */
 const KEEP_BEHIND = 8;
 
-/** What the feeder may hand out. `read` yields the plain bytes of an archived file, or undefined when no store has it. */
+/** What the feeder may hand out. `read` yields the plain bytes of an archived file, which are the feeder's then, or undefined when no store has it. */
 export interface FeederSource {
   reach: Reach;
   /** Segments that are read ahead of replay; 0 = none. */
   ahead: number;
   read(name: string): Promise<Buffer | undefined>;
   /** Looks at a segment before a server gets it. Throws BkpError when it must not. */
-  check?(file: string): Promise<void>;
+  check?(name: string, plain: Buffer): Promise<void>;
 }
 
 /** Directories of a feeder: what lies ready, marks of what the server took, and what is not checked yet. */
@@ -141,8 +142,9 @@ export class Feeder {
 
   async #lay(name: string, plain: Buffer): Promise<string> {
     const { ready, raw } = feederPlaces(this.#dir);
+    if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(name, plain);
     await writeFile(join(raw, name), plain, { mode: 0o600 });
-    if (/^[0-9A-F]{24}$/.test(name)) await this.#source.check?.(join(raw, name));
+    spent(plain);
     if (this.#owner) await chown(join(raw, name), this.#owner.uid, this.#owner.gid);
     // What lies there is taken without a question: whole and checked, or not at all.
     await rename(join(raw, name), join(ready, name));

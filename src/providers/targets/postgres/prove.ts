@@ -48,7 +48,7 @@ async function ownEnd(ctx: Context, place: Private, manifest: Known['manifest'])
   const base = baseOf({ manifest, stores: [] })[0]!;
   const reach = reachOf(base, { segments: new Set(), histories: new Map() }, [{ timeline: base.timeline, from: 0n }]);
   const read = await ownWal(ctx, manifest, reach.segments);
-  const check = (file: string): Promise<void> => refuseNewSpaces(ctx, place, file);
+  const check = refuseNewSpaces(ctx, place, reach.segments, read);
   return { id: manifest.id, reach, target: { recovery_target: 'immediate' }, older: [], ahead: 4, read, check };
 }
 

@@ -1,6 +1,7 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegment, segmentName } from '../../../core/postgres/lsn.ts';
+import { spent } from '../../../core/spent.ts';
 import { holdingsOf, readFirstWhole, type WalObject } from './archive.ts';
 import type { Context } from './chunks.ts';
 import { fetchFrom, lineageOf } from './fetch.ts';
@@ -119,6 +120,7 @@ export class Reader {
   async #write(name: string, plain: Buffer): Promise<string> {
     const path = join(this.#place, name);
     await writeFile(`${path}.part`, plain, { mode: 0o600 });
+    spent(plain);
     await rename(`${path}.part`, path);
     this.#written.add(name);
     return path;

@@ -25,7 +25,7 @@ export interface Recovery {
   ahead: number;
   /** Plain bytes of an archived file; undefined when no store has it. */
   read(name: string): Promise<Buffer | undefined>;
-  check?(file: string): Promise<void>;
+  check?(name: string, plain: Buffer): Promise<void>;
 }
 
 /** What the server's log said, and the position at which recovery left the old timeline for a new one. */

@@ -169,7 +169,7 @@ export function recoveryOf(ctx: Context, plan: RestorePlan, place: Private): Rec
     older: plan.older,
     ahead: ctx.config.wal.prefetch ?? AHEAD,
     read,
-    check: file => refuseNewSpaces(ctx, place, file),
+    check: refuseNewSpaces(ctx, place, plan.reach.segments, read),
   };
 }
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { owned } from '../../../../src/core/spent.ts';
 import { Feeder, feederPlaces } from '../../../../src/providers/targets/postgres/feeder.ts';
 import { pause, waitFor } from '../../../real/rig/wait.ts';
 
@@ -79,4 +80,35 @@ it('writes nothing once it is closed: what was still being read would keep its d
   await pause(20);
   expect(readdirSync(feederPlaces(dir).ready)).toEqual([SEGMENTS[0]]);
   expect(readdirSync(feederPlaces(dir).raw)).toEqual([]);
+});
+
+it('looks at each segment before it lies ready, lays it down as it was read, and lets go of its memory then', async () => {
+  const from = source();
+  const read: Buffer[] = [];
+  const seen: string[] = [];
+  const feeder = new Feeder(
+    {
+      ...from,
+      read: async name => {
+        read.push(owned(Buffer.allocUnsafeSlow(100_000).fill(name)));
+        return read.at(-1);
+      },
+      check: async (name, plain) => {
+        expect([readdirSync(feederPlaces(dir).ready).includes(name), plain.toString().startsWith(name)]).toEqual([false, true]);
+        if (name === SEGMENTS[2]) throw new Error('not this one');
+        seen.push(name);
+      },
+    },
+    dir,
+  );
+  await feeder.listen();
+  expect(await ask(feeder, SEGMENTS[1]!)).toContain(SEGMENTS[1]);
+  expect(await ask(feeder, SEGMENTS[2]!)).toBe('255 not this one');
+  await ask(feeder, SEGMENTS[0]!);
+  await feeder.close();
+  expect(seen.sort()).toEqual(SEGMENTS.slice(0, 2));
+  const { ready } = feederPlaces(dir);
+  expect(readdirSync(ready).sort()).toEqual(SEGMENTS.slice(0, 2));
+  for (const name of SEGMENTS.slice(0, 2)) expect(readFileSync(join(ready, name)).equals(Buffer.alloc(100_000, name))).toBe(true);
+  expect(read.slice(0, 2).map(({ length }) => length)).toEqual([0, 0]);
 });
