@@ -32,6 +32,15 @@ interface Asked {
   ready: number;
 }
 
+/** For whatever account the server runs as. It may have taken the file already: asked again, it has an answer before ours. */
+function open(path: string): void {
+  try {
+    chmodSync(path, 0o666);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
 /** Answers each question by `bkp wal fetch`; `before` may do something first. */
 function answer(dir: string, dataDir: string, at: Setup, before: (name: string) => Promise<void>) {
   const asked: Asked[] = [];
@@ -46,7 +55,7 @@ function answer(dir: string, dataDir: string, at: Setup, before: (name: string) 
         if (path === '') continue;
         await before(name);
         const { code } = await runBkp(['wal', 'fetch', 'app', name, path], { ...at.run, cwd: dataDir });
-        if (existsSync(join(dataDir, path))) chmodSync(join(dataDir, path), 0o666);
+        open(join(dataDir, path));
         asked.push({ name, code, ready: existsSync(ahead) ? readdirSync(ahead).filter(each => /^[0-9A-F]{24}$/.test(each)).length : 0 });
         writeFileSync(join(dir, `${name}.answered`), `${code ?? 255}\n`);
         chmodSync(join(dir, `${name}.answered`), 0o666);

@@ -99,7 +99,7 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of engine wal-g on Pos
     const none = await restore(at, to, ['--from-backup', first]);
     expect({ code: none.code, stderr: none.stderr }).toEqual({
       code: 4,
-      stderr: expect.stringContaining(`--tablespace ${fast}=NEW --tablespace ${cold}=NEW`),
+      stderr: expect.stringContaining(`--tablespace '${fast}=NEW' --tablespace '${cold}=NEW'`),
     });
     const own = await restore(at, to, ['--from-backup', first, '--tablespace', `fast=${fast}`, '--tablespace', `cold=${aPlace()}`]);
     expect({ code: own.code, stderr: own.stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/never writes to/) });
@@ -165,7 +165,7 @@ it('an adopted backup names its tablespaces, is never written over the originals
   await at.db.sql('drop tablespace linked');
   const before = listing(fast);
   const bare = await restore(at, aPlace(), ['--from-backup', adopted[0].id]);
-  expect({ code: bare.code, stderr: bare.stderr }).toEqual({ code: 4, stderr: expect.stringContaining(`--tablespace ${fast}=NEW`) });
+  expect({ code: bare.code, stderr: bare.stderr }).toEqual({ code: 4, stderr: expect.stringContaining(`--tablespace '${fast}=NEW'`) });
   expect(await counted(at, adopted[0].id, [fast], ['in_fast'])).toBe('3000');
   expect(listing(fast)).toEqual(before);
   await at.stop();
