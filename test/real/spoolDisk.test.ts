@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
 import { cleanUp, type PostgresVersion, startPostgres, stopBkp, tempDir, waitFor } from './rig/index.ts';
@@ -7,6 +7,18 @@ import { undoing } from './rig/undo.ts';
 import { setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
+
+/** Whatever else is written there meanwhile: until there is no room. */
+function fillDisk(path: string): void {
+  const file = openSync(path, 'w');
+  try {
+    for (;;) writeSync(file, Buffer.alloc(64 * 1024));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
+}
 
 it.each<PostgresVersion>(['15', '18'])(
   'PostgreSQL %s: a full disk of the spool is told as such, with its place and what to do; no store is blamed, and the stream goes on once there is room',
@@ -19,9 +31,8 @@ it.each<PostgresVersion>(['15', '18'])(
     const at = await setUp(db, { entry: { spool } });
     const child = await streamTo(at, db);
     await db.sql('create table t (n int)');
-    const { bavail, bsize } = statfsSync(spool);
     const filler = join(spool, 'filler');
-    writeFileSync(filler, Buffer.alloc(bavail * bsize - 64 * 1024));
+    fillDisk(filler);
     const last = await db.sql('insert into t values (1); select pg_walfile_name(pg_switch_wal())');
     await db.sql('insert into t values (2)');
     const said = (): string => child.output().stderr;
