@@ -188,12 +188,13 @@ async function compared(ctx: Context, site: Site, plan: Plan, stage: string): Pr
 
 /** Out of one store, beside what is in the claim. @returns what came back, and the directory in the pod for what restic is told there */
 async function bringOut(ctx: Context, site: Site, plan: Plan, stage: string): Promise<{ found: Difference; dir: string }> {
-  const { store, snapshots, include, at } = plan;
+  const { manifest, store, snapshots, include, at } = plan;
   const dir = await roomIn(ctx, site, store);
   await sh(site, `mkdir -m 700 -- "$2" && : > "$1/${INCOMPLETE}"`, at, stage);
   const patterns = include.flatMap(pattern => ['--include', pattern]);
   const args = ['restore', '--no-lock', ...patterns, '--target', stage, snapshots[0]!];
-  refuseFailed(ctx, store, 'restore', await resticIn(site, store, dir)(ctx, { repository: '', env: {}, args: [] }, args));
+  const ended = await resticIn(site, store, dir)(ctx, { repository: '', env: {}, args: [] }, args);
+  refuseFailed(ctx, store, `restore of backup ${manifest.id}`, ended);
   return { found: await compared(ctx, site, plan, stage), dir };
 }
 

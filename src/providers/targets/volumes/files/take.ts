@@ -27,6 +27,7 @@ export interface Reader {
   isThere(path: string): Promise<boolean>;
 }
 
+/** Only what is surely gone is: a link that leads nowhere, and a file that may not be looked at, are there. */
 const HERE: Reader = {
   start: runRestic,
   isThere: path =>
