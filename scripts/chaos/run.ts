@@ -106,7 +106,7 @@ async function loseServer(state: State): Promise<number> {
 /** One run of it all: load, faults, programs; then the reckoning. */
 export async function chaos(wish: Wish): Promise<Verdict> {
   const random = randomOf(wish.seed);
-  const world = await makeWorld();
+  const world = await makeWorld((wish.ms ?? 0) / 60_000);
   const load = new Load(world);
   const counts: State['counts'] = { runs: 0, killed: 0, codes: {}, faults: {} };
   const state: State = { world, load, random, good: [], wrong: [], counts, stream: undefined };

@@ -25,8 +25,9 @@ export type Kind = (typeof KINDS)[number];
 
 export const NAMES: Readonly<Record<Kind, string>> = { postgres: 'app', redis: 'cache', etcd: 'main', volumes: 'data' };
 
-/** The near store is a disk of its own, so that it can be full. MiB. */
+/** The near store is a disk of its own, so that it can be full: by a fault, and not by what a long run keeps. MiB, at the start and for each minute. */
 const DISK_MB = 700;
+const DISK_MB_A_MINUTE = 20;
 
 /** A platform with its backups: `near` is a directory on a small disk, `far` an S3 behind a proxy that can misbehave. */
 export interface World {
@@ -48,13 +49,18 @@ export interface World {
   close(): void;
 }
 
-const mount = (dir: string): (() => void) => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'none', dir]);
+const mount = (dir: string, minutes: number): (() => void) => {
+  const size = DISK_MB + Math.ceil(minutes * DISK_MB_A_MINUTE);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}m`, 'none', dir]);
   return () => void execFileSync('umount', ['-l', dir]);
 };
 
-/** Starts the servers and writes the config. @throws where it is not root: the small disk needs a mount */
-export async function makeWorld(): Promise<World> {
+/**
+ * Starts the servers and writes the config.
+ * @param minutes for how long it is to last
+ * @throws where it is not root: the small disk needs a mount
+ */
+export async function makeWorld(minutes: number): Promise<World> {
   const settings = { archive_timeout: '15s', max_slot_wal_keep_size: '1GB', min_wal_size: '32MB', wal_keep_size: '0' };
   const [db, redis, etcd, behind] = await Promise.all([
     startPostgres({ version: '15', settings }),
@@ -65,7 +71,7 @@ export async function makeWorld(): Promise<World> {
   const far = await startFaulty(behind);
   const line = await startToxics(far.endpoint);
   const [files, near, temp] = [tempDir(), tempDir(), tempDir()];
-  const unmount = mount(near);
+  const unmount = mount(near, minutes);
   const { region, accessKey, secretKey } = far;
   const { endpoint } = line;
   const bucket = await far.bucket();
