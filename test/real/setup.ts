@@ -55,11 +55,16 @@ export async function aBackup(at: Setup, args: readonly string[] = []): Promise<
 /** Starts `bkp stream`, and waits until its receiver gets WAL of the server: a question to the server is for a moment a sender, too. */
 export async function streamTo(at: Pick<Setup, 'run'>, db: Postgres, args: readonly string[] = []): Promise<Running> {
   const child = startBkp(['stream', 'postgres', ...args], at.run);
-  const receiving = "select count(*) from pg_stat_replication where application_name = 'bkp' and state = 'streaming'";
-  await waitFor(async () => (await db.sql(receiving)) === '1', 'the receiver').catch(error => {
+  await receiving(child, db);
+  return child;
+}
+
+/** Waits until the server sends its WAL to a stream. */
+export async function receiving(child: Running, db: Postgres): Promise<void> {
+  const senders = "select count(*) from pg_stat_replication where application_name = 'bkp' and state = 'streaming'";
+  await waitFor(async () => (await db.sql(senders)) === '1', 'the receiver').catch(error => {
     throw new Error(`${error.message}: ${child.output().stderr}`);
   });
-  return child;
 }
 
 /** A path that does not exist yet, in an empty directory that a server's account can enter. */

@@ -2,11 +2,19 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
-import { cleanUp, type PostgresVersion, startPostgres, stopBkp, tempDir, waitFor } from './rig/index.ts';
+import { cleanUp, type PostgresVersion, startBkp, startPostgres, stopBkp, tempDir, waitFor } from './rig/index.ts';
 import { undoing } from './rig/undo.ts';
-import { setUp, streamTo } from './setup.ts';
+import { receiving, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
+
+/** A spool on a disk of its own, mounted with these options, until it is undone. */
+function smallDisk(options: string): { spool: string; unmount: () => void } {
+  const spool = join(tempDir(), 'spool');
+  mkdirSync(spool);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'none', spool]);
+  return { spool, unmount: undoing(() => execFileSync('umount', ['-l', spool])) };
+}
 
 /** Whatever else is written there meanwhile: until there is no room. */
 function fillDisk(path: string): void {
@@ -24,10 +32,7 @@ it.each<PostgresVersion>(['15', '18'])(
   'PostgreSQL %s: a full disk of the spool is told as such, with its place and what to do; no store is blamed, and the stream goes on once there is room',
   async version => {
     const db = await startPostgres({ version, initdb: ['--wal-segsize=1'] });
-    const spool = join(tempDir(), 'spool');
-    mkdirSync(spool);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', spool]);
-    const unmount = undoing(() => execFileSync('umount', ['-l', spool]));
+    const { spool, unmount } = smallDisk('size=8m');
     const at = await setUp(db, { entry: { spool } });
     const child = await streamTo(at, db);
     await db.sql('create table t (n int)');
@@ -49,3 +54,20 @@ it.each<PostgresVersion>(['15', '18'])(
     unmount();
   },
 );
+
+it('a stream that begins on a full disk of the spool waits for room, and does not end', async () => {
+  const db = await startPostgres({ version: '18' });
+  const { spool, unmount } = smallDisk('size=80m,nr_inodes=1');
+  const at = await setUp(db, { entry: { spool } });
+  const child = startBkp(['stream', 'postgres'], at.run);
+  const said = (): string => child.output().stderr;
+  await waitFor(() => /the spool \S+ on this host fails: .*no space left on device.*; trying again/.test(said()), 'the stream to say so');
+  execFileSync('mount', ['-o', 'remount,nr_inodes=1000', spool]);
+  await receiving(child, db);
+  await db.sql('create table t (n int)');
+  const last = await db.sql('select pg_walfile_name(pg_switch_wal())');
+  await waitFor(() => at.walNames('local').includes(last), `WAL ${last}`);
+  await stopBkp(child, 'SIGTERM');
+  await db.destroy();
+  unmount();
+});

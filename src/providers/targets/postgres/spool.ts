@@ -25,6 +25,9 @@ async function writtenTo(file: FileHandle, from: number): Promise<number> {
   }
 }
 
+/** A file system that is full, of bytes or of files, or that has given all it may to this account. */
+const NO_ROOM = ['ENOSPC', 'EDQUOT'];
+
 /** The disk of the spool failed, or has no room: no store is to blame. */
 export class SpoolFault extends BkpError {
   /** @param why in words of the file system */
@@ -44,7 +47,12 @@ export class Spool {
     this.segmentBytes = segmentBytes;
   }
 
-  prepare = (): Promise<unknown> => makeDir(this.dir, 0o700);
+  /** Makes the directory. @throws BkpError('refused') where that takes a person, a SpoolFault where it takes room */
+  prepare = (): Promise<unknown> =>
+    makeDir(this.dir, 0o700).catch(error => {
+      const cause = (error as BkpError).cause as NodeJS.ErrnoException | undefined;
+      throw NO_ROOM.includes(cause?.code ?? '') ? new SpoolFault(this.dir, cause!.message, error) : error;
+    });
 
   /** Names of everything in it. */
   names = async (): Promise<string[]> => (await this.#own(() => readdir(this.dir))).sort();
