@@ -1,4 +1,4 @@
-/** Every benchmark, and what a ratio of it is meant to be at most. What each compares is the comment at the head of its file. */
+/** Every benchmark, and what a figure of it is meant to be at most. What each compares is the comment at the head of its file. */
 export const benches: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   'cold-start': { ratio: 1.25, ratio_wal_fetch: 2 },
   'base-backup': {},

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { round } from './measure.ts';
 import { benches } from './names.ts';
 
 /** What a run of a benchmark left. */
@@ -36,15 +37,14 @@ export const figuresOf = (result: object, outer = ''): Figure[] =>
     return value !== null && typeof value === 'object' && !Array.isArray(value) ? figuresOf(value, `${outer}${name}.`) : [];
   });
 
-const isRatio = ([name]: Figure): boolean => /(^|\.)ratio/.test(name);
-
-function ratioRows(name: string, result: object): string[] {
+function rows(name: string, result: object): string[] {
+  const aims = benches[name] ?? {};
   return figuresOf(result)
-    .filter(isRatio)
+    .filter(([figure]) => /(^|\.)ratio/.test(figure) || figure in aims)
     .map(([figure, value]) => {
-      const aim = benches[name]?.[figure];
+      const aim = aims[figure];
       const met = aim === undefined ? '' : value <= aim ? 'yes' : '**no**';
-      return `| ${name} | \`${figure}\` | ${value} | ${aim ?? ''} | ${met} |`;
+      return `| ${name} | \`${figure}\` | ${round(value)} | ${aim ?? ''} | ${met} |`;
     });
 }
 
@@ -62,12 +62,12 @@ export function pageOf(results: Readonly<Record<string, Kept>>): string {
   return `# Benchmarks
 
 Made by \`npm run bench\`, which runs all of them and writes this page; \`npm run bench -- NAME\` runs one and puts its
-result here. A ratio is bkp's figure over the peer's of the same run on the same machine: below 1, bkp is ahead. Nothing
-fails for a figure.
+result here. A ratio is bkp's figure over the peer's of the same run on the same machine: below 1, bkp is ahead; what is no
+ratio has its unit in the part of its benchmark. Nothing fails for a figure.
 
-| benchmark | ratio | value | aim, at most | met |
+| benchmark | figure | value | aim, at most | met |
 |---|---|---:|---:|---|
-${ran.flatMap(({ name, kept }) => ratioRows(name, kept.result)).join('\n')}
+${ran.flatMap(({ name, kept }) => rows(name, kept.result)).join('\n')}
 
 ${ran.map(({ name, kept }) => section(name, kept)).join('\n')}`;
 }

@@ -19,11 +19,14 @@ import {
 } from '../test/real/rig/index.ts';
 import { relay, startProxy } from '../test/real/rig/proxy.ts';
 import { streamTo } from '../test/real/setup.ts';
+import { median, round } from './measure.ts';
 
 const { values } = parseArgs({
   options: { segments: { type: 'string', default: '100' }, latencies: { type: 'string', default: '0,50,200' } },
 });
 const count = Number(values.segments);
+const ROUNDS = 3;
+const AHEAD = 8;
 const LATENCIES = values.latencies.split(',').map(Number);
 let latency = 0;
 
@@ -146,22 +149,25 @@ try {
   const db = await primary();
   const { base, wal, keys } = await archived(db);
   const shared = readable(keys);
-  const local = await replayed(base, `cp ${wal}/%f "%p"`);
-  console.log(`${count} segments by cp from a local directory: ${local.toFixed(1)} s`);
-  const result: Record<string, number> = { local };
+  const byCp = () => replayed(base, `cp ${wal}/%f "%p"`);
+  const result: Record<string, number> = {};
+  const note = (name: string, seconds: number, local: number): void => {
+    result[name] = round(seconds);
+    result[`ratio_${name}`] = round(seconds / local);
+    console.log(`${name.padEnd(24)} ${seconds.toFixed(1).padStart(6)} s, ${(seconds / local).toFixed(2)} times local`);
+  };
   for (const ms of LATENCIES) {
     latency = ms;
-    for (const prefetch of [8, 0]) {
-      const { replay, whole } = await restored(db, keys, prefetch);
-      const fetch = await replayed(base, await fetching(db, shared, prefetch));
-      for (const [way, seconds] of Object.entries({ restore: replay, whole, fetch })) {
-        const name = `${way}_${prefetch > 0 ? 'ahead' : 'plain'}_${ms}ms`;
-        result[name] = seconds;
-        result[`ratio_${name}`] = seconds / local;
-        const text = `${way}, ${ms} ms of latency, ${prefetch} segments ahead: ${seconds.toFixed(1)} s`;
-        console.log(`${text}, ${(seconds / local).toFixed(2)} times local`);
-      }
-    }
+    const rounds: { local: number; replay: number; whole: number }[] = [];
+    // Beside each round, since the machine is not as quick at every minute.
+    for (let n = 0; n < ROUNDS; n += 1) rounds.push({ local: await byCp(), ...(await restored(db, keys, AHEAD)) });
+    const local = median(rounds.map(each => each.local));
+    note(`local_${ms}ms`, local, local);
+    note(`restore_ahead_${ms}ms`, median(rounds.map(each => each.replay)), local);
+    note(`whole_ahead_${ms}ms`, median(rounds.map(each => each.whole)), local);
+    note(`fetch_ahead_${ms}ms`, await replayed(base, await fetching(db, shared, AHEAD)), local);
+    note(`restore_plain_${ms}ms`, (await restored(db, keys, 0)).replay, local);
+    note(`fetch_plain_${ms}ms`, await replayed(base, await fetching(db, shared, 0)), local);
   }
   await db.destroy();
   console.log(JSON.stringify({ bench: 'replay', segments: count, ...result, ratio: result['ratio_restore_ahead_200ms'] }));

@@ -168,7 +168,10 @@ try {
     result[`p99_${mode.name}`] = at(lost, 0.99);
     result[`max_${mode.name}`] = lost.at(-1)!;
     const hours = all.reduce((sum, one) => sum + one.hours, 0);
-    result[`puts_hour_busy_${mode.name}`] = Math.round(all.reduce((sum, one) => sum + one.puts, 0) / hours);
+    const puts = Math.round(all.reduce((sum, one) => sum + one.puts, 0) / hours);
+    result[`puts_hour_busy_${mode.name}`] = puts;
+    const [p50, p99, max] = [at(lost, 0.5), at(lost, 0.99), lost.at(-1)!].map(each => each.toFixed(2));
+    console.log(`${mode.name}: seconds lost p50 ${p50}, p99 ${p99}, max ${max}; ${puts} puts an hour under load`);
   }
   if (!only || only.includes('idle')) {
     result['puts_hour_idle'] = await idle('30s');

@@ -25,11 +25,14 @@ describe('the page of benchmarks', () => {
     for (const name of Object.keys(benches)) expect(comparedBy(name)).toMatch(/\w{3}.*\.$/);
   });
 
-  it('shows each ratio beside its aim, and says where it is missed', () => {
+  it('shows each ratio, and what else has an aim, beside the aim, and says where it is missed', () => {
     const page = pageOf({
       upload: oneResult({ bench: 'upload', ratio_pipe: 0.9, ratio_one: 1.3, rounds: 3 }),
       files: oneResult({ ratio: { first: 1.04 } }),
+      rpo: oneResult({ max_1s: 0.9, p50_1s: 0.4 }),
     });
+    expect(page).toContain('| rpo | `max_1s` | 0.9 | 1.02 | yes |');
+    expect(page).not.toContain('p50_1s');
     expect(page).toContain('| upload | `ratio_pipe` | 0.9 | 0.9 | yes |');
     expect(page).toContain('| upload | `ratio_one` | 1.3 | 1 | **no** |');
     expect(page).toContain('| files | `ratio.first` | 1.04 | 1.05 | yes |');
