@@ -82,7 +82,7 @@ export async function makeWorld(minutes: number): Promise<World> {
     postgres: { app: db.entry({ spool: join(tempDir(), 'spool'), retention: { ...retention, wal: '1h' } }) },
     redis: { cache: redis.entry({ retention: { ...retention, within: '0d' } }) },
     etcd: { main: entryOf(etcd, { retention: { ...retention, within: '0d' } }) },
-    volumes: { data: { engine: 'files', paths: [files], retention: { ...retention, within: '0d' } } },
+    volumes: { data: { engine: 'files', paths: [files], idleTimeout: '20s', retention: { ...retention, within: '0d' } } },
   });
   const env = { ...db.bkpEnv, S3_SECRET: secretKey, TMPDIR: temp, HOME: join(temp, '..') };
   mkdirSync(files, { recursive: true });
