@@ -42,6 +42,8 @@ export interface Pipeline {
    * reader is done with it, so pass it on or keep a copy, never both.
    */
   out: Readable;
+  /** Of the children, in order; -1 for one that could not be started. */
+  pids: readonly number[];
   /** Resolves to each child's stderr when all of them ended with 0 and no signal; rejects with a BkpError naming the first that did not. */
   done: Promise<string[]>;
 }

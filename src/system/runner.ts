@@ -168,7 +168,7 @@ function joined(commands: readonly Command[], options: Parameters<Runner['pipeli
     error => out.destroy(error),
   );
   done.catch(() => {});
-  return { out, done };
+  return { out, done, pids: children.map(({ pid = -1 }) => pid) };
 }
 
 const stdinOf = ({ input, hold: held }: { input?: string; hold?: boolean }) => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BASE, filesWorld, fill, picture, type World } from './filesWorld.ts';
-import { cleanUp, type S3Server, s3Client, startRgw, startVersity } from './rig/index.ts';
+import { cleanUp, type S3Server, type Seen, s3Client, stall, startFaulty, startRgw, startVersity } from './rig/index.ts';
 
 afterAll(cleanUp);
 
@@ -79,5 +79,30 @@ describe('files into two services of S3, of which restic knows one at a time', (
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(await hidden()).toBe(0);
     expect((await at.bkp('verify', 'volumes')).code).toBe(0);
+  });
+});
+
+describe('a store that takes connections and falls silent', () => {
+  it('restic is given up after `idleTimeout`, whatever it was asked; the store is told, and nothing is waited for without an end', async () => {
+    const behind = await startVersity();
+    const faulty = await startFaulty(behind);
+    const { region, endpoint, accessKey, secretKey } = faulty;
+    const place = { region, endpoint, accessKey, secretKey, bucket: await faulty.bucket(), pathStyle: true };
+    const at = await filesWorld({ s3: { type: 's3', ...place } });
+    fill(at.source);
+    await at.result(0, 'backup', 'volumes');
+    at.write({ idleTimeout: '2s' });
+    // What bkp asks itself is answered.
+    const isRestic = ({ path }: Seen): boolean => /\/restic\/(keys|index|snapshots|data)\//.test(path);
+    faulty.faults = [{ when: isRestic, act: stall }];
+    for (const words of [
+      ['backup', 'volumes'],
+      ['verify', 'volumes'],
+      ['restore', 'volumes', 'data', '--latest', '--to', join(at.dir, 'back'), '--yes'],
+    ]) {
+      const { code, stdout, stderr } = await at.bkp(...words);
+      expect({ words, code }).toEqual({ words, code: 8 });
+      expect(stdout + stderr).toMatch(/restic \w+.* got no further for 2s and was ended/);
+    }
   });
 });

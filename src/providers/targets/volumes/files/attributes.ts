@@ -1,7 +1,7 @@
 import type { Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import type { Context } from './context.ts';
-import { environmentOf, program, reachFor } from './program.ts';
+import { askRestic, reachFor } from './program.ts';
 
 /** An extended attribute, ACLs among them: its name, and its value as the kernel has it in base64. */
 export interface Attribute {
@@ -30,8 +30,9 @@ export async function attributesIn(
 ): Promise<Map<string, readonly Attribute[]>> {
   const reach = await reachFor(ctx, store);
   const cat = async (...what: string[]): Promise<any> => {
-    const command = { file: program(ctx), args: ['cat', ...reach.args, '--no-lock', ...what], env: environmentOf(ctx, reach) };
-    return JSON.parse((await ctx.run.text(command, { signal: ctx.signal })).stdout);
+    let text = '';
+    for await (const line of askRestic(ctx, reach, ['cat', ...what])) text += `${line}\n`;
+    return JSON.parse(text);
   };
   const trees = new Map<string, Promise<TreeNode[]>>();
   const treeOf = (id: string): Promise<TreeNode[]> => {

@@ -12,7 +12,9 @@ const isFull = (text: string): boolean => /no space left on device|disk quota ex
 const isDamaged = (text: string): boolean =>
   /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match/.test(text);
 const isAway = (text: string): boolean =>
-  /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp/i.test(text);
+  /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp|got no further/i.test(
+    text,
+  );
 
 /**
  * What restic's end means to the person: a sentence with the store, its cause and the next step.

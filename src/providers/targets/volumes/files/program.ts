@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
-import type { Command, Store } from '../../../../core/contracts.ts';
+import type { Bytes, Command, Store } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
 import { BkpError } from '../../../../core/errors.ts';
 import { makeBelow } from '../../../../flow/folders.ts';
@@ -115,8 +115,9 @@ async function ioOf(pid: number): Promise<number> {
 /** Less than this is restic saying that it waits and tries again. */
 const WORDS = 16 * 1024;
 
-/** Calls `stalled` once when a process has neither read nor written for `idleMs`. @returns what ends the watch */
-function watch(ctx: Context, pid: number, idleMs: number, stalled: () => void): () => void {
+/** Calls `stalled` once when a process has neither read nor written for `idleTimeout`. @returns what ends the watch */
+function watch(ctx: Context, pid: number, stalled: () => void): () => void {
+  const idleMs = parseDuration(ctx.config.idleTimeout);
   const now = (): number => ctx.clock.now().getTime();
   let [alive, before] = [now(), 0];
   const timer = setInterval(
@@ -131,6 +132,11 @@ function watch(ctx: Context, pid: number, idleMs: number, stalled: () => void): 
   );
   return () => clearInterval(timer);
 }
+
+const stillness = (ctx: Context, command: string | undefined, said: string): BkpError =>
+  new BkpError('storeUnreachable', `${who(ctx)}: restic ${command} got no further for ${ctx.config.idleTimeout} and was ended${said}`, {
+    next: 'bkp doctor shows how the stores answer; `idleTimeout:` in the entry gives it longer',
+  });
 
 /**
  * Runs restic to its end. Ended by us it gets SIGINT, at which it takes its lock away (0.14 does not at SIGTERM).
@@ -154,7 +160,7 @@ export async function runRestic(ctx: Context, reach: Reach, args: readonly strin
     child.kill('SIGINT');
     late ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
   };
-  const unwatch = watch(ctx, child.pid, parseDuration(ctx.config.idleTimeout), () => {
+  const unwatch = watch(ctx, child.pid, () => {
     stalled = true;
     stop();
   });
@@ -168,13 +174,7 @@ export async function runRestic(ctx: Context, reach: Reach, args: readonly strin
     const { code, signal } = await child.ended;
     ctx.signal.throwIfAborted();
     if (!stalled) return { code, signal, lines };
-    throw new BkpError(
-      'storeUnreachable',
-      `${who(ctx)}: restic ${args[0]} got no further for ${ctx.config.idleTimeout} and was ended: ${words(lines)}`,
-      {
-        next: 'bkp doctor shows how the stores answer; `idleTimeout:` in the entry gives it longer',
-      },
-    );
+    throw stillness(ctx, args[0], `: ${words(lines)}`);
   } finally {
     clearTimeout(late);
     unwatch();
@@ -182,22 +182,36 @@ export async function runRestic(ctx: Context, reach: Reach, args: readonly strin
   }
 }
 
-/** Lines of restic's stdout as they come; throws BkpError('failed') at the end when it failed. It locks nothing. */
-export async function* askRestic(ctx: Context, reach: Reach, args: readonly string[]): AsyncGenerator<string> {
+/**
+ * What restic writes to its stdout, as it comes. It locks nothing.
+ * @throws BkpError('failed') at the end when it failed; 'storeUnreachable' when it stood still for `idleTimeout`: 0.14 waits for an answer for
+ * ever where a connection stays open and nothing comes; the signal's reason
+ */
+export async function* readRestic(ctx: Context, reach: Reach, args: readonly string[]): Bytes {
   const command = {
     file: program(ctx),
     args: [...args.slice(0, 1), '--no-lock', ...reach.args, ...args.slice(1)],
     env: environmentOf(ctx, reach),
   };
-  const { out, done } = ctx.run.pipeline([command], { signal: ctx.signal });
+  const { out, done, pids } = ctx.run.pipeline([command], { signal: ctx.signal });
+  const unwatch = watch(ctx, pids[0]!, () => void out.destroy(stillness(ctx, args[0], '')));
+  try {
+    yield* out;
+    await done;
+  } finally {
+    unwatch();
+  }
+}
+
+/** Lines of restic's stdout as they come. @throws as `readRestic` */
+export async function* askRestic(ctx: Context, reach: Reach, args: readonly string[]): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
-  for await (const chunk of out) {
+  for await (const chunk of readRestic(ctx, reach, args)) {
     const lines = (rest + decoder.write(chunk as Buffer)).split('\n');
     rest = lines.pop()!;
     yield* lines;
   }
-  await done;
   if (rest !== '') yield rest;
 }
 
@@ -213,7 +227,9 @@ function causes(lines: readonly string[]): string[] {
 
 /** What restic complained of last. */
 export function words(lines: readonly string[]): string {
-  const plain = causes(lines).filter(line => line.trim() !== '' && !line.startsWith('{"message_type":"status"'));
+  const plain = causes(lines).filter(
+    line => line.trim() !== '' && !line.startsWith('{"message_type":"status"') && !/signal interrupt received/.test(line),
+  );
   const complaints = plain.filter(line => /Fatal|fatal|error|failed/.test(line));
   const final = complaints.filter(line => !/retrying after/.test(line));
   const fatal = (final.length > 1 ? final : complaints).slice(-2);

@@ -7,7 +7,7 @@ import type { Sparse } from './baseline.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
 import { faultOf, refuseFailed } from './faults.ts';
-import { environmentOf, isSince, program, reachFor, runRestic, versionOf } from './program.ts';
+import { isSince, reachFor, readRestic, runRestic, versionOf } from './program.ts';
 import type { Node } from './said.ts';
 
 /** `restore --sparse` came with it. */
@@ -74,11 +74,8 @@ async function sparseByHand(ctx: Context, { store, snapshot, sparse }: Wanted, i
   const lost =
     unable === undefined ? [] : [`${attributes.size} file(s) with holes came back without extended attributes and ACLs: ${unable}`];
   for (const [path, node] of nodes) {
-    const args = ['dump', '--no-lock', ...reach.args, snapshot, path];
-    const { out, done } = ctx.run.pipeline([{ file: program(ctx), args, env: environmentOf(ctx, reach) }], { signal: ctx.signal });
     await mkdir(dirname(join(into, path)), { recursive: true });
-    await writeWithHoles(join(into, path), out);
-    await done;
+    await writeWithHoles(join(into, path), readRestic(ctx, reach, ['dump', snapshot, path]));
     await withOwner(join(into, path), node);
     if (unable === undefined) lost.push(...(await writeAttributes(ctx, join(into, path), attributes.get(path) ?? [])));
     await withTime(join(into, path), node);
