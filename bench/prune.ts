@@ -15,7 +15,8 @@ console.log(
 );
 const { s5cmd } = peers();
 const program = await bundled('catalog/survey.ts', join(tempDir(), 'survey'));
-const stores: Record<string, unknown>[] = [];
+const stores: Awaited<ReturnType<typeof inStore>>[] = [];
 for (const count of SIZES) stores.push(await inStore(count, program, s5cmd));
 await cleanUp();
-console.log(JSON.stringify({ bench: 'prune', decide: memory, connections: CONNECTIONS, stores }));
+const { ratio_list, ratio_plan } = stores[0]!;
+console.log(JSON.stringify({ bench: 'prune', decide: memory, connections: CONNECTIONS, stores, ratio_list, ratio_plan }));

@@ -113,7 +113,7 @@ const bareRunnerFor =
       result(json, text) {
         report.close?.();
         if (options.json) out(JSON.stringify({ type: 'result', ...json }));
-        else for (const line of text) out(fitted(line, terminalWidth()));
+        else if (text.length > 0) out(text.map(line => fitted(line, terminalWidth())).join('\n'));
       },
     };
     try {

@@ -65,7 +65,7 @@ function show(name: string, { wall, cpu, rss }: Metered): void {
  * Fills a bucket with `count` objects and measures what prune reads and decides there.
  * @param program the bundled survey.ts
  */
-export async function inStore(count: number, program: string, s5cmd: string): Promise<Record<string, unknown>> {
+export async function inStore(count: number, program: string, s5cmd: string) {
   const bucket = await startBucket(count);
   const signed = signer();
   const fill = await lay(bucket.dir, objects(signed, count));

@@ -4,7 +4,7 @@ import { BkpError } from './errors.ts';
 import { isId } from './id.ts';
 import { firstIssue } from './issue.ts';
 import { checkKey } from './key.ts';
-import { decodeSigned, encodeSigned } from './signed.ts';
+import { decodeSigned, decodeSignedAside, encodeSigned } from './signed.ts';
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
@@ -85,12 +85,19 @@ const shape = z.looseObject({
 /** The signed bytes of `manifest.json`. */
 export const encodeManifest = (manifest: Manifest, sign: Keys['sign']): Buffer => encodeSigned(manifest, sign);
 
+function checked(value: unknown, what: string): Manifest {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return parsed.data as unknown as Manifest;
+  throw new BkpError('verifyFailed', `${what} is no manifest that this version reads: ${firstIssue(parsed.error)}`);
+}
+
 /**
  * Reads `manifest.json`: signature first, then every name, key, hash and instant by its pattern, so that nothing in it is used unchecked.
  * @throws BkpError('verifyFailed')
  */
-export function decodeManifest(raw: Buffer, verify: Keys['verify'], what: string): Manifest {
-  const parsed = shape.safeParse(decodeSigned(raw, verify, what));
-  if (parsed.success) return parsed.data as unknown as Manifest;
-  throw new BkpError('verifyFailed', `${what} is no manifest that this version reads: ${firstIssue(parsed.error)}`);
-}
+export const decodeManifest = (raw: Buffer, verify: Keys['verify'], what: string): Manifest =>
+  checked(decodeSigned(raw, verify, what), what);
+
+/** As `decodeManifest`, with the signatures of many checked side by side in other threads. Rejects as that throws. */
+export const decodeManifestAside = async (raw: Buffer, verify: Keys['verifyAside'], what: string): Promise<Manifest> =>
+  checked(await decodeSignedAside(raw, verify, what), what);

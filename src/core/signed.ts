@@ -19,25 +19,36 @@ const parse = (bytes: Buffer): unknown => {
   }
 };
 
+type Seal = Parameters<Keys['verify']>[1];
+
+function split(bytes: Buffer, what: string): { body: Buffer; seal: Seal } {
+  const cut = bytes.indexOf('\n');
+  const body = bytes.subarray(0, cut < 0 ? bytes.length : cut);
+  const seal = cut < 0 ? undefined : (parse(bytes.subarray(cut + 1)) as { key?: unknown; ed25519?: unknown } | undefined);
+  if (typeof seal?.key !== 'string' || typeof seal.ed25519 !== 'string')
+    throw new BkpError('verifyFailed', `${what} carries no signature: it is cut short or was not written by bkp`);
+  return { body, seal: { key: seal.key, signature: seal.ed25519 } };
+}
+
+const untrusted = ({ key }: Seal, what: string): BkpError =>
+  new BkpError('verifyFailed', `${what} is not signed by a key of keys.trusted, or was changed after signing (it names ${key})`, {
+    next: 'if that key is yours, add it to keys.trusted; otherwise take another store with --from',
+  });
+
 /**
  * Reads a signed record back.
  * @param what names the object in errors
  * @throws BkpError('verifyFailed') when it is no signed record, or no trusted key signed these bytes
  */
 export function decodeSigned(bytes: Buffer, verify: Keys['verify'], what: string): unknown {
-  const cut = bytes.indexOf('\n');
-  const body = bytes.subarray(0, cut < 0 ? bytes.length : cut);
-  const seal = cut < 0 ? undefined : (parse(bytes.subarray(cut + 1)) as { key?: unknown; ed25519?: unknown } | undefined);
-  if (typeof seal?.key !== 'string' || typeof seal.ed25519 !== 'string')
-    throw new BkpError('verifyFailed', `${what} carries no signature: it is cut short or was not written by bkp`);
-  if (!verify(body, { key: seal.key, signature: seal.ed25519 })) {
-    throw new BkpError(
-      'verifyFailed',
-      `${what} is not signed by a key of keys.trusted, or was changed after signing (it names ${seal.key})`,
-      {
-        next: 'if that key is yours, add it to keys.trusted; otherwise take another store with --from',
-      },
-    );
-  }
+  const { body, seal } = split(bytes, what);
+  if (!verify(body, seal)) throw untrusted(seal, what);
+  return parse(body);
+}
+
+/** As `decodeSigned`, with the signature checked in another thread. Rejects as that throws. */
+export async function decodeSignedAside(bytes: Buffer, verify: Keys['verifyAside'], what: string): Promise<unknown> {
+  const { body, seal } = split(bytes, what);
+  if (!(await verify(body, seal))) throw untrusted(seal, what);
   return parse(body);
 }

@@ -1,4 +1,5 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { Keys } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 
@@ -35,6 +36,8 @@ export function signingKey(text: string): KeyObject {
 export const signingText = (seed: Uint8Array): string => PRIVATE + Buffer.from(seed).toString('base64url');
 export const publicText = (key: KeyObject): string =>
   PUBLIC + createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(PUBLIC_DER.length).toString('base64url');
+
+const verifyBytesAside = promisify(verifyBytes);
 
 const made = new Map<string, KeyObject>();
 
@@ -88,5 +91,7 @@ export function makeKeys(settings: KeySettings): Keys {
     },
     verify: (bytes, { key, signature }) =>
       settings.trusted.includes(key) && verifyBytes(null, bytes, publicKey(key), Buffer.from(signature, 'base64')),
+    verifyAside: async (bytes, { key, signature }) =>
+      settings.trusted.includes(key) && (await verifyBytesAside(null, bytes, publicKey(key), Buffer.from(signature, 'base64'))),
   };
 }

@@ -18,7 +18,7 @@ import type {
 import { BkpError, sentence } from '../core/errors.ts';
 import { isId } from '../core/id.ts';
 import { joinKey } from '../core/key.ts';
-import { decodeManifest } from '../core/manifest.ts';
+import { decodeManifestAside } from '../core/manifest.ts';
 import { readAll } from '../flow/bytes.ts';
 
 /** Something in a store that keeps a backup from counting. */
@@ -44,8 +44,10 @@ export interface Catalog {
   shown: Shown[];
 }
 
+const MANIFEST = '/manifest.json';
+
 export const backupPrefix = (base: string, id: string): string => joinKey(base, 'backups', id);
-export const manifestKey = (base: string, id: string): string => `${backupPrefix(base, id)}/manifest.json`;
+export const manifestKey = (base: string, id: string): string => `${backupPrefix(base, id)}${MANIFEST}`;
 
 /** The manifest's own words have to agree with the place where it lies: a moved or copied manifest is no backup of this target. */
 function checkPlace(manifest: Manifest, base: string, id: string, what: string): void {
@@ -57,9 +59,10 @@ function checkPlace(manifest: Manifest, base: string, id: string, what: string):
     ['env', manifest.env, env],
   ].find(([, inside, place]) => inside !== place);
   if (differs) throw new BkpError('verifyFailed', `${what} names ${differs[0]} ${differs[1]}, and lies under ${differs[2]}`);
+  const own = `${backupPrefix(base, id)}/`;
   const stray = streamed(manifest)
     .flatMap(piece => piece.objects)
-    .find(object => !object.key.startsWith(`${backupPrefix(base, id)}/`));
+    .find(object => !object.key.startsWith(own));
   if (stray) throw new BkpError('verifyFailed', `${what} names the object ${stray.key}, which is not its own`);
   for (const { under, objects = [] } of heldOf(manifest)) {
     const out = objects.find(({ key }) => under === undefined || !key.startsWith(`${under}/`));
@@ -73,71 +76,82 @@ export type Seen = { id: string; raw: Buffer; manifest: Manifest } | Problem;
 /** Manifests read at once from one store. */
 const AT_ONCE = 20;
 
-async function read(store: Store, info: ObjectInfo, remembered: Remembered | undefined): Promise<Buffer> {
-  const fresh = remembered?.bytes !== info.bytes || remembered.modified !== info.modified.toISOString();
-  return fresh ? readAll(store.get(info.key)) : Buffer.from(remembered.raw);
-}
+const isAsListed = (remembered: Remembered | undefined, info: ObjectInfo): remembered is Remembered =>
+  remembered?.bytes === info.bytes && remembered.modified === info.modified.toISOString();
 
 /** One manifest as it lies in a store. Throws only when the store no longer answers. */
-async function look(store: Store, base: string, id: string, keys: Keys, raw: () => Promise<Buffer>): Promise<Seen> {
-  const key = manifestKey(base, id);
+async function look(store: Store, base: string, key: string, keys: Keys, remembered?: Remembered): Promise<Seen> {
   const what = `${key} in store ${store.name}`;
   try {
-    const bytes = await raw();
-    const manifest = decodeManifest(bytes, keys.verify, what);
+    const id = idOf(base, key)!;
+    const raw = remembered ? Buffer.from(remembered.raw) : await readAll(store.get(key));
+    const manifest = await decodeManifestAside(raw, keys.verifyAside, what);
     checkPlace(manifest, base, id, what);
-    return { id, raw: bytes, manifest };
+    return { id, raw, manifest };
   } catch (error) {
     if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
     return { store: store.name, key, error: sentence(error) };
   }
 }
 
-/** The id of the backup whose manifest lies under a key; undefined for every other key. */
+/** The id of the backup whose manifest lies under a key; undefined for every other key. Asked of each key of a listing. */
 export const idOf = (base: string, key: string): string | undefined => {
-  const id = /\/([^/]+)\/manifest\.json$/.exec(key)?.[1];
-  return id && isId(id) && key === manifestKey(base, id) ? id : undefined;
+  if (!key.endsWith(MANIFEST)) return undefined;
+  const id = key.slice(key.lastIndexOf('/', key.length - MANIFEST.length - 1) + 1, -MANIFEST.length);
+  return isId(id) && key === `${base}/backups/${id}${MANIFEST}` ? id : undefined;
 };
 
 async function readStore(store: Store, base: string, keys: Keys, cache?: ManifestCache): Promise<{ seen: Seen[]; shown: Shown }> {
   const sizes = new Map<string, number>();
-  const manifests: ObjectInfo[] = [];
-  for await (const info of store.list(`${joinKey(base, 'backups')}/`)) {
-    sizes.set(info.key, info.bytes);
-    if (idOf(base, info.key)) manifests.push(info);
+  async function* listed(): AsyncGenerator<ObjectInfo> {
+    for await (const info of store.list(`${joinKey(base, 'backups')}/`)) {
+      sizes.set(info.key, info.bytes);
+      if (idOf(base, info.key)) yield info;
+    }
   }
-  const seen = await readManifests(store, base, keys, manifests, cache);
+  const seen = await readManifests(store, base, keys, listed(), cache);
   const read = seen.flatMap(each => ('manifest' in each ? [each.manifest] : []));
   for (const under of heldUnder(read)) for await (const info of store.list(`${under}/`)) sizes.set(info.key, info.bytes);
   return { seen, shown: { store, sizes } };
 }
 
 /**
- * Reads the manifests that a store's listing shows, signature and place checked.
+ * Reads the manifests that a store's listing shows, signature and place checked, while more of it comes.
  * @param manifests of the listing, each with a key that `idOf` knows
- * @throws BkpError('storeUnreachable') when the store no longer answers
+ * @throws BkpError('storeUnreachable') when the store no longer answers; what the listing throws
  */
 export async function readManifests(
   store: Store,
   base: string,
   keys: Keys,
-  manifests: readonly ObjectInfo[],
+  manifests: Iterable<ObjectInfo> | AsyncIterable<ObjectInfo>,
   cache?: ManifestCache,
 ): Promise<Seen[]> {
   const before = (await cache?.load(base, store.name)) ?? new Map<string, Remembered>();
   const after = new Map<string, Remembered>();
+  let news = false;
   const seen = await pMap(
     manifests,
     async info => {
-      const each = await look(store, base, idOf(base, info.key)!, keys, () => read(store, info, before.get(info.key)));
-      if ('raw' in each) after.set(info.key, { bytes: info.bytes, modified: info.modified.toISOString(), raw: each.raw.toString('utf8') });
+      const then = before.get(info.key);
+      const remembered = isAsListed(then, info) ? then : undefined;
+      const each = await look(store, base, info.key, keys, remembered);
+      if (!('raw' in each)) return each;
+      after.set(info.key, remembered ?? rememberedOf(info, each.raw));
+      news ||= !remembered;
       return each;
     },
     { concurrency: AT_ONCE },
   );
-  await cache?.save(base, store.name, after);
+  if (news || after.size < before.size) await cache?.save(base, store.name, after);
   return seen;
 }
+
+const rememberedOf = ({ bytes, modified }: ObjectInfo, raw: Buffer): Remembered => ({
+  bytes,
+  modified: modified.toISOString(),
+  raw: raw.toString('utf8'),
+});
 
 /**
  * Every backup of a target that its stores show, each manifest signed by a trusted key and in its place.

@@ -7,19 +7,25 @@ const INDENT = 4;
 export const terminalWidth = (stream: NodeJS.WriteStream = process.stdout): number =>
   stream.isTTY && stream.columns > 0 ? stream.columns : Infinity;
 
-const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - stringWidth(text)));
+const PLAIN = /^[ -~]*$/;
+
+/** Columns that a text takes. */
+const widthOf = (text: string): number => (PLAIN.test(text) ? text.length : stringWidth(text));
+
+const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 
 /**
  * A text in lines of at most `width` columns, broken between words only: an id, a path or a command stays whole, whatever its length.
  * Lines after the first begin with `indent` blanks.
  */
 export function wrapWords(text: string, width: number, indent = 0): string {
+  if (width === Infinity) return text;
   const lines: string[] = [];
   const [, blanks = '', rest = ''] = /^( *)(.*)$/s.exec(text) ?? [];
   let line = blanks;
   for (const word of rest.split(' ')) {
     const next = line.trim() === '' ? line + word : `${line} ${word}`;
-    if (line.trim() !== '' && stringWidth(next) > width) {
+    if (line.trim() !== '' && widthOf(next) > width) {
       lines.push(line);
       line = ' '.repeat(indent) + word;
     } else line = next;
@@ -76,7 +82,7 @@ function folded(row: readonly string[], groups: readonly number[][], widths: rea
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[], width = terminalWidth()): string[] {
   const all = [header, ...rows];
   const columns = header.map((_, column) => column);
-  const widths = columns.map(column => Math.max(...all.map(row => stringWidth(row[column] ?? ''))));
+  const widths = columns.map(column => all.reduce((most, row) => Math.max(most, widthOf(row[column] ?? '')), 0));
   const whole = widths.reduce((sum, each) => sum + each, GAP * (widths.length - 1));
   if (whole <= width) return all.map(row => joined(row, columns, widths));
   const filled = columns.filter(column => rows.some(row => row[column]));

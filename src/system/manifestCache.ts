@@ -22,20 +22,10 @@ function parse(text: string): Map<string, Remembered> {
   return new Map(found.map(({ key, ...remembered }) => [key, remembered]));
 }
 
-const same = (a: ReadonlyMap<string, Remembered>, b: ReadonlyMap<string, Remembered>): boolean =>
-  a.size === b.size && [...b].every(([key, { bytes, modified }]) => a.get(key)?.bytes === bytes && a.get(key)?.modified === modified);
-
 /** One file per target and store in `dir`. A directory that cannot be read or written means no short cut, and no error. */
 export function manifestCache(dir: string): ManifestCache {
   const fileOf = (base: string, store: string): string =>
     join(dir, `${createHash('sha256').update(`${base}\n${store}`).digest('hex').slice(0, 32)}.json`);
-  const load = async (base: string, store: string): Promise<Map<string, Remembered>> => {
-    try {
-      return parse(await readFile(fileOf(base, store), 'utf8'));
-    } catch {
-      return new Map();
-    }
-  };
   const write = async (path: string, text: string): Promise<void> => {
     const temp = `${path}.${randomBytes(6).toString('hex')}`;
     try {
@@ -48,9 +38,14 @@ export function manifestCache(dir: string): ManifestCache {
     }
   };
   return {
-    load,
+    async load(base, store) {
+      try {
+        return parse(await readFile(fileOf(base, store), 'utf8'));
+      } catch {
+        return new Map();
+      }
+    },
     async save(base, store, manifests) {
-      if (same(await load(base, store), manifests)) return;
       await write(fileOf(base, store), JSON.stringify([...manifests].map(([key, remembered]) => ({ key, ...remembered }))));
     },
   };

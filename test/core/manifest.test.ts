@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Manifest } from '../../src/core/contracts.ts';
-import { decodeManifest, encodeManifest } from '../../src/core/manifest.ts';
+import { decodeManifest, decodeManifestAside, encodeManifest } from '../../src/core/manifest.ts';
 import { makeKeys, publicText, signingKey, signingText } from '../../src/flow/keys.ts';
 
 const keysOf = (seed: number) => {
@@ -54,6 +54,23 @@ const refused = (raw: Buffer, says: RegExp) => {
 
 test('comes back as it was written', () => {
   expect(decodeManifest(encodeManifest(manifest, ours.sign), ours.verify, 'm')).toEqual(manifest);
+});
+
+test('a signature that is checked in another thread counts as much', async () => {
+  const raw = encodeManifest(manifest, ours.sign);
+  expect(await decodeManifestAside(raw, ours.verifyAside, 'm')).toEqual(manifest);
+  const bent = Buffer.from(raw);
+  bent[raw.indexOf('4f2a1c')]! ^= 1;
+  for (const bad of [bent, encodeManifest(manifest, keysOf(2).sign)])
+    await expect(decodeManifestAside(bad, ours.verifyAside, 'm')).rejects.toMatchObject({
+      exit: 'verifyFailed',
+      message: expect.stringMatching(/not signed by a key of keys.trusted/),
+    });
+  await expect(decodeManifestAside(Buffer.from('hello'), ours.verifyAside, 'm')).rejects.toMatchObject({ exit: 'verifyFailed' });
+  const { id: _, ...nameless } = manifest;
+  await expect(decodeManifestAside(encodeManifest(nameless as Manifest, ours.sign), ours.verifyAside, 'm')).rejects.toMatchObject({
+    message: expect.stringMatching(/no manifest that this version reads: id/),
+  });
 });
 
 test('any flipped byte of the signed line is refused', () => {

@@ -20,6 +20,10 @@ describe('a table', () => {
     expect(formatTable(['ID', 'AGE'], [])).toEqual(['ID  AGE']);
   });
 
+  test('has a row for each, however many', () => {
+    expect(formatTable(['ID'], Array<string[]>(200_000).fill(['x']))).toHaveLength(200_001);
+  });
+
   test('columns begin at the same place in every line', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.stringMatching(/^[a-z]{1,9}$/), fc.stringMatching(/^[a-z]{1,9}$/)), { minLength: 1 }), rows => {

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { ManifestCache } from '../../src/core/contracts.ts';
 import { catalog } from '../../src/ops/catalog.ts';
 import { cacheDir, manifestCache } from '../../src/system/manifestCache.ts';
-import { BASE, chunks, fakeTarget, frail, type Rig, rig } from '../ops/rig.ts';
+import { BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from '../ops/rig.ts';
 
 let dir: string;
 
@@ -24,7 +25,7 @@ test('what was read once is not asked of the store again, and its signature stil
   for (const { broken } of fallen) broken.add('get');
   const stores = fallen.map(({ store }) => store);
   expect((await catalog(stores, BASE, r.ctx.keys, cache)).known.map(each => each.manifest.id)).toEqual([manifest.id]);
-  const strangers = { ...r.ctx.keys, verify: () => false };
+  const strangers = keySet().keys;
   expect((await catalog(stores, BASE, strangers, cache)).known).toEqual([]);
   await expect(catalog(stores, BASE, r.ctx.keys)).rejects.toMatchObject({ exit: 'storeUnreachable' });
 });
@@ -42,6 +43,28 @@ test('a manifest that changed in the store is read anew, and one that is gone is
   rmSync(path);
   rmSync(join(r.dir, 'two', BASE, 'backups', manifest.id, 'manifest.json'));
   expect((await catalog(r.stores, BASE, r.ctx.keys, cache)).known).toEqual([]);
+});
+
+test('it is written when something in it changed, and only then', async () => {
+  using r = rig();
+  await aBackup(r);
+  const kept = manifestCache(dir);
+  const saved: number[] = [];
+  const cache: ManifestCache = {
+    ...kept,
+    save: async (base, store, manifests) => {
+      saved.push(manifests.size);
+      await kept.save(base, store, manifests);
+    },
+  };
+  const look = () => catalog(r.stores.slice(0, 1), BASE, r.ctx.keys, cache);
+  for (const _ of [1, 2]) await look();
+  expect(saved).toEqual([1]);
+  const { manifest } = await aBackup(r);
+  for (const _ of [1, 2]) await look();
+  rmSync(join(r.dir, 'one', BASE, 'backups', manifest.id), { recursive: true });
+  for (const _ of [1, 2]) await look();
+  expect(saved).toEqual([1, 2, 1]);
 });
 
 test('a directory that cannot be used, or a damaged file in it, costs time and nothing else', async () => {

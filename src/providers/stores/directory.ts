@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
+import pMap from 'p-map';
 import { z } from 'zod';
 import { absolute } from '../../core/config/fields.ts';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
@@ -13,6 +14,8 @@ import { makeBelow } from '../../flow/folders.ts';
 const BLOCK = 16 * 1024 * 1024;
 const CHUNK = 1024 * 1024;
 const TEMP = '.tmp-';
+/** Directories that a listing reads before it comes to them, and files of one that it looks at at once. */
+const AHEAD = 16;
 
 /** A directory on a disk of this machine or a mounted share. */
 export const directoryConfig = z.strictObject({
@@ -188,15 +191,45 @@ class DirectoryStore implements Store {
     return cut < 0 ? this.#root : join(this.#root, checkKey(prefix.slice(0, cut)));
   }
 
-  /** Every file, temporary ones too. */
-  async *#walk(dir: string, prefix: string): AsyncGenerator<ObjectInfo> {
-    for (const entry of await this.#entries(dir)) {
-      const path = join(dir, entry.name);
-      const key = relative(this.#root, path);
-      if (entry.isDirectory() && (key.startsWith(prefix) || prefix.startsWith(`${key}/`))) yield* this.#walk(path, prefix);
-      if (!entry.isFile() || !key.startsWith(prefix)) continue;
-      const seen = await stat(path).catch(error => (isGone(error) ? undefined : Promise.reject(this.#unreachable(error, key))));
-      if (seen) yield { key, bytes: seen.size, modified: seen.mtime };
+  /** Every file, temporary ones too, in key order. */
+  async *#walk(dir: string, prefix: string, looking = this.#look(dir, prefix)): AsyncGenerator<ObjectInfo> {
+    const all = await looking;
+    const dirs = all.filter(each => typeof each === 'string').reverse();
+    const ahead: (typeof looking)[] = [];
+    for (const each of all) {
+      while (ahead.length < AHEAD && dirs.length > 0) {
+        const next = this.#look(dirs.pop()!, prefix);
+        next.catch(() => {});
+        ahead.push(next);
+      }
+      if (typeof each === 'string') yield* this.#walk(each, prefix, ahead.shift());
+      else yield each;
+    }
+  }
+
+  /** What lies in a directory and can have keys of a prefix, in key order: files as objects, directories by their paths. */
+  async #look(dir: string, prefix: string): Promise<(ObjectInfo | string)[]> {
+    const at = relative(this.#root, dir);
+    const above = at === '' ? '' : `${at}/`;
+    const entries = (await this.#entries(dir)).filter(entry => {
+      const key = above + entry.name;
+      return entry.isDirectory() ? key.startsWith(prefix) || prefix.startsWith(`${key}/`) : entry.isFile() && key.startsWith(prefix);
+    });
+    const seen = await pMap(entries, async entry => (entry.isFile() ? this.#seen(dir, above, entry.name) : join(dir, entry.name)), {
+      concurrency: AHEAD,
+    });
+    return seen.filter(each => each !== undefined);
+  }
+
+  /** Undefined when it went away meanwhile. */
+  async #seen(dir: string, above: string, name: string): Promise<ObjectInfo | undefined> {
+    const key = above + name;
+    try {
+      const { size, mtime } = await stat(join(dir, name));
+      return { key, bytes: size, modified: mtime };
+    } catch (error) {
+      if (isGone(error)) return undefined;
+      throw this.#unreachable(error, key);
     }
   }
 

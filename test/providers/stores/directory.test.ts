@@ -58,6 +58,26 @@ test('what a killed upload left is not listed', async () => {
   for await (const { key } of at(path).list('')) throw new Error(`listed ${key}`);
 });
 
+test('many folders, some of them deep, are listed in key order and by prefix', async () => {
+  const path = await root();
+  const keys = Array.from({ length: 50 }, (_, n) => [`a/${n}/x`, `a/${n}/y/z`, `a/${n}.x`, `b${n}`]).flat();
+  for (const key of keys) {
+    await mkdir(join(path, key, '..'), { recursive: true });
+    await writeFile(join(path, key), key);
+  }
+  const listed = async (prefix: string) => {
+    const seen: string[] = [];
+    for await (const { key, bytes } of at(path).list(prefix)) {
+      expect(bytes).toBe(key.length);
+      seen.push(key);
+    }
+    return seen;
+  };
+  expect(await listed('')).toEqual([...keys].sort());
+  expect(await listed('a/4')).toEqual(keys.filter(key => key.startsWith('a/4')).sort());
+  expect(await listed('a/4/')).toEqual(['a/4/x', 'a/4/y/z']);
+});
+
 test('a disk that goes away while objects are written is never written beside', async () => {
   for (let turns = 0; turns < 40; turns += 1) {
     const path = await root();

@@ -40,19 +40,22 @@ const NO_S3 = 'the answer is not one of S3';
 
 const where = (caller: Caller, prefix: string) => ({ Bucket: caller.settings.bucket, ...(prefix === '' ? {} : { Prefix: prefix }) });
 
-/** Every object under a prefix, in the order in which the store lists. Throws StoreFault rather than ending early. */
-export async function* objects(caller: Caller, prefix: string): AsyncGenerator<Sdk._Object> {
+/**
+ * Every object under a prefix, page by page in the order in which the store lists; the next page comes while one is worked at.
+ * Throws StoreFault rather than ending early.
+ */
+export async function* objects(caller: Caller, prefix: string): AsyncGenerator<readonly Sdk._Object[]> {
   const pages = new Pages<string>(caller, LIST, prefix);
-  let from: string | undefined;
-  do {
-    const page = await caller.call(
-      LIST,
-      sdk => new sdk.ListObjectsV2Command({ ...where(caller, prefix), ...(from === undefined ? {} : { ContinuationToken: from }) }),
-      { key: `${prefix}*` },
-    );
-    yield* page.Contents ?? [];
-    from = pages.next(page.IsTruncated, page.NextContinuationToken);
-  } while (from !== undefined);
+  const ask = (more: { ContinuationToken?: string }) =>
+    caller.call(LIST, sdk => new sdk.ListObjectsV2Command({ ...where(caller, prefix), ...more }), { key: `${prefix}*` });
+  for (let coming: ReturnType<typeof ask> | undefined = ask({}); coming; ) {
+    const page: Awaited<typeof coming> = await coming;
+    const from = pages.next(page.IsTruncated, page.NextContinuationToken);
+    coming = from === undefined ? undefined : ask({ ContinuationToken: from });
+    // Whoever goes on is told.
+    coming?.catch(() => {});
+    yield page.Contents ?? [];
+  }
 }
 
 /** A version of an object, or a mark that hides the versions below it. */

@@ -85,9 +85,11 @@ export class S3Store implements Store {
 
   /** The order is the store's: S3 lists by key, and nothing here relies on it. */
   async *list(prefix: string): AsyncGenerator<ObjectInfo> {
-    for await (const { Key, Size, LastModified } of objects(this.#caller, prefix)) {
-      if (!Key || !LastModified || !isSize(Size)) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', `${prefix}*`);
-      if (Key.startsWith(prefix)) yield { key: Key, bytes: Size, modified: LastModified };
+    for await (const page of objects(this.#caller, prefix)) {
+      for (const { Key, Size, LastModified } of page) {
+        if (!Key || !LastModified || !isSize(Size)) throw this.#caller.fault('ListObjectsV2', 'the answer is not one of S3', `${prefix}*`);
+        if (Key.startsWith(prefix)) yield { key: Key, bytes: Size, modified: LastModified };
+      }
     }
   }
 
