@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { changed, type Yaml } from './change.ts';
@@ -102,6 +102,32 @@ describe('restore full-dr refuses, before anything is made and all at once', () 
     expect(await refusal(here)).toMatch(
       /postgres\/app: .*server programs of PostgreSQL 18 are needed, and .* is 15.* → install postgresql-18/,
     );
+  });
+
+  it('extensions beside those of the installation are looked for where the source had them, and what cannot be known is told', async () => {
+    const own = tempDir({ forServer: true });
+    mkdirSync(join(own, 'extension'));
+    writeFileSync(join(own, 'extension/beside.control'), "default_version = '1'\n");
+    writeFileSync(join(own, 'extension/beside--1.sql'), "create function beside() returns int language sql as 'select 1';\n");
+    const db = await startPostgres({ version: '18', settings: { extension_control_path: `$system:${own}` } });
+    await db.sql('create extension beside; grant pg_read_all_settings to bkp');
+    await db.sql('create database closed');
+    const config = await makeConfig({ stores: { local: tempDir() }, postgres: { app: db.entry({ spool: join(tempDir(), 'spool') }) } });
+    const run = { config: config.path, env: { ...db.bkpEnv, XDG_STATE_HOME: tempDir() } };
+    expect((await startBkp(['backup', 'full-dr'], run).ended).code).toBe(0);
+    const { code, stdout } = await startBkp(['restore', 'full-dr', '--latest', '--to', aRoot(), '--dry-run', '--json'], run).ended;
+    expect({ code, text: code === 0 ? '' : stdout }).toEqual({ code: 0, text: '' });
+    expect(stdout).toMatch(/not looked at beforehand: the extensions of .*closed.* are not known/);
+    rmSync(join(own, 'extension/beside.control'));
+    expect(await refusal(run)).toMatch(/lacks what the source had: extension beside \(no beside.control in [^;]*\)/);
+
+    await db.sql('revoke pg_read_all_settings from bkp');
+    expect((await startBkp(['backup', 'full-dr'], run).ended).code).toBe(0);
+    expect(await refusal(run)).toMatch(/beside.control in .*; extension_control_path of the source is not known/);
+    await db.sql('drop extension beside');
+    expect((await startBkp(['backup', 'full-dr'], run).ended).code).toBe(0);
+    const bare = await startBkp(['restore', 'full-dr', '--latest', '--to', aRoot(), '--dry-run', '--json'], run).ended;
+    expect(bare.stdout).toMatch(/not looked at beforehand: shared_preload_libraries of the source is not known/);
   });
 
   it('room for each part and not for all of them on one disk', async () => {

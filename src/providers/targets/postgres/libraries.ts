@@ -1,8 +1,8 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Manifest, TargetContext } from '../../../core/contracts.ts';
 import { exists } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
-import { readBaseline } from './proveBaseline.ts';
+import { type Baseline, readBaseline } from './proveBaseline.ts';
 import type { Tools } from './tools.ts';
 
 /** Where the files of one installation lie; undefined where its pg_config is not here to tell. */
@@ -30,23 +30,68 @@ const libraryAt = (name: string, libraries: string): string => {
   return path.endsWith('.so') ? path : `${path}.so`;
 };
 
+/** Whether a file lies in one of some directories. */
+async function isIn(dirs: readonly string[], file: string): Promise<boolean> {
+  for (const dir of dirs) if (await exists(join(dir, file))) return true;
+  return false;
+}
+
+/** Directories of a path setting such as extension_control_path and dynamic_library_path, with what the placeholder stands for. Pure. */
+export const dirsIn = (setting: string | undefined, placeholder: string, standard: string, within = ''): string[] =>
+  (setting ?? placeholder)
+    .split(':')
+    .filter(dir => dir !== '')
+    .map(dir => (dir === placeholder ? standard : join(dir.replace(placeholder, standard), within)));
+
+/** Since then extensions may lie elsewhere too. */
+const HAS_PATH = 18;
+const ELSEWHERE = '; extension_control_path of the source is not known: the role of its backups may not read it';
+
+/** What a role without rights does not see of a source. */
+function unknownOf({ databases, preload }: Baseline): string[] {
+  const closed = Object.keys(databases).filter(name => databases[name]!.unseen && !databases[name]!.invalid);
+  return [
+    ...(preload === undefined
+      ? ['shared_preload_libraries of the source is not known: the role of its backups may not read it (GRANT pg_read_all_settings)']
+      : []),
+    ...(closed.length > 0
+      ? [`the extensions of ${closed.map(name => `"${name}"`).join(', ')} are not known: the role of its backups may not connect there`]
+      : []),
+  ];
+}
+
+/** What of a host that is to run a restored server is lacking, and what could not be looked at, each a sentence. */
+export interface Lacking {
+  lacks: string[];
+  unchecked: string[];
+}
+
 /**
  * What the source had, as its backup recorded it, and this installation has no files of: a server starts without an extension and fails
  * at its first use, and does not start at all without a library that it is to load.
- * @returns a sentence for each; empty too where nothing was recorded, or no pg_config tells where the files lie
  */
-export async function lacksFiles(ctx: TargetContext<PostgresConfig>, tools: Tools, manifest: Manifest): Promise<string[]> {
+export async function lacksFiles(ctx: TargetContext<PostgresConfig>, tools: Tools, manifest: Manifest): Promise<Lacking> {
   const recorded = readBaseline(manifest.baseline);
-  const places = recorded && (await placesOf(ctx, tools));
-  if (!places) return [];
+  if (!recorded) return { lacks: [], unchecked: ['the backup records nothing of the extensions of the source'] };
+  const places = await placesOf(ctx, tools);
+  if (!places)
+    return {
+      lacks: [],
+      unchecked: [`no pg_config of PostgreSQL ${tools.major} is here to tell where its extensions and libraries lie (libpq-dev has it)`],
+    };
+  const system = join(places.share, 'extension');
+  const controls = dirsIn(recorded.controlPath, '$system', system, 'extension');
+  const libraries = dirsIn(recorded.libraryPath, '$libdir', places.libraries);
+  const isOpen = tools.major >= HAS_PATH && recorded.controlPath === undefined;
   const lacks: string[] = [];
   const extensions = Object.values(recorded.databases).flatMap(({ contents }) => Object.keys(contents?.extensions ?? {}));
   for (const name of [...new Set(extensions)].sort())
-    if (!(await exists(join(places.share, 'extension', `${name}.control`))))
-      lacks.push(`extension ${name} (no ${name}.control in ${join(places.share, 'extension')})`);
+    if (!(await isIn(controls, `${name}.control`)))
+      lacks.push(`extension ${name} (no ${name}.control in ${controls.join(', ')}${isOpen ? ELSEWHERE : ''})`);
   for (const name of namesIn(recorded.preload ?? '')) {
     const file = libraryAt(name, places.libraries);
-    if (!(await exists(file))) lacks.push(`library ${name} of shared_preload_libraries (no ${file})`);
+    const there = name.includes('/') ? await exists(file) : await isIn(libraries, basename(file));
+    if (!there) lacks.push(`library ${name} of shared_preload_libraries (no ${file})`);
   }
-  return lacks;
+  return { lacks, unchecked: unknownOf(recorded) };
 }

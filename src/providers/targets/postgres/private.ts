@@ -212,7 +212,8 @@ const sessionSettings = (major: number): Record<string, string> => ({
   session_replication_role: 'replica',
   default_transaction_read_only: 'off',
   statement_timeout: '0',
-  lock_timeout: '0',
+  // Nobody else is there: what holds a lock came along, and would hold it for ever.
+  lock_timeout: '60s',
   idle_session_timeout: '0',
   zero_damaged_pages: 'off',
   ignore_checksum_failure: 'off',

@@ -9,6 +9,7 @@ import { bring, type Part } from './combine.ts';
 import type { PostgresConfig } from './config.ts';
 import { baseOf, planRestore } from './plan.ts';
 import { type Private, prepare } from './private.ts';
+import { endPrepared } from './proveCopy.ts';
 import { verifyFiles, verifyPages } from './proveFiles.ts';
 import { proofPlace, proofSpaces } from './proveHost.ts';
 import { judged, tenths, timed } from './proveRun.ts';
@@ -132,6 +133,14 @@ function replayed(trial: Trial, { manifest, latest }: ProofRequest, { reach }: R
   return { ...trial, text, reachedAt };
 }
 
+/** What stood prepared when the backup ended keeps others from its tables, also from reading them. */
+async function ended(ctx: Context, place: Private): Promise<Trial[]> {
+  const count = await endPrepared(ctx, place);
+  if (count === 0) return [];
+  const text = `${count} came along, and hold their locks after a restore too; this copy has them rolled back, so that all tables can be read`;
+  return [{ name: 'prepared transactions', state: 'note', text, mend: 'after a restore: SELECT * FROM pg_prepared_xacts, and end each' }];
+}
+
 /** Recovery, what is tried on the promoted server, and its end. The server is down when this answers. */
 async function rehearse(ctx: Context, place: Private, request: ProofRequest, before: Compared | undefined): Promise<Trial[]> {
   const { manifest, enter } = request;
@@ -145,6 +154,7 @@ async function rehearse(ctx: Context, place: Private, request: ProofRequest, bef
       enter?.('prove');
       const seconds = tenths(ctx.clock.now().getTime() - began);
       trials.push({ name: 'recovery', state: 'ok', text: 'a private server replayed it to its end and took connections', seconds });
+      trials.push(...(await ended(ctx, place)));
       const found = before ?? (await compare(ctx, place, manifest));
       const compared = before || !request.latest ? found : softened(found);
       if (!before) trials.push(...compared.trials);

@@ -51,7 +51,9 @@ export async function checkRelations(ctx: Context, place: Private, drifted: Read
       { name: NAME, state: 'unproven', text: `extension amcheck is not installed here`, mend: 'install the contrib package of PostgreSQL' },
     ];
   const args = [...ARGS, `--jobs=${Math.min(4, availableParallelism())}`];
-  const end = await said(ctx, { file: place.tools.path(NAME), args, cwd: '/', env: privateEnv(place), ...(place.owner ?? {}) });
+  // It goes from database to database by their names, which have to stay the bytes that they are.
+  const env = { ...privateEnv(place), PGCLIENTENCODING: 'SQL_ASCII' };
+  const end = await said(ctx, { file: place.tools.path(NAME), args, cwd: '/', env, ...(place.owner ?? {}) });
   if (end.code === 0) return [{ name: NAME, state: 'ok', text: 'every table and B-tree index is sound, and every row is in its indexes' }];
   const unsound = unsoundIn(end.lines);
   if (unsound.length > 0) return told(unsound, drifted);

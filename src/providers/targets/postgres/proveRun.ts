@@ -27,7 +27,7 @@ export async function said(ctx: TargetContext, command: Command): Promise<Said> 
 
 /** What the operating system says where the host is at its end, and not the backup. */
 const HOST =
-  /No space left on device|Disk quota exceeded|Cannot allocate memory|out of memory|could not (?:create|map) .*shared memory|Too many open files|signal 9|SIGKILL|Permission denied|Operation not permitted/;
+  /No space left on device|Disk quota exceeded|Cannot allocate memory|out of memory|could not (?:create|map) .*shared memory|Too many open files|signal 9|SIGKILL|due to lock timeout|Permission denied|Operation not permitted/;
 
 /** Whether what a program said is about this host. */
 export const isOfHost = (text: string): boolean => HOST.test(text);

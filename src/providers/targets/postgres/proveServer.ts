@@ -13,7 +13,8 @@ const entered = (copy: Baseline): string[] => Object.keys(copy.databases).filter
 
 async function countRows(ctx: Context, place: Private, recorded: Baseline, copy: Baseline): Promise<Map<string, Rows>> {
   const rows = new Map<string, Rows>();
-  for (const name of entered(copy)) if (recorded.databases[name]?.contents) rows.set(name, await rowsOf(ctx, place, name));
+  for (const name of entered(copy))
+    if (recorded.databases[name]?.contents) rows.set(name, await rowsOf(ctx, place, { name, byOid: copy.databases[name]!.oid }));
   return rows;
 }
 

@@ -18,7 +18,7 @@ import { measureLoss } from './loss.ts';
 import { inspect, ownerOf } from './place.ts';
 import { planRestore, type RestorePlan, readPlanned } from './plan.ts';
 import { databaseOf, type Private, prepare, serve } from './private.ts';
-import { driftsOf, REBUILD } from './proveCopy.ts';
+import { driftsOf, preparedIn, REBUILD } from './proveCopy.ts';
 import { unlikeSource } from './proveServer.ts';
 import { checkReached, commitTime, type Recovery, recover } from './recover.ts';
 import { completeTablespaces, inspectTablespaces, type Mapped, occupyTablespaces, redirect } from './tablespaces.ts';
@@ -72,10 +72,11 @@ async function preflight(ctx: Context, request: RestoreRequest, plan: RestorePla
  * @throws BkpError('refused') for what is to run here, unless forced
  */
 async function refuseLacking(ctx: Context, { toRun, force }: RestoreRequest, { known }: RestorePlan, tools: Tools): Promise<string[]> {
-  const lacks = await lacksFiles(ctx, tools, known.manifest);
-  if (lacks.length === 0) return [];
+  const { lacks, unchecked } = await lacksFiles(ctx, tools, known.manifest);
+  const open = toRun ? unchecked.map(text => `not looked at beforehand: ${text}`) : [];
+  if (lacks.length === 0) return open;
   const text = `PostgreSQL ${tools.major} of this host lacks what the source had: ${lacks.join(', ')}`;
-  if (!toRun || force) return [`${text}: it comes back all the same, and is to be installed before it is used`];
+  if (!toRun || force) return [`${text}: it comes back all the same, and is to be installed before it is used`, ...open];
   throw new BkpError('refused', text, { next: ['install the packages that have it', '--force restores it all the same'] });
 }
 
@@ -195,10 +196,12 @@ async function bringBack(
   const recovery = recoveryOf(ctx, plan, place);
   let faults: string[] = [];
   let drifts: string[] = [];
+  let prepared = 0;
   const recovered = await recover(ctx, place, recovery, async () => {
     ctx.report.emit({ type: 'finished', what: 'replay', ms: ctx.clock.now().getTime() - began });
     faults = await unlikeSource(ctx, place, plan.known.manifest);
     drifts = [...(await driftsOf(ctx, place)).values()];
+    prepared = await preparedIn(ctx, place);
   });
   for (const text of drifts)
     ctx.report.emit({ type: 'warning', text: `${text}: its indexes may be in another order than this host sorts` });
@@ -231,6 +234,11 @@ async function bringBack(
     },
     next: [
       ...[...(moved ? [moved] : []), ...aside].map(path => `what was there before is in ${path}`),
+      ...(prepared > 0
+        ? [
+            `${prepared} prepared transaction(s) came back and hold their locks: SELECT * FROM pg_prepared_xacts; then COMMIT PREPARED or ROLLBACK PREPARED each`,
+          ]
+        : []),
       ...(drifts.length > 0 ? [`${REBUILD}   # where it runs with other collations than the source had`] : []),
       ...(request.serve ? served(place) : started(place, ctx.name)),
     ],

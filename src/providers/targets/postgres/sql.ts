@@ -1,4 +1,5 @@
 import type { Command, TargetContext } from '../../../core/contracts.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
 import type { PostgresConfig } from './config.ts';
 import { psqlPath } from './tools.ts';
 
@@ -40,9 +41,59 @@ export async function identifySystem(ctx: TargetContext<PostgresConfig>): Promis
   return stdout.trim();
 }
 
-/** Runs one statement that yields a single JSON value. */
-export const sqlJson = async <T>(ctx: TargetContext<PostgresConfig>, statement: string, database?: string): Promise<T> =>
-  JSON.parse(await sql(ctx, statement, database)) as T;
+/** A database by its name as it can be shown, and by its number where that name would not lead into it. */
+export interface Named {
+  name: string;
+  byOid?: string | undefined;
+}
+
+const APOSTROPHE = 'chr(39)';
+const BACKSLASH = 'chr(92)';
+
+/**
+ * What leads psql, which reads it from its standard input, into a database by its number. A name is bytes in the encoding of whoever gave it,
+ * and may be shown here as another one: such bytes go through no environment and no argument (tried on 15 and 18).
+ */
+export const enterBy = (oid: string): string =>
+  [
+    '\\encoding SQL_ASCII',
+    `select 'dbname=' || ${APOSTROPHE} || replace(replace(datname, ${BACKSLASH}, ${BACKSLASH} || ${BACKSLASH}), ${APOSTROPHE}, ${BACKSLASH} || ${APOSTROPHE}) || ${APOSTROPHE} as bkp_into from pg_database where oid = ${oid} \\gset`,
+    '\\connect -reuse-previous=on :"bkp_into"',
+    '',
+  ].join('\n');
+
+/**
+ * What psql shows of a name is what the server has only where it is the same bytes in every encoding: it leaves out what is none in its own.
+ * @param octets bytes of the name at the server
+ */
+export const namedBy = (name: string, oid: string, octets: number): Named =>
+  /^[\x20-\x7e]*$/.test(name) && name.length === octets ? { name } : { name, byOid: oid };
+
+async function answer(ctx: TargetContext<PostgresConfig>, statement: string, into: Named | undefined, encoding: string): Promise<string> {
+  const oid = into?.byOid;
+  const command = oid === undefined ? psqlCommand(ctx, ['-c', statement], into?.name) : psqlCommand(ctx, ['-f', '-']);
+  const { stdout } = await ctx.run.text(
+    { ...command, env: { ...command.env, PGCLIENTENCODING: encoding } },
+    { signal: ctx.signal, ...(oid === undefined ? {} : { input: `${enterBy(oid)}${statement};\n` }) },
+  );
+  return stdout.trim();
+}
+
+/** What the server refused, as psql ends then (1 for an argument, 3 for its input), and no connection that did not come about. */
+const isRefusal = (error: unknown): boolean => error instanceof BkpError && /ended with exit code [13]\b/.test(sentence(error));
+
+/**
+ * Runs one statement that yields a single JSON value and changes nothing. Names that a server cannot say in UTF-8, as one of SQL_ASCII or of
+ * another encoding may have them, come as they are, with U+FFFD for what is none (tried on 15 and 18).
+ * @throws BkpError('failed') with the server's reason
+ */
+export async function sqlJson<T>(ctx: TargetContext<PostgresConfig>, statement: string, into?: Named): Promise<T> {
+  const said = await answer(ctx, statement, into, 'UTF8').catch(async error => {
+    if (!isRefusal(error)) throw error;
+    return answer(ctx, statement, into, 'SQL_ASCII').catch(() => Promise.reject(error));
+  });
+  return JSON.parse(said) as T;
+}
 
 /** Quotes a text as an SQL literal. */
 export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;

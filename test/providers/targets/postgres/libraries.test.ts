@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { namesIn } from '../../../../src/providers/targets/postgres/libraries.ts';
+import { dirsIn, namesIn } from '../../../../src/providers/targets/postgres/libraries.ts';
 
 describe('namesIn', () => {
   it.each([
@@ -8,5 +8,19 @@ describe('namesIn', () => {
     ['auto_explain, "pg_cron",$libdir/timescaledb', ['auto_explain', 'pg_cron', '$libdir/timescaledb']],
   ])('%j', (setting, names) => {
     expect(namesIn(setting)).toEqual(names);
+  });
+});
+
+describe('dirsIn', () => {
+  it.each([
+    [undefined, ['/usr/share/15/extension']],
+    ['$system', ['/usr/share/15/extension']],
+    ['/opt/own:$system:', ['/opt/own/extension', '/usr/share/15/extension']],
+  ])('%j', (setting, dirs) => {
+    expect(dirsIn(setting, '$system', '/usr/share/15/extension', 'extension')).toEqual(dirs);
+  });
+
+  it('a placeholder within a directory', () => {
+    expect(dirsIn('$libdir/more:/x', '$libdir', '/usr/lib/15')).toEqual(['/usr/lib/15/more', '/x']);
   });
 });

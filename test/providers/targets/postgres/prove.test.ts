@@ -11,7 +11,7 @@ import {
 } from '../../../../src/providers/targets/postgres/proveBaseline.ts';
 import { few, judged } from '../../../../src/providers/targets/postgres/proveRun.ts';
 
-const rows = (kept: number, change: Partial<Rows> = {}): Rows => ({ kept, bytes: kept * 8192, lost: 0, unknown: 0, ...change });
+const rows = (kept: number, change: Partial<Rows> = {}): Rows => ({ kept, bytes: kept * 8192, lost: 0, unknown: 0, shut: 0, ...change });
 
 describe('whether a copy has too few rows', () => {
   it('DR01: not one byte where rows were is always too few, DR02: and none where none were never', () => {
