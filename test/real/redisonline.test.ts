@@ -28,6 +28,21 @@ async function isItself(server: Redis): Promise<void> {
   expect(values).toEqual(['', '0', 'no']);
 }
 
+it.each<RedisVersion>(['redis7', 'valkey9'])(
+  '%s: keys whose time came since the backup are no fault of what is restored',
+  async version => {
+    const server = await startRedis({ version });
+    const at = await setUpRedis(server);
+    await server.cli('SET', 'kept', 'x');
+    await server.cli('EVAL', 'for n = 1, 20000 do redis.call("SET", "soon:" .. n, "x", "PX", ARGV[1]) end', '0', '1500');
+    await aRedisBackup(at);
+    await waitFor(async () => (await server.cli('DBSIZE')) === '1', 'their time');
+    await done(at, 'restore', 'redis', 'app', '--latest', '--online', '--yes');
+    expect(await server.cli('GET', 'kept')).toBe('x');
+    await isItself(server);
+  },
+);
+
 describe.each<[RedisVersion, string]>([
   ['redis7', 'no'],
   ['redis7', 'yes'],

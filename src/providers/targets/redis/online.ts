@@ -240,7 +240,7 @@ async function inStep(ctx: Context, cli: Cli, feeder: Feeder): Promise<void> {
 
 async function compared(ctx: Context, cli: Cli, { chosen, rdb }: Work): Promise<Databases> {
   const found = keyspace(await infoOf(cli));
-  const faults = differences(rdb, readBaseline(chosen.manifest.baseline), found, false);
+  const faults = differences(rdb, readBaseline(chosen.manifest.baseline), found, false, true);
   if (faults.length === 0) return found;
   throw new BkpError('verifyFailed', `${called(ctx)} does not hold what the backup does: ${faults.slice(0, 5).join('; ')}`);
 }

@@ -89,6 +89,10 @@ describe('differences', () => {
     expect(ok).toEqual([5, 6, 7, 8]);
     const late = [...Array(12).keys()].filter(n => differences(dump, undefined, { 0: { keys: n, expires: 0 } }, true).length === 0);
     expect(late).toEqual([4, 5, 6, 7, 8]);
+    const lingers = [...Array(12).keys()].filter(
+      n => differences(dump, undefined, { 0: { keys: n, expires: 0 } }, false, true).length === 0,
+    );
+    expect(lingers).toEqual([5, 6, 7, 8, 9, 10]);
   });
 });
 
