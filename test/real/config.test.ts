@@ -38,6 +38,13 @@ function place(of: string): string {
 }
 
 describe('config check', () => {
+  it('several servers in one host are a fault, with its place', async () => {
+    const { code, stderr } = await check(good.replace(ENTRY.host, 'one.example.test,two.example.test'));
+    expect(code).toBe(2);
+    expect(stderr).toContain(`bkp.yaml:${place(ENTRY.host)}: environments.production.postgres.app.host: `);
+    expect(stderr).toContain('names several servers; allowed is one, the primary');
+  });
+
   it('a good file is ok, exit 0', async () => {
     const end = await config('check', goodPath);
     expect(end).toMatchObject({ code: 0, stdout: `${goodPath}: ok\n`, stderr: '' });

@@ -35,7 +35,12 @@ const nativeWal = {
 
 /** What every engine needs to know of a cluster. */
 const cluster = {
-  host: z.string().min(1).default('127.0.0.1').describe('host name, address or socket directory of the server'),
+  host: z
+    .string()
+    .min(1)
+    .refine(host => !host.includes(','), { error: 'names several servers; allowed is one, the primary' })
+    .default('127.0.0.1')
+    .describe('host name, address or socket directory of the server'),
   port: z.int().min(1).max(65535).default(5432),
   user: z.string().min(1).default('bkp').describe('role with REPLICATION and LOGIN'),
   password: z.string().optional(),
