@@ -52,6 +52,23 @@ function tellDates(client: Sdk.S3Client, onDate: (date: Date) => void): void {
 }
 
 /**
+ * Whatever the SDK would otherwise take from AWS_* variables and ~/.aws of whoever runs this: they are of other programs, and one that is not
+ * as it should be would end each request, or fill the log.
+ */
+const PLAIN = {
+  useDualstackEndpoint: false,
+  useFipsEndpoint: false,
+  useArnRegion: false,
+  disableS3ExpressSessionAuth: true,
+  authSchemePreference: [],
+  sigv4aSigningRegionSet: [],
+  defaultsMode: 'standard',
+  maxAttempts: 1,
+  retryMode: 'standard',
+  userAgentAppId: 'bkp',
+} satisfies Sdk.S3ClientConfig;
+
+/**
  * Loads the SDK and makes the clients; nothing is sent yet. The SDK tries once, since our own loop knows more; no checksum that a
  * service did not ask for; the clock is not guessed from answers, so that a wrong one is noticed.
  * @param onDate is told the store's clock with every answer
@@ -74,8 +91,7 @@ export async function makeClients(name: string, settings: Settings, onDate: (dat
       responseChecksumValidation: 'WHEN_REQUIRED',
       expectContinueHeader: false,
       disableClockSkewCorrection: true,
-      useDualstackEndpoint: false,
-      useFipsEndpoint: false,
+      ...PLAIN,
       requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent as never, connectionTimeout: CONNECT, socketTimeout }),
     });
     tellDates(made, onDate);
