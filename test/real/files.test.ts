@@ -232,6 +232,8 @@ describe('files of a directory', () => {
     at.write({});
     expect(code).toBe(3);
     expect(stderr).toMatch(/of them have another owner or mode.*belongs to 65534:65534 instead of/);
+    expect(stderr).toContain(`${to}/docs`);
+    expect(stderr).not.toContain('.bkp-restore-');
     expect(readFileSync(join(to, 'docs/a.txt'), 'utf8')).toBe('a\n');
   });
 

@@ -10,7 +10,7 @@ import { baselineOf, partsOf } from './baseline.ts';
 import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
 import { resticIn, roomIn } from './claims.ts';
 import { type Claim, type Claims, listOf, type Pod, usersOf } from './cluster.ts';
-import { compare, type Difference, type Seen } from './compare.ts';
+import { compare, type Difference, type Seen, unstaged } from './compare.ts';
 import { accessOf, type Context, passwordOf, who } from './context.ts';
 import { refuseFailed } from './faults.ts';
 import { inJob, pathOf } from './job.ts';
@@ -177,7 +177,8 @@ async function compared(ctx: Context, site: Site, plan: Plan, stage: string): Pr
   const { manifest, store, snapshots, path, include } = plan;
   const seen = await seenIn(site, stage);
   const place = (each: string): string | undefined => (each === path || each.startsWith(`${path}/`) ? `${stage}${each}` : undefined);
-  const found = await compare(ctx, store, snapshots[0]!, place, include.length > 0, async each => seen.get(shown(each)) ?? []);
+  const look = async (each: string): Promise<Seen[]> => seen.get(shown(each)) ?? [];
+  const found = unstaged(await compare(ctx, store, snapshots[0]!, place, include.length > 0, look), stage);
   if (found.files === 0) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
   if (found.wrong > 0)
     throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {

@@ -43,6 +43,12 @@ export const added = (one: Difference, other: Difference): Difference => ({
   examples: [...one.examples, ...other.examples].slice(0, NAMED),
 });
 
+/** Paths as they were backed up: a directory into which it came back for now is gone when somebody reads of it. */
+export const unstaged = (found: Difference, stage: string): Difference => ({
+  ...found,
+  examples: found.examples.map(text => (text.startsWith(`${stage}/`) ? text.slice(stage.length) : text)),
+});
+
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 function note(found: Difference, which: 'owners' | 'wrong', text: string): void {

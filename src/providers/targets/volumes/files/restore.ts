@@ -10,7 +10,7 @@ import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../.
 import { baselineOf, partsOf } from './baseline.ts';
 import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
 import { intoClaim, isClaim } from './claimRestore.ts';
-import { added, compare, type Difference, SAME } from './compare.ts';
+import { added, compare, type Difference, SAME, unstaged } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
 import { pictureOf } from './picture.ts';
 import { refuseOld } from './program.ts';
@@ -101,7 +101,8 @@ export async function bringBack(
   const paths = partsOf(manifest).flatMap(part => part.paths);
   const at = (path: string): string | undefined => (isAbove(path, paths) ? undefined : join(stage, path));
   let found = partial ? undefined : await likeness(ctx, manifest, stage);
-  if (!found) for (const snapshot of snapshots) found = added(found ?? SAME, await compare(ctx, store, snapshot, at, partial));
+  if (!found)
+    for (const snapshot of snapshots) found = added(found ?? SAME, unstaged(await compare(ctx, store, snapshot, at, partial), stage));
   if (!found?.files) throw new BkpError('notFound', `backup ${manifest.id} has no file that is like ${include.join(', ')}`);
   if (found.wrong > 0)
     throw new BkpError('verifyFailed', `${found.wrong} file(s) did not come back as they were backed up: ${found.examples.join('; ')}`, {
@@ -122,6 +123,12 @@ const bringFromAny = (ctx: Context, plan: Plan, stage: string): Promise<Awaited<
     },
     () => rm(stage, { recursive: true, force: true }),
   );
+
+/** What differs, at the paths where it lies in the end: of one directory the contents lie in the place itself. */
+const placed = ({ examples }: Difference, paths: readonly string[], to: string): string => {
+  const [only] = paths.length === 1 ? paths : [''];
+  return examples.map(text => (text.startsWith(only!) ? `${to}${text.slice(only!.length)}` : text)).join('; ');
+};
 
 async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promise<Reached> {
   const { to } = request;
@@ -149,7 +156,7 @@ async function perform(ctx: Context, request: RestoreRequest, plan: Plan): Promi
   if (found.owners > 0)
     throw new BkpError(
       'partial',
-      `the files are in ${to}, and ${found.owners} of them have another owner or mode than in the backup: ${found.examples.join('; ')}`,
+      `the files are in ${to}, and ${found.owners} of them have another owner or mode than in the backup: ${placed(found, plan.paths, to)}`,
       { next: ['only root gives files to others: run it as root, onto a file system that lets it', ...before] },
     );
   return {
