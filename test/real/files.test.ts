@@ -4,6 +4,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -277,6 +278,29 @@ describe('files of a directory', () => {
     expect(await at.bkp('verify', 'volumes')).toMatchObject({
       code: 9,
       stdout: expect.stringMatching(/snapshot of files .* is not in the repository/),
+    });
+  });
+});
+
+describe('files with holes', () => {
+  it('stay one file under several names, and leave their directories the times that they had; what restic never has is told', async () => {
+    const at = await filesWorld({ one: 'directory' });
+    mkdirSync(join(at.source, 'deep'));
+    writeFileSync(join(at.source, 'deep/image'), 'begin');
+    truncateSync(join(at.source, 'deep/image'), 30_000_000);
+    linkSync(join(at.source, 'deep/image'), join(at.source, 'other-name'));
+    execFileSync('touch', ['-d', '2020-02-03T04:05:06.123456789Z', join(at.source, 'deep'), join(at.source, 'deep/image'), at.source]);
+    const { backups } = await at.result(0, 'backup', 'volumes');
+    const to = place(at, 'back');
+    const { stdout } = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', to, '--yes');
+    const seen = (dir: string) =>
+      execFileSync('find', ['.', '-printf', '%P %y %n %s %T@\\n'], { cwd: dir, encoding: 'utf8' }).split('\n').sort();
+    expect(seen(to)).toEqual(seen(at.source));
+    expect(statSync(join(to, 'deep/image')).ino).toBe(statSync(join(to, 'other-name')).ino);
+    expect(statSync(join(to, 'other-name')).blocks).toBeLessThan(200);
+    expect({ warnings: backups[0].warnings, stdout }).toEqual({
+      warnings: [],
+      stdout: expect.stringMatching(/not in it: sockets[\s\S]*not in it: flags of files such as immutable/),
     });
   });
 });

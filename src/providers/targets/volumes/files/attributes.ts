@@ -9,25 +9,35 @@ export interface Attribute {
   value: string;
 }
 
+/** What `restic ls` does not show of a file. */
+export interface Detail {
+  attributes: readonly Attribute[];
+  /** The same for all names of one file; absent where it has a single one. */
+  inode?: string;
+}
+
 interface TreeNode {
   name: string;
   subtree?: string;
   extended_attributes?: Attribute[];
+  inode?: number;
+  device_id?: number;
+  links?: number;
 }
 
+const detailOf = ({ extended_attributes = [], links = 1, device_id = 0, inode }: TreeNode): Detail => ({
+  attributes: extended_attributes,
+  ...(links > 1 && inode !== undefined ? { inode: `${device_id}:${inode}` } : {}),
+});
+
 /**
- * The extended attributes of some files of a snapshot. `restic ls` does not show them, so the trees themselves are read (`restic cat`
- * prints both as JSON; tried with 0.14), each once.
+ * The extended attributes and the identity of some files of a snapshot. `restic ls` does not show them, so the trees themselves are read
+ * (`restic cat` prints both as JSON; tried with 0.14), each once.
  * @param paths whole paths in the snapshot
- * @returns those that have any, by path
+ * @returns what was found, by path
  * @throws BkpError('failed') of restic; 'verifyFailed' for a path that the snapshot does not have
  */
-export async function attributesIn(
-  ctx: Context,
-  store: Store,
-  snapshot: string,
-  paths: readonly string[],
-): Promise<Map<string, readonly Attribute[]>> {
+export async function detailsIn(ctx: Context, store: Store, snapshot: string, paths: readonly string[]): Promise<Map<string, Detail>> {
   const reach = await reachFor(ctx, store);
   const cat = async (...what: string[]): Promise<any> => {
     let text = '';
@@ -41,13 +51,13 @@ export async function attributesIn(
     return known;
   };
   const root: string = (await cat('snapshot', snapshot)).tree;
-  const found = new Map<string, readonly Attribute[]>();
+  const found = new Map<string, Detail>();
   for (const path of paths) {
     let node: TreeNode | undefined = { name: '', subtree: root };
     for (const name of path.split('/').filter(part => part !== ''))
       node = node?.subtree === undefined ? undefined : (await treeOf(node.subtree)).find(each => each.name === name);
     if (!node) throw new BkpError('verifyFailed', `snapshot ${snapshot} does not have ${path}`);
-    if (node.extended_attributes?.length) found.set(path, node.extended_attributes);
+    found.set(path, detailOf(node));
   }
   return found;
 }

@@ -43,6 +43,9 @@ async function fromPaths(ctx: Context, paths: readonly string[], before: readonl
   };
 }
 
+/** What restic stores of no file (0.14 to 0.18). */
+const NEVER = ['sockets, which their programs make anew', 'flags of files such as immutable (chattr)'];
+
 /** What the first store that takes it has now. */
 interface Stored {
   store: Store;
@@ -178,7 +181,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       addedBytes: baseline.added,
       baseline: { ...baseline },
       versions: { restic: version },
-      notCovered: source.notCovered,
+      notCovered: [...NEVER, ...source.notCovered],
       warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings, ...unlike(version, oddLinks)],
       ...(source.lacks.length > 0 ? { lacks: [...source.lacks] } : {}),
     };

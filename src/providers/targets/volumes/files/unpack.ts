@@ -1,8 +1,8 @@
-import { chmod, lchown, mkdir, open, utimes } from 'node:fs/promises';
+import { chmod, lchown, link, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Id, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
-import { attributesIn, noAttributes, writeAttributes } from './attributes.ts';
+import { detailsIn, noAttributes, writeAttributes } from './attributes.ts';
 import type { Sparse } from './baseline.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
@@ -55,31 +55,57 @@ async function withOwner(path: string, node: Node): Promise<void> {
   await chmod(path, node.mode);
 }
 
-async function withTime(path: string, node: Node): Promise<void> {
-  const seconds = Number(node.mtime / 1000n) / 1e6;
-  await utimes(path, seconds, seconds);
+const NS = 1_000_000_000n;
+
+/** To the nanosecond, which Node's own cannot. */
+async function withTime(ctx: Context, path: string, { mtime }: Node): Promise<void> {
+  const fraction = ((mtime % NS) + NS) % NS;
+  const time = `@${(mtime - fraction) / NS}.${String(fraction).padStart(9, '0')}`;
+  await ctx.run.text({ file: 'touch', args: ['-d', time, '--', path] }, { signal: ctx.signal });
+}
+
+/** Files with holes, and the directories in which they lie, whose times change as these are written. */
+async function nodesOf(ctx: Context, { store, snapshot, sparse }: Wanted): Promise<{ files: Map<string, Node>; dirs: Map<string, Node> }> {
+  const files = new Map<string, Node>();
+  const dirs = new Map<string, Node>();
+  const wanted = new Set(sparse.map(({ path }) => path));
+  const above = new Set(sparse.map(({ path }) => dirname(path)));
+  for await (const node of nodesIn(ctx, store, snapshot)) {
+    if (wanted.has(node.path)) files.set(node.path, node);
+    if (above.has(node.path) && node.type === 'dir') dirs.set(node.path, node);
+  }
+  return { files, dirs };
 }
 
 /**
- * What this restic writes out in full although it has holes, one file after the other.
+ * What this restic writes out in full although it has holes, one file after the other; of one with several names the first is written.
  * @returns what could not be brought back of them
  */
-async function sparseByHand(ctx: Context, { store, snapshot, sparse }: Wanted, into: string): Promise<string[]> {
-  const nodes = new Map<string, Node>();
-  const wanted = new Set(sparse.map(({ path }) => path));
-  for await (const node of nodesIn(ctx, store, snapshot)) if (wanted.has(node.path)) nodes.set(node.path, node);
+async function sparseByHand(ctx: Context, wanted: Wanted, into: string): Promise<string[]> {
+  const { store, snapshot } = wanted;
+  const { files, dirs } = await nodesOf(ctx, wanted);
   const reach = await reachFor(ctx, store);
-  const attributes = await attributesIn(ctx, store, snapshot, [...nodes.keys()]);
-  const unable = attributes.size > 0 ? noAttributes(ctx) : undefined;
-  const lost =
-    unable === undefined ? [] : [`${attributes.size} file(s) with holes came back without extended attributes and ACLs: ${unable}`];
-  for (const [path, node] of nodes) {
-    await mkdir(dirname(join(into, path)), { recursive: true });
-    await writeWithHoles(join(into, path), readRestic(ctx, reach, ['dump', snapshot, path]));
-    await withOwner(join(into, path), node);
-    if (unable === undefined) lost.push(...(await writeAttributes(ctx, join(into, path), attributes.get(path) ?? [])));
-    await withTime(join(into, path), node);
+  const details = await detailsIn(ctx, store, snapshot, [...files.keys()]);
+  const rich = [...details.values()].filter(({ attributes }) => attributes.length > 0).length;
+  const unable = rich > 0 ? noAttributes(ctx) : undefined;
+  const lost = unable === undefined ? [] : [`${rich} file(s) with holes came back without extended attributes and ACLs: ${unable}`];
+  const written = new Map<string, string>();
+  for (const [path, node] of files) {
+    const { attributes, inode } = details.get(path)!;
+    const to = join(into, path);
+    await mkdir(dirname(to), { recursive: true });
+    const same = inode === undefined ? undefined : written.get(inode);
+    if (same !== undefined) {
+      await link(same, to);
+      continue;
+    }
+    await writeWithHoles(to, readRestic(ctx, reach, ['dump', snapshot, path]));
+    await withOwner(to, node);
+    if (unable === undefined) lost.push(...(await writeAttributes(ctx, to, attributes)));
+    await withTime(ctx, to, node);
+    if (inode !== undefined) written.set(inode, to);
   }
+  for (const [path, node] of dirs) await withTime(ctx, join(into, path), node);
   return lost;
 }
 
