@@ -11,7 +11,7 @@ import { ask } from './client.ts';
 import type { Context } from './config.ts';
 import { isK3s } from './flavor.ts';
 import { k3sChecks } from './k3s/doctor.ts';
-import { type EndpointStatus, statusOf } from './status.ts';
+import { type EndpointStatus, LEARNERS, statusOf, VOTER } from './status.ts';
 import { told } from './take.ts';
 import { etcdctl, minor, offline, parseVersion, serverProgram } from './tools.ts';
 import { restoredBytes } from './trial.ts';
@@ -83,7 +83,10 @@ async function* etcdChecks(ctx: Context, site: Site): AsyncGenerator<Check, read
       yield { name: `endpoint ${endpoint}`, state: 'fail', text: told(error), ...(mend ? { mend } : {}) };
     }
   }
-  if (good[0]) yield await rights(ctx, site, program, good[0].endpoint);
+  // A learner answers next to nothing (3.4 and 3.6).
+  const voter = good.find(({ learner }) => !learner);
+  if (voter) yield await rights(ctx, site, program, voter.endpoint);
+  else if (good.length > 0) yield { name: 'rights', state: 'fail', text: LEARNERS, mend: VOTER };
   yield* certificates(ctx, site);
   return good;
 }

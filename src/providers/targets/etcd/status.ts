@@ -2,10 +2,14 @@ import type { Site } from '../../../core/contracts.ts';
 import { parseDuration } from '../../../core/duration.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { ask } from './client.ts';
-import type { Context } from './config.ts';
+import { type Context, called } from './config.ts';
 
 /** The alarm of a cluster above its quota, which is data of the cluster: every snapshot holds it. */
 export const FULL = 'NOSPACE';
+
+/** Where nobody is there to take a snapshot from, and what to do. */
+export const LEARNERS = 'every endpoint that answers is a learner, which gives no snapshot';
+export const VOTER = '`endpoints:` of the entry has to name a voting member: etcdctl member list';
 
 /** An endpoint as it describes itself. Ids are decimal text: they are larger than JavaScript's whole numbers. */
 export interface EndpointStatus {
@@ -69,5 +73,5 @@ export async function usable(ctx: Context, site: Site, etcdctl: string): Promise
   const [first, ...others] = good.sort((a, b) => b.revision - a.revision);
   if (first) return [first, ...others];
   const failed = answers.find(answer => answer.status === 'rejected');
-  throw failed ? failed.reason : new BkpError('failed', 'every endpoint is a learner, which gives no snapshot', { next: '`endpoints:`' });
+  throw failed ? failed.reason : new BkpError('failed', `${called(ctx)}: ${LEARNERS}`, { next: VOTER });
 }
