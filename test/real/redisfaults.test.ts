@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aDir, aRedisBackup, done, fill, keyspaceOf, manifestsOf, type RedisSetup, setUpRedis, sshHere } from './redissetup.ts';
 import { type Certificate, selfSigned, signedBy } from './rig/certificate.ts';
-import { bkpCommand, cleanUp, freePort, isAlive, type Redis, start, startBkp, startRedis, tempDir, waitFor } from './rig/index.ts';
+import { bkpCommand, cleanUp, freePort, isAlive, type Redis, runBkp, start, startBkp, startRedis, tempDir, waitFor } from './rig/index.ts';
 import { filesIn, pathWith, stub, stuckPacker } from './stub.ts';
 
 afterAll(cleanUp);
@@ -430,4 +430,17 @@ it('a marker that is not there refuses the first backup, and says how to set it'
   expect(code).toBe(4);
   expect(stderr).toContain('redis-cli SET bkp:marker app-1');
   expect(existsSync(join(at.store, 'bkp/production/redis/app/backups'))).toBe(false);
+});
+
+it('a server that renamed SYNC or CONFIG is told as such, and what to do is not what was just done', async () => {
+  const conf = join(tempDir(), 'renamed.conf');
+  writeFileSync(conf, 'rename-command SYNC ""\nrename-command CONFIG ""\n');
+  const server = await startRedis({ settings: { include: conf } });
+  await server.cli('SET', 'kept', 'x');
+  const at = await setUpRedis(server);
+  const { code, stderr } = await runBkp(['backup', 'redis'], at.run);
+  expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/SYNC is renamed or taken away by `rename-command`/) });
+  const { stdout } = await runBkp(['doctor', 'redis'], at.run);
+  expect(stdout).toMatch(/SYNC is renamed or taken away/);
+  expect(stdout).toMatch(/or CONFIG is renamed there/);
 });

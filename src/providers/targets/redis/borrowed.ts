@@ -19,9 +19,13 @@ export class Borrowed {
   async set(cli: Cli, server: Version, name: string, value: string): Promise<void> {
     const before = (await settingsOf(cli, server, [name]))?.get(name);
     if (before === undefined)
-      throw new BkpError('refused', `${called(this.#ctx)}: ${name} cannot be read: the user may not, or the server has no such setting`, {
-        next: `bkp doctor redis ${this.#ctx.name} prints the ACL line that allows it`,
-      });
+      throw new BkpError(
+        'refused',
+        `${called(this.#ctx)}: ${name} cannot be read: the user may not, CONFIG is renamed there, or the server has no such setting`,
+        {
+          next: `bkp doctor redis ${this.#ctx.name} prints the ACL line that allows it`,
+        },
+      );
     await cli.tell('CONFIG', 'SET', name, value);
     this.#before.set(name, before);
   }

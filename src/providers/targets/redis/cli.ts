@@ -63,6 +63,11 @@ function nextStep(ctx: Context, text: string): string[] {
   const { config, name } = ctx;
   if (/WRONGPASS|NOAUTH|called without any password|invalid password/.test(text))
     return [`check \`user:\` and \`password:\` of redis/${name}`, 'the server lists its users: ACL LIST'];
+  const [, renamed] = /unknown command '([^']+)'/i.exec(text) ?? [];
+  if (renamed)
+    return [
+      `${renamed.toUpperCase()} is renamed or taken away by \`rename-command\` of the server's redis.conf: give it back, and keep it from other users by ACL`,
+    ];
   if (/NOPERM/.test(text)) return [`bkp doctor redis ${name} prints the ACL line that allows it`];
   if (/certificate|SSL|TLS/i.test(text)) return ['check `tls:` and its `ca:`; the server names its own: CONFIG GET tls-*'];
   if (/reset by peer|closed the connection/.test(text))

@@ -97,8 +97,8 @@ function transferCheck({ settings, info }: Live): Check {
     return {
       name,
       state: 'warn',
-      text: 'the user may not ask for settings: how the server keeps its data is not recorded',
-      mend: '+config|get in its ACL',
+      text: 'the user may not ask for settings, or CONFIG is renamed there: how the server keeps its data is not recorded',
+      mend: '+config|get in its ACL; no rename-command CONFIG in redis.conf',
     };
   if (settings.get('rdbchecksum') === 'no')
     return {
