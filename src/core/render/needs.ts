@@ -17,7 +17,7 @@ export interface Secret {
 
 /** Settings that name a file which bkp hands on unread. Those of a kind lie where its tools run. */
 const FILES: Readonly<Record<string, readonly string[]>> = {
-  postgres: ['sslrootcert', 'walg.pgpKeyPath'],
+  postgres: ['sslrootcert', 'sslcert', 'sslkey', 'walg.pgpKeyPath'],
   redis: ['tls.ca', 'tls.cert', 'tls.key'],
   etcd: ['cacert', 'cert', 'key'],
 };
@@ -50,7 +50,7 @@ const scopeOf = (config: Config, env: Environment, { from, name }: Pick<SecretRe
   scopes(config, env).find(([, tree]) => secretsIn(tree).some(ref => ref.from === from && ref.name === name))?.[0] ?? otherwise;
 
 /** Fields of an entry that only what talks to the source looks at. */
-const OF_THE_SOURCE = ['password', 'where', 'tls', 'cacert', 'cert', 'key', 'user', 'host', 'sslrootcert'];
+const OF_THE_SOURCE = ['password', 'where', 'tls', 'cacert', 'cert', 'key', 'user', 'host', 'sslrootcert', 'sslcert', 'sslkey'];
 
 /** The password of restic is no login at the source: it opens the repositories. */
 const isOfSource = (kind: string, field: string): boolean => OF_THE_SOURCE.includes(field) && !(kind === 'volumes' && field === 'password');

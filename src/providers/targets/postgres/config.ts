@@ -47,6 +47,8 @@ const cluster = {
   database: z.string().min(1).default('postgres').describe('database for the few SQL questions'),
   sslmode: z.enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']).optional(),
   sslrootcert: z.string().optional(),
+  sslcert: z.string().min(1).optional().describe('PEM file of a client certificate, for a server that asks for one'),
+  sslkey: z.string().min(1).optional().describe('PEM file of its key, which nobody else may read'),
   bin: z.array(z.string().min(1)).default([]).describe("directories of PostgreSQL's programs and of wal-g, looked at before PATH"),
   dataDir: absolute
     .optional()

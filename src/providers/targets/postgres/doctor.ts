@@ -24,6 +24,9 @@ const role = (user: string): string => (/^[a-z_][a-z0-9_]*$/.test(user) ? user :
 /** What to paste for the role and its access. */
 const grants = ({ config }: Context, why = ''): string => {
   if (why.includes(`database "${config.database}" does not exist`)) return `database: NAME   # one that is there, in the entry`;
+  // libpq names where a FATAL came from only where code of the database raised it.
+  if (/^CONTEXT: /m.test(why))
+    return `an event trigger on login of database "${config.database}" does not let ${config.user} in (SELECT evtname FROM pg_event_trigger WHERE evtevent = 'login'): let it pass that role, or name another database in the entry`;
   return [
     `SQL:          CREATE ROLE ${role(config.user)} WITH LOGIN REPLICATION PASSWORD '…';`,
     `pg_hba.conf:  host  replication         ${role(config.user)}  <address of this host>/32  scram-sha-256`,

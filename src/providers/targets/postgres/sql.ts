@@ -21,6 +21,8 @@ export const connectionEnv = (config: PostgresConfig, database = config.database
   ...(config.password === undefined ? {} : { PGPASSWORD: config.password }),
   ...(config.sslmode ? { PGSSLMODE: config.sslmode } : {}),
   ...(config.sslrootcert ? { PGSSLROOTCERT: config.sslrootcert } : {}),
+  ...(config.sslcert ? { PGSSLCERT: config.sslcert } : {}),
+  ...(config.sslkey ? { PGSSLKEY: config.sslkey } : {}),
 });
 
 export const psqlCommand = (ctx: TargetContext<PostgresConfig>, args: readonly string[], database?: string): Command => ({

@@ -14,7 +14,7 @@ export interface EnvironmentInput {
   who: string;
   walg: WalgSettings;
   /** The server, for what talks to one; a restore needs no password of a server that is gone. */
-  server?: Pick<PostgresConfig, 'host' | 'port' | 'user' | 'database' | 'password' | 'sslmode' | 'sslrootcert'>;
+  server?: Pick<PostgresConfig, 'host' | 'port' | 'user' | 'database' | 'password' | 'sslmode' | 'sslrootcert' | 'sslcert' | 'sslkey'>;
   /** Where the archive lies; `prefix` is its key prefix there, without slashes at its ends. */
   access: Access;
   prefix: string;
@@ -63,6 +63,8 @@ function connection({ server }: EnvironmentInput): WalgEnvironment {
     PGDATABASE: server.database,
     PGSSLMODE: server.sslmode,
     PGSSLROOTCERT: server.sslrootcert,
+    PGSSLCERT: server.sslcert,
+    PGSSLKEY: server.sslkey,
     PGPASSFILE: '/dev/null',
     PGSERVICEFILE: '/dev/null',
   });
