@@ -88,7 +88,8 @@ async function replayed(base: string, command: string): Promise<number> {
   give(dir);
   chmodSync(dir, 0o700);
   const from = performance.now();
-  const settings = { restore_command: command, shared_buffers: '256MB', max_wal_size: '4GB' };
+  // As bkp's private server has them on this machine.
+  const settings = { restore_command: command, shared_buffers: '1GB', max_wal_size: '4GB' };
   const copy = await startPostgres({ version: '15', dir, settings });
   // With a slow store this takes longer than a test is patient.
   while ((await copy.sql('select pg_is_in_recovery()')) !== 'f') await pause(20);

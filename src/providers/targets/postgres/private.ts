@@ -48,6 +48,9 @@ export async function prepare(ctx: Context, place: Private): Promise<void> {
 /** MiB: PostgreSQL's default, or twice a segment, which is the least that it starts with. */
 const leastWal = ({ source }: Private): number => Math.max(80, (2 * (source?.segmentBytes ?? 0)) / 2 ** 20);
 
+/** MiB: what does not fit is written and read again while WAL is replayed. An eighth of what this host, or its container, has left. */
+const buffers = (): number => Math.max(32, Math.min(1024, Math.floor(process.availableMemory() / 8 / 2 ** 20)));
+
 /** The flags of a server that talks to nobody and changes nothing outside its data directory (each was tried). */
 export const privateSettings = (place: Private): Record<string, string> => ({
   config_file: join(place.dir, 'server.conf'),
@@ -90,7 +93,7 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   max_prepared_transactions: String(place.source?.maxPrepared ?? 0),
   min_wal_size: `${leastWal(place)}MB`,
   max_wal_size: '4GB',
-  shared_buffers: '256MB',
+  shared_buffers: `${buffers()}MB`,
   ...plain(place.tools.major),
 });
 
@@ -137,13 +140,15 @@ const STARTER = [
 ].join('\n');
 
 /**
- * The restore_command: what lies ready is copied by the shell, which is a tenth of the time of a Node; all else is asked for by a copy of the small
- * fetch program, run by a Node that the server's user may execute. The one-file executable is both in one.
+ * The restore_command: what lies ready is taken by the shell, which is a tenth of the time of a Node; all else is asked for by a copy of the small
+ * fetch program, run by a Node that the server's user may execute. The one-file executable is both in one. A link will do where there can be one:
+ * the server writes into a segment only once it has promoted, and then asks for none.
  * @throws BkpError('refused') when that user can execute neither
  */
 export async function restoreCommand(ctx: Context, place: Private, socket: string): Promise<string> {
   const { ready, taken } = feederPlaces(place.dir);
-  const atOnce = `cp ${shellWord(`${ready}/`)}"%f" "%p" 2>/dev/null && : > ${shellWord(`${taken}/`)}"%f"`;
+  const take = (how: string): string => `${how} ${shellWord(`${ready}/`)}"%f" "%p" 2>/dev/null`;
+  const atOnce = `${take('ln')} || ${take('cp')} && : > ${shellWord(`${taken}/`)}"%f"`;
   return `${atOnce} || ${shellCommand([...(await fetcher(ctx, place)), socket, '%f', '%p'])}`;
 }
 
