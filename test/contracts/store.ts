@@ -34,6 +34,16 @@ export function storeContract(
       expect(await store.stat('a/b/one')).toMatchObject({ key: 'a/b/one', bytes: 10 });
     });
 
+    test('keeps an object under a key with every sign that keys may have', async () => {
+      const store = await makeStore();
+      const key = 'Az/09._+=@-/a+b=c@d';
+      await putBytes(store, key, Buffer.from(key));
+      expect(await keysOf(store, 'Az/09._+=@')).toEqual([key]);
+      expect((await readAll(store.get(key))).toString()).toBe(key);
+      expect((await readAll(store.get(key, { from: 3, to: 5 }))).toString()).toBe('09');
+      expect(await store.stat(key)).toMatchObject({ bytes: key.length });
+    });
+
     test('joins blocks that come in any order', async () => {
       const store = await makeStore();
       const blocks = [Buffer.alloc(store.blockBytes, 1), Buffer.alloc(store.blockBytes, 2), Buffer.from('end')];
