@@ -46,3 +46,23 @@ it.each([
   expect(error).toMatchObject({ exit: 'storeUnreachable', message: expect.stringContaining(message), fault: { status } });
   expect(error.next.join()).toMatch(next ?? /^$/);
 });
+
+it('one connection serves many bodies, whole and broken off, and each is its own', async () => {
+  const sockets = new Set();
+  const bodyOf = (key: string): Buffer => Buffer.alloc(300_000, `/bucket/${key}`);
+  using there = await behind(
+    ({ url, socket }, response) => {
+      sockets.add(socket);
+      response.end(bodyOf(new URL(url!).pathname.replace('/bucket/', '')));
+    },
+    { connections: 1 },
+  );
+  for (let n = 0; n < 30; n += 1) {
+    const bytes = await readAll(there.store.get(`object-${n}`));
+    expect(bytes.equals(bodyOf(`object-${n}`))).toBe(true);
+  }
+  expect(sockets.size).toBe(1);
+  for await (const _ of there.store.get('object-30')) break;
+  expect((await readAll(there.store.get('object-31'))).equals(bodyOf('object-31'))).toBe(true);
+  expect(sockets.size).toBe(2);
+});
