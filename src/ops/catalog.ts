@@ -127,13 +127,13 @@ export async function readManifests(
   manifests: Iterable<ObjectInfo> | AsyncIterable<ObjectInfo>,
   cache?: ManifestCache,
 ): Promise<Seen[]> {
-  const before = (await cache?.load(base, store.name)) ?? new Map<string, Remembered>();
+  const loading = cache?.load(base, store.name) ?? Promise.resolve(new Map<string, Remembered>());
   const after = new Map<string, Remembered>();
   let news = false;
   const seen = await pMap(
     manifests,
     async info => {
-      const then = before.get(info.key);
+      const then = (await loading).get(info.key);
       const remembered = isAsListed(then, info) ? then : undefined;
       const each = await look(store, base, info.key, keys, remembered);
       if (!('raw' in each)) return each;
@@ -143,7 +143,7 @@ export async function readManifests(
     },
     { concurrency: AT_ONCE },
   );
-  if (news || after.size < before.size) await cache?.save(base, store.name, after);
+  if (news || after.size < (await loading).size) await cache?.save(base, store.name, after);
   return seen;
 }
 

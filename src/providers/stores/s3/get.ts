@@ -76,11 +76,12 @@ export async function makeGet(
   const { url } = client.config.endpointProvider({ Bucket, Endpoint, Region, ForcePathStyle, UseFIPS: false, UseDualStack: false });
   const { protocol, hostname, port, host, pathname } = url;
   const signer = await client.config.signer();
+  const above = pathname.replace(/\/$/, '');
   const place = { protocol, hostname, ...(port === '' ? {} : { port: Number(port) }), query: {} };
   return async ({ Key, Range }, abortSignal) => {
-    const path = `${pathname.replace(/\/$/, '')}/${pathOf(Key)}`;
-    const headers = { host, ...(Range === undefined ? {} : { range: Range }) };
-    const request = await signer.sign({ ...place, method: 'GET', path, headers }, { signingRegion: Region, signingService: 's3' });
+    const headers = { host, 'user-agent': 'bkp', ...(Range === undefined ? {} : { range: Range }) };
+    const asked = { ...place, method: 'GET', path: `${above}/${pathOf(Key)}`, headers };
+    const request = await signer.sign(asked, { signingRegion: Region, signingService: 's3' });
     const { response } = await client.config.requestHandler.handle(request, { abortSignal });
     onHeaders(response.headers);
     return response.statusCode < 300 ? outputOf(response) : refused(sdk, client, response);
