@@ -460,6 +460,8 @@ describe('giving up and going on', () => {
     strike(isPart, accessDenied);
     const error = await caught(putBytes(store, 'big', big()));
     expect(error).toMatchObject({ exit: 'storeUnreachable', message: expect.stringContaining('AccessDenied') });
+    // As a policy of the bucket would name it.
+    expect(error).toMatchObject({ next: [expect.stringContaining('needs the right s3:PutObject on the bucket')] });
     expect(await truth().stat('big')).toBeUndefined();
     expect(await uploadsLeft()).toBe(0);
   });

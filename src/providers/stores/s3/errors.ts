@@ -44,6 +44,23 @@ function skewText(fault: Fault, now: Date): string {
 
 const isCertificate = ({ status, code }: Fault): boolean => status === undefined && /CERT|SIGNATURE|ISSUER/.test(code ?? '');
 
+/** Rights under the names that policies of S3 have for them, where these are not those of the operations. */
+const RIGHTS: Readonly<Record<string, string>> = {
+  ListObjectsV2: 's3:ListBucket',
+  ListObjectVersions: 's3:ListBucketVersions',
+  ListMultipartUploads: 's3:ListBucketMultipartUploads',
+  HeadBucket: 's3:ListBucket',
+  HeadObject: 's3:GetObject',
+  CreateMultipartUpload: 's3:PutObject',
+  UploadPart: 's3:PutObject',
+  CompleteMultipartUpload: 's3:PutObject',
+  DeleteObjects: 's3:DeleteObject',
+  GetBucketLifecycleConfiguration: 's3:GetLifecycleConfiguration',
+  GetObjectLockConfiguration: 's3:GetBucketObjectLockConfiguration',
+};
+
+const rightOf = (operation: string): string => RIGHTS[operation] ?? `s3:${operation}`;
+
 /** What to do, by code and then by status. */
 function adviceOf(fault: Fault, about: About): string[] {
   const { store, settings, operation } = about;
@@ -53,7 +70,7 @@ function adviceOf(fault: Fault, about: About): string[] {
     SignatureDoesNotMatch: `${path}.secretKey is wrong, or belongs to another accessKey`,
     InvalidSecurity: `${path}.accessKey and secretKey are not valid for the store`,
     NoSuchBucket: `make the bucket ${settings.bucket}, or correct ${path}.bucket or region`,
-    AccessDenied: `the access key needs the right to ${operation} on the bucket ${settings.bucket}`,
+    AccessDenied: `the access key needs the right ${rightOf(operation)} on the bucket ${settings.bucket}`,
     PermanentRedirect: `the bucket is elsewhere: correct ${path}.endpoint and region${fault.region ? ` (${fault.region})` : ''}`,
     AuthorizationHeaderMalformed: `${path}.region is wrong${fault.region ? `: it is ${fault.region}` : ''}`,
     QuotaExceeded: 'the account or bucket is full: prune, or raise its quota',
@@ -65,7 +82,7 @@ function adviceOf(fault: Fault, about: About): string[] {
   const byStatus: Readonly<Record<number, string>> = {
     301: byCode['PermanentRedirect']!,
     307: byCode['PermanentRedirect']!,
-    403: `${path}.accessKey and secretKey: are they right, and do they have the right to ${operation}?`,
+    403: `${path}.accessKey and secretKey: are they right, and do they have the right ${rightOf(operation)}?`,
     413: `something before the store takes no request of this size: let it take 17 MiB (nginx: client_max_body_size), or go around it`,
   };
   const known = byCode[fault.code ?? ''] ?? byStatus[fault.status ?? 0];
