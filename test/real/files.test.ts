@@ -5,6 +5,7 @@ import {
   chmodSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -301,6 +302,38 @@ describe('files with holes', () => {
     expect({ warnings: backups[0].warnings, stdout }).toEqual({
       warnings: [],
       stdout: expect.stringMatching(/not in it: sockets[\s\S]*not in it: flags of files such as immutable/),
+    });
+  });
+});
+
+describe('a place to restore to', () => {
+  it('that is a link to a directory is filled and stays a link; one whose disk is full is told as such, and is no fault of the backup', async () => {
+    const at = await filesWorld({ one: 'directory' });
+    fill(at.source);
+    await at.result(0, 'backup', 'volumes');
+    const [real, link] = [place(at, 'real'), place(at, 'link')];
+    mkdirSync(real);
+    symlinkSync(real, link);
+    await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', link, '--yes');
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(picture(real)).toBe(picture(at.source));
+
+    // What looks at the room beforehand takes holes for what they are, and a disk may fill meanwhile.
+    at.write({
+      program: resticWith(
+        '[ "$1" = restore ] && { echo "ignoring error for /x: write /x: no space left on device" >&2; exit 1; }; exec restic "$@"',
+      ),
+    });
+    const { code, stderr } = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'full'), '--yes');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/no space left where it comes back[\s\S]*or restore elsewhere: --to/),
+    });
+    expect(stderr).not.toContain('prune');
+    const deep = await at.bkp('verify', 'volumes', '--deep');
+    expect({ code: deep.code, stdout: deep.stdout }).toEqual({
+      code: 3,
+      stdout: expect.stringMatching(/UNPROVEN .*no space left where it comes back/),
     });
   });
 });

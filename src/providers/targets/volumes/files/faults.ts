@@ -7,7 +7,8 @@ import { type Ended, words } from './program.ts';
 export const isLocked = (text: string): boolean => /already locked/.test(text);
 
 const isWrongPassword = (text: string): boolean => /wrong password or no key found/.test(text);
-const isFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text);
+/** What a write says where there is no room. */
+export const isFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text);
 /** restic 0.14 on objects that are flipped, exchanged, cut or gone: it says so of the file or the tree that needs them. */
 const isDamaged = (text: string): boolean =>
   /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match/.test(text);
@@ -29,6 +30,11 @@ export function faultOf(ctx: Context, store: Store, what: string, text: string):
   if (isLocked(text))
     return new BkpError('conflict', `${said}: another restic has locked the repository: ${text.split('\n')[0]}`, {
       next: 'wait for its end; a lock of a run that died elsewhere is stale after 30 minutes, and taken away by the next run then',
+    });
+  // Restoring writes to no store.
+  if (isFull(text) && /^(restore|dump)\b/.test(what))
+    return new BkpError('failed', `${said}: there is no space left where it comes back: ${text}`, {
+      next: 'free some space there, or restore elsewhere: --to',
     });
   if (isFull(text))
     return new BkpError('storeUnreachable', `${said}: there is no space left: ${text}`, {

@@ -8,6 +8,7 @@ import { type Baseline, baselineOf, partsOf } from './baseline.ts';
 import { tryChecks } from './checks.ts';
 import type { Difference } from './compare.ts';
 import type { Context } from './context.ts';
+import { isFull } from './faults.ts';
 import { snapshotsIn } from './repository.ts';
 import { bringBack } from './restore.ts';
 
@@ -65,6 +66,9 @@ export async function* prove(ctx: Context, { manifest, dir, enter }: ProofReques
   } catch (error) {
     if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
     ctx.signal.throwIfAborted();
-    yield { name: 'restore', state: 'fail', text: sentence(error) };
+    const text = sentence(error);
+    // Of this host, and not of the backup.
+    if (isFull(text)) yield { name: 'restore', state: 'unproven', text, mend: '`temp:` in the config names another directory' };
+    else yield { name: 'restore', state: 'fail', text };
   }
 }

@@ -49,7 +49,8 @@ export async function settle(ctx: Context, stage: string, path: string, to: stri
   await run('touch', '-r', from, like);
   await moveAll(from, to);
   // What is empty by now gives nothing but its attributes.
-  await run('cp', '-a', '-T', '--', from, to);
+  // The place may be a link to a directory, and stays one.
+  await run('cp', '-a', '-T', '--', from, `${to}/.`);
   await rm(stage, { recursive: true });
   await complete(to);
   await run('touch', '-r', like, to);

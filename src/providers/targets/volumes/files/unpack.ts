@@ -6,7 +6,7 @@ import { detailsIn, noAttributes, writeAttributes } from './attributes.ts';
 import type { Sparse } from './baseline.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
-import { faultOf, refuseFailed } from './faults.ts';
+import { faultOf, isFull, refuseFailed } from './faults.ts';
 import { isSince, reachFor, readRestic, runRestic, versionOf } from './program.ts';
 import type { Node } from './said.ts';
 
@@ -132,6 +132,6 @@ export async function unpack(ctx: Context, wanted: Wanted, into: string): Promis
     return await sparseByHand(ctx, wanted, into);
   } catch (error) {
     ctx.signal.throwIfAborted();
-    throw error instanceof BkpError ? faultOf(ctx, store, 'dump', sentence(error)) : error;
+    throw error instanceof BkpError || isFull(String(error)) ? faultOf(ctx, store, `dump of backup ${backup}`, sentence(error)) : error;
   }
 }
