@@ -8,18 +8,19 @@ import { chaos } from './chaos/run.ts';
 const whole = (text: string | undefined, otherwise: number): number => {
   const value = text === undefined ? otherwise : Number(text);
   if (Number.isSafeInteger(value) && value >= 0) return value;
-  console.error('usage: npm run chaos -- [--seed N] [--minutes M | --rounds R] [--restores K]');
+  console.error('usage: npm run chaos -- [--seed N] [--minutes M | --rounds R] [--restores K] [--faults WORDS]');
   process.exit(2);
 };
 
 const text = { type: 'string' } as const;
-const { values } = parseArgs({ options: { seed: text, minutes: text, rounds: text, restores: text } });
+const { values } = parseArgs({ options: { seed: text, minutes: text, rounds: text, restores: text, faults: text } });
 const seed = whole(values.seed, Math.floor(Math.random() * 1_000_000));
 const rounds = values.rounds === undefined ? undefined : whole(values.rounds, 0);
 try {
   const verdict = await chaos({
     seed,
     ...(rounds === undefined ? { ms: whole(values.minutes, 10) * 60_000 } : { rounds }),
+    ...(values.faults === undefined ? {} : { faults: values.faults }),
     ...(values.restores === undefined ? {} : { restores: whole(values.restores, 0) }),
     say: line => console.log(line),
   });

@@ -26,7 +26,7 @@ const CODES: Readonly<Record<string, readonly number[]>> = {
 export function endFault(verb: string, ended: Ended, killed: NodeJS.Signals | undefined): string | undefined {
   const { code, signal, stdout, stderr } = ended;
   if (signal) return signal === killed ? undefined : `${verb} was ended by ${signal}`;
-  if (!CODES[verb]?.includes(code ?? -1)) return `${verb} ended with ${code}: ${stderr}`;
+  if (!CODES[verb]?.includes(code ?? -1)) return `${verb} ended with ${code}: ${stderr}${stdout.slice(-2000)}`;
   if (code === 143 && killed !== 'SIGTERM') return `${verb} ended with 143, and nobody asked for it`;
   if (code === 1 && !/bkp: \S/.test(stderr) && !/"error"/.test(stdout)) return `${verb} ended with 1 and no sentence`;
   if (/\n {4}at |TypeError|RangeError|UnhandledPromise/.test(stderr + stdout)) return `${verb} crashed: ${stderr}${stdout}`;

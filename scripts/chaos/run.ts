@@ -15,6 +15,8 @@ export interface Wish {
   rounds?: number;
   /** Backups of each kind that are restored at the end, from each store; all, unless set. */
   restores?: number;
+  /** Only faults with this in their names. */
+  faults?: string;
   say(text: string): void;
   /** May claim other things to be good than were, right before all are restored: what is not true has to be found. */
   claim?(good: Good[]): void;
@@ -106,6 +108,8 @@ async function loseServer(state: State): Promise<number> {
 /** One run of it all: load, faults, programs; then the reckoning. */
 export async function chaos(wish: Wish): Promise<Verdict> {
   const random = randomOf(wish.seed);
+  const faults = FAULTS.filter(({ name }) => name.includes(wish.faults ?? ''));
+  if (faults.length === 0) throw new Error(`no fault is named ${wish.faults}: ${FAULTS.map(({ name }) => name).join('; ')}`);
   const world = await makeWorld((wish.ms ?? 0) / 60_000);
   const load = new Load(world);
   const counts: State['counts'] = { runs: 0, killed: 0, codes: {}, faults: {} };
@@ -127,7 +131,7 @@ export async function chaos(wish: Wish): Promise<Verdict> {
     while (Date.now() < end && rounds < (wish.rounds ?? Number.POSITIVE_INFINITY)) {
       // What came before takes as many numbers as its moments want; the seed alone says what comes next.
       state.random = randomOf(wish.seed + 7919 * (rounds + 1));
-      const fault = state.random.pick(FAULTS);
+      const fault = state.random.pick(faults);
       harmed ||= fault.harms ?? false;
       await round(state, fault);
       rounds += 1;
