@@ -19,9 +19,6 @@ type Command<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes> 
 /** Makes the command of one try. */
 export type Make<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes> = (sdk: typeof Sdk) => Command<I, O>;
 
-/** One try of a request; ends early by the signal. */
-export type Ask<O> = (clients: Clients, signal: AbortSignal) => Promise<O>;
-
 export interface CallOptions {
   key?: string;
   /** Bytes of the body, for messages. */
@@ -70,13 +67,17 @@ export class Caller {
     make: Make<I, O>,
     options: CallOptions = {},
   ): Promise<O> {
-    const { output, done } = await this.held(operation, sending(make, options), options);
+    const { output, done } = await this.held(operation, make, options);
     done();
     return output;
   }
 
   /** One operation whose answer has a body: the connection is the caller's until it calls `done`. Throws StoreFault. */
-  async held<O>(operation: string, ask: Ask<O>, options: CallOptions = {}): Promise<Held<O>> {
+  async held<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes>(
+    operation: string,
+    make: Make<I, O>,
+    options: CallOptions = {},
+  ): Promise<Held<O>> {
     let tries = 0;
     const { clock, random } = this.host;
     const { retries } = this.settings;
@@ -84,7 +85,7 @@ export class Caller {
     return retrying(
       () => {
         tries += 1;
-        return this.#once(ask, options).catch(error => Promise.reject(this.#told(error, { operation, tries, ...options })));
+        return this.#once(make, options).catch(error => Promise.reject(this.#told(error, { operation, tries, ...options })));
       },
       {
         retries,
@@ -101,13 +102,17 @@ export class Caller {
     return storeFault({ message, again: 'never' }, this.#about({ operation, tries: 1, ...(key === undefined ? {} : { key }) }), undefined);
   }
 
-  async #once<O>(ask: Ask<O>, { signal }: CallOptions): Promise<Held<O>> {
+  async #once<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes>(make: Make<I, O>, options: CallOptions): Promise<Held<O>> {
     this.#clients ??= makeClients(this.name, this.settings, date => this.#compare(date));
-    const clients = await this.#clients;
+    const { sdk, quick, patient } = await this.#clients;
     const done = await this.#slots.take();
     const time = AbortSignal.timeout(this.settings.timeout);
     try {
-      return { output: await ask(clients, signal ? AbortSignal.any([time, signal]) : time), done };
+      const command = make(sdk);
+      if (options.sha256 !== undefined) carrySha256(command, options.sha256);
+      const abortSignal = options.signal ? AbortSignal.any([time, options.signal]) : time;
+      const output = await (options.patient ? patient : quick).send(command, { abortSignal });
+      return { output, done };
     } catch (error) {
       done();
       throw time.aborted ? new Error(`it took longer than the ${this.settings.timeout / 1000} s of its timeout`, { cause: error }) : error;
@@ -138,14 +143,6 @@ export class Caller {
   #told(error: unknown, about: Pick<About, 'operation' | 'tries'> & CallOptions): BkpError {
     return error instanceof BkpError ? error : storeFault(faultOf(error), this.#about(about), error);
   }
-}
-
-function sending<I extends Sdk.ServiceInputTypes, O extends Sdk.ServiceOutputTypes>(make: Make<I, O>, options: CallOptions): Ask<O> {
-  return ({ sdk, quick, patient }, abortSignal) => {
-    const command = make(sdk);
-    if (options.sha256 !== undefined) carrySha256(command, options.sha256);
-    return (options.patient ? patient : quick).send(command, { abortSignal });
-  };
 }
 
 /** Set before the request is signed, so that the signature covers it. */

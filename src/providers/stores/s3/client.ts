@@ -1,7 +1,6 @@
 import type { Agent } from 'node:http';
 import type * as Sdk from '@aws-sdk/client-s3';
 import { BkpError } from '../../../core/errors.ts';
-import { type Get, makeGet } from './get.ts';
 import type { Settings } from './settings.ts';
 
 /** Time to make a connection: milliseconds. */
@@ -14,8 +13,6 @@ export interface Clients {
   quick: Sdk.S3Client;
   /** Leaves that to the caller: for bodies that are read as fast as their reader can, and for answers that take their time. */
   patient: Sdk.S3Client;
-  /** As patient as that. */
-  get: Get;
 }
 
 /** Node's agents speak to proxies from these versions on. */
@@ -41,14 +38,13 @@ async function agentOf(name: string, settings: Settings): Promise<Agent> {
   return new HttpsAgent({ ...options, ...(settings.ca === undefined ? {} : { ca: settings.ca }) });
 }
 
-type OnHeaders = (headers: Readonly<Record<string, string>> | undefined) => void;
-
 /** Next to the wire, so that refusals are seen as well. */
-function tellHeaders(client: Sdk.S3Client, onHeaders: OnHeaders): void {
+function tellDates(client: Sdk.S3Client, onDate: (date: Date) => void): void {
   client.middlewareStack.add(
     next => async args => {
       const result = await next(args);
-      onHeaders((result.response as { headers?: Record<string, string> }).headers);
+      const date = new Date((result.response as { headers?: Record<string, string> }).headers?.['date'] ?? '');
+      if (!Number.isNaN(date.getTime())) onDate(date);
       return result;
     },
     { step: 'deserialize', name: 'bkpDates', priority: 'low' },
@@ -84,10 +80,6 @@ export async function makeClients(name: string, settings: Settings, onDate: (dat
     import('@smithy/node-http-handler'),
     agentOf(name, settings),
   ]);
-  const onHeaders: OnHeaders = headers => {
-    const date = new Date(headers?.['date'] ?? '');
-    if (!Number.isNaN(date.getTime())) onDate(date);
-  };
   const client = (socketTimeout: number) => {
     const made = new sdk.S3Client({
       endpoint: settings.endpoint,
@@ -102,9 +94,8 @@ export async function makeClients(name: string, settings: Settings, onDate: (dat
       ...PLAIN,
       requestHandler: new NodeHttpHandler({ httpAgent: agent, httpsAgent: agent as never, connectionTimeout: CONNECT, socketTimeout }),
     });
-    tellHeaders(made, onHeaders);
+    tellDates(made, onDate);
     return made;
   };
-  const [quick, patient] = [client(settings.idleTimeout), client(0)];
-  return { sdk, quick, patient, get: await makeGet(sdk, patient, settings, onHeaders) };
+  return { sdk, quick: client(settings.idleTimeout), patient: client(0) };
 }

@@ -1,11 +1,11 @@
 import type { Readable } from 'node:stream';
+import type * as Sdk from '@aws-sdk/client-s3';
 import type { Bytes } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { owned } from '../../../core/spent.ts';
 import { timely } from '../../../flow/timely.ts';
 import type { Caller, Held } from './caller.ts';
 import { StoreFault } from './errors.ts';
-import type { GetOutput } from './get.ts';
 import { look } from './look.ts';
 import { backOff } from './retry.ts';
 
@@ -91,11 +91,11 @@ class Reading {
 
   /** Undefined when the range begins at the object's end or after it. */
   async #ask(signal: AbortSignal): Promise<Part | undefined> {
-    const Key = this.#key;
+    const { Bucket, Key } = { Bucket: this.#caller.settings.bucket, Key: this.#key };
     const Range = this.#header();
-    const input = { Key, ...(Range === undefined ? {} : { Range }) };
     try {
-      return this.#part(await this.#caller.held(GET, ({ get }, ends) => get(input, ends), { key: Key, signal }), Range !== undefined);
+      const make = (sdk: typeof Sdk) => new sdk.GetObjectCommand({ Bucket, Key, ...(Range === undefined ? {} : { Range }) });
+      return this.#part(await this.#caller.held(GET, make, { key: Key, patient: true, signal }), Range !== undefined);
     } catch (error) {
       if (error instanceof StoreFault && error.fault.status === 416 && this.#at === this.#range.from) return undefined;
       throw error;
@@ -108,8 +108,8 @@ class Reading {
     return `bytes=${this.#at}-${to === undefined ? '' : to - 1}`;
   }
 
-  #part({ output, done }: Held<GetOutput>, ranged: boolean): Part {
-    const body = output.Body;
+  #part({ output, done }: Held<Sdk.GetObjectCommandOutput>, ranged: boolean): Part {
+    const body = output.Body as Readable;
     try {
       const end = this.#endOf(output, ranged);
       this.#sameAsBefore(output.ETag);
@@ -121,7 +121,7 @@ class Reading {
     }
   }
 
-  #endOf({ ContentRange, ContentLength }: GetOutput, ranged: boolean): number | undefined {
+  #endOf({ ContentRange, ContentLength }: Sdk.GetObjectCommandOutput, ranged: boolean): number | undefined {
     if (!ranged || (ContentLength === 0 && ContentRange === undefined))
       return ContentLength === undefined ? undefined : this.#at + ContentLength;
     const [, from, last, total] = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(ContentRange ?? '') ?? [];
