@@ -46,15 +46,22 @@ const where = (caller: Caller, prefix: string) => ({ Bucket: caller.settings.buc
  */
 export async function* objects(caller: Caller, prefix: string): AsyncGenerator<readonly Sdk._Object[]> {
   const pages = new Pages<string>(caller, LIST, prefix);
+  const stop = new AbortController();
+  const options = { key: `${prefix}*`, signal: stop.signal };
   const ask = (more: { ContinuationToken?: string }) =>
-    caller.call(LIST, sdk => new sdk.ListObjectsV2Command({ ...where(caller, prefix), ...more }), { key: `${prefix}*` });
-  for (let coming: ReturnType<typeof ask> | undefined = ask({}); coming; ) {
-    const page: Awaited<typeof coming> = await coming;
-    const from = pages.next(page.IsTruncated, page.NextContinuationToken);
-    coming = from === undefined ? undefined : ask({ ContinuationToken: from });
-    // Whoever goes on is told.
-    coming?.catch(() => {});
-    yield page.Contents ?? [];
+    caller.call(LIST, sdk => new sdk.ListObjectsV2Command({ ...where(caller, prefix), ...more }), options);
+  try {
+    for (let coming: ReturnType<typeof ask> | undefined = ask({}); coming; ) {
+      const page: Awaited<typeof coming> = await coming;
+      const from = pages.next(page.IsTruncated, page.NextContinuationToken);
+      coming = from === undefined ? undefined : ask({ ContinuationToken: from });
+      // Whoever goes on is told.
+      coming?.catch(() => {});
+      yield page.Contents ?? [];
+    }
+  } finally {
+    // A reader that had enough leaves no request on its way.
+    stop.abort();
   }
 }
 
