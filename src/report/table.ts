@@ -19,7 +19,6 @@ const padded = (text: string, width: number): string => text + ' '.repeat(Math.m
  * Lines after the first begin with `indent` blanks.
  */
 export function wrapWords(text: string, width: number, indent = 0): string {
-  if (width === Infinity) return text;
   const lines: string[] = [];
   const [, blanks = '', rest = ''] = /^( *)(.*)$/s.exec(text) ?? [];
   let line = blanks;
@@ -38,10 +37,12 @@ const PASTED = /^( {8}\S|\s*→)/;
 
 /** Lines that a terminal would break anywhere, broken between words; what goes on is indented by two more than its begin. */
 export const fitted = (text: string, width: number): string =>
-  text
-    .split('\n')
-    .map(line => (PASTED.test(line) ? line : wrapWords(line, width, line.length - line.trimStart().length + GAP)))
-    .join('\n');
+  width === Infinity
+    ? text
+    : text
+        .split('\n')
+        .map(line => (PASTED.test(line) ? line : wrapWords(line, width, line.length - line.trimStart().length + GAP)))
+        .join('\n');
 
 /** Columns put together so that each group fits into a line; those after the first group are indented. */
 function grouped(widths: readonly number[], width: number): number[][] {
