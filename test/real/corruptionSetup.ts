@@ -77,7 +77,11 @@ class Log {
 export async function fill(): Promise<Filled> {
   const stores = { local: tempDir(), offsite: tempDir() };
   const keysLike = (pattern: RegExp): string[] => objectsIn(stores.local).filter(key => pattern.test(key));
-  const [db, redis, etcd] = await Promise.all([startPostgres({ version: '15', initdb: ['--wal-segsize=1'] }), startRedis(), startEtcd({ version: '3.6' })]);
+  const [db, redis, etcd] = await Promise.all([
+    startPostgres({ version: '15', initdb: ['--wal-segsize=1'] }),
+    startRedis(),
+    startEtcd({ version: '3.6' }),
+  ]);
   const source = tempDir();
   const config = await makeConfig({
     stores,

@@ -96,8 +96,9 @@ function reasonOf(fault: Fault, about: About): string {
   return isSkewed(fault, about.now) ? `${reason}: ${skewText(fault, about.now)}` : reason;
 }
 
-const exitOf = ({ status, code }: Fault): ExitName => {
-  if (code === 'NoSuchKey') return 'notFound';
+/** A listing asks for no object that could be missing: such an answer is no state of the bucket. */
+const exitOf = ({ status, code }: Fault, operation: string): ExitName => {
+  if (code === 'NoSuchKey' && !operation.startsWith('List')) return 'notFound';
   if (code === 'XAmzContentSHA256Mismatch' || code === 'BadDigest') return 'verifyFailed';
   return status === 412 ? 'conflict' : 'storeUnreachable';
 };
@@ -108,5 +109,11 @@ export function storeFault(fault: Fault, about: About, cause: unknown): StoreFau
   const what = `${operation}${key ? ` of ${key}` : ''}${bytes === undefined ? '' : ` (${bytes} bytes)`}`;
   const text = `store ${store} (bucket ${settings.bucket} at ${settings.endpoint}): ${what} failed: ${reasonOf(fault, about)}`;
   const skewed = isSkewed(fault, now) ? { ...fault, code: 'RequestTimeTooSkewed' } : fault;
-  return new StoreFault(exitOf(fault), `${text}${tries > 1 ? ` (tried ${tries} times)` : ''}`, adviceOf(skewed, about), fault, cause);
+  return new StoreFault(
+    exitOf(fault, operation),
+    `${text}${tries > 1 ? ` (tried ${tries} times)` : ''}`,
+    adviceOf(skewed, about),
+    fault,
+    cause,
+  );
 }
