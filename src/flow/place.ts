@@ -110,19 +110,21 @@ function made(first: string | undefined, to: string): string[] {
  * @throws BkpError('refused') when it cannot be moved
  */
 export async function occupy(ctx: { clock: Clock }, to: string, aside: boolean, owner: Owner | undefined): Promise<string | undefined> {
-  const moved = aside ? asidePath(to, ctx.clock.now()) : undefined;
+  // A link stays one: what comes back lies on the disk that it leads to, whose room was looked at.
+  const at = aside ? await realpath(to) : to;
+  const moved = aside ? asidePath(at, ctx.clock.now()) : undefined;
   if (moved) {
-    await rename(to, moved).catch(error => {
+    await rename(at, moved).catch(error => {
       throw new BkpError('refused', `${to} cannot be moved aside to ${moved}: ${error.message}`, {
         next: 'empty it by hand, or restore elsewhere with --to',
         cause: error,
       });
     });
   }
-  const first = await makeDir(to, 0o700);
-  await chmod(to, 0o700);
-  await writeFile(join(to, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
-  if (owner) for (const path of [...made(first, to), to, join(to, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);
+  const first = await makeDir(at, 0o700);
+  await chmod(at, 0o700);
+  await writeFile(join(at, INCOMPLETE), 'A restore into this directory has not been completed.\n', { mode: 0o600 });
+  if (owner) for (const path of [...made(first, at), at, join(at, INCOMPLETE)]) await chown(path, owner.uid, owner.gid);
   return moved;
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BkpError } from '../../../../core/errors.ts';
 import { asidePath, complete, exists } from '../../../../flow/place.ts';
@@ -68,5 +68,6 @@ export async function clear(to: string, aside: string | undefined, wasThere: boo
   const kept = new Set(['lost+found', ...(aside === undefined ? [] : [basename(aside)])]);
   for (const name of await namesIn(to))
     if (!kept.has(String(name))) await rm(within(to, name), { recursive: true, force: true, maxRetries: 3 });
-  if (!wasThere) await rmdir(to);
+  // A link of the operator's leads here still.
+  if (!wasThere && !(await lstat(to)).isSymbolicLink()) await rmdir(to);
 }
