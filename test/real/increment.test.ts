@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
@@ -58,6 +58,25 @@ describe('a chain of three of PostgreSQL 18', () => {
     readdirSync(folderOf(where, backup, store))
       .filter(name => name.startsWith('base.tar'))
       .map(name => join(folderOf(where, backup, store), name));
+
+  /** The server's programs, of which pg_combinebackup does harm to what it made: `$out`, with `$file` in it. */
+  function harming(harm: string): string {
+    const dir = tempDir();
+    const script = (name: string, lines: readonly string[]): void =>
+      writeFileSync(join(dir, name), ['#!/bin/sh', ...lines, ''].join('\n'), { mode: 0o755 });
+    for (const name of readdirSync(db.bin))
+      if (!['postgres', 'pg_combinebackup'].includes(name)) symlinkSync(db.tool(name), join(dir, name));
+    // A link would lead to the directory of the others.
+    script('postgres', [`exec '${db.tool('postgres')}' "$@"`]);
+    script('pg_combinebackup', [
+      `'${db.tool('pg_combinebackup')}' "$@" || exit`,
+      'while [ "$1" != -o ]; do shift; done',
+      'out=$2',
+      'file=$(find "$out/base" -type f -size +1000k | sort | head -n 1)',
+      harm,
+    ]);
+    return dir;
+  }
 
   beforeAll(async () => {
     const settings = { summarize_wal: 'on', archive_mode: 'off', wal_keep_size: '1GB' };
@@ -138,6 +157,25 @@ describe('a chain of three of PostgreSQL 18', () => {
     const copy = await restored(where, '18', '--from-backup', id(2));
     expect(await copy.sql('select count(*) from t')).toBe('60002');
     await copy.destroy();
+  });
+
+  it.each([
+    ['some bytes of a file are others', 'printf damaged! | dd of="$file" bs=1 seek=500000 conv=notrunc 2>/dev/null', 'has SHA-256'],
+    ['a file is gone', 'rm "$file"', 'is present in the manifest but not on disk'],
+    ['a file is there too many', 'cp "$file" "$out/base/stray"', 'is present on disk but not in the manifest'],
+    ['a file is shorter', 'truncate -s 8192 "$file"', 'has size 8192'],
+    [
+      'the WAL is damaged',
+      'printf damaged! | dd of="$(find "$out/pg_wal" -maxdepth 1 -type f -name "0*" | head -n 1)" bs=1 seek=40 conv=notrunc 2>/dev/null',
+      'WAL',
+    ],
+  ])('what came out of pg_combinebackup is no copy where %s', async (_, harm, said) => {
+    const config = changed(at, all => void Object.assign(entryOf(all), { bin: [harming(harm)] }));
+    const to = aPlace();
+    const { code, stderr } = await runBkp(['restore', 'postgres', 'app', '--from-backup', id(2), '--to', to, '--yes'], config);
+    expect({ code, stderr }).toEqual({ code: 9, stderr: expect.stringContaining('the combined backup is not what was recorded') });
+    expect(stderr).toContain(said);
+    expect(readdirSync(to)).toContain('BKP_RESTORE_INCOMPLETE');
   });
 
   it('a lost parent breaks its children: verify says which, list, status and the window leave them out, a restore refuses', async () => {

@@ -1,9 +1,11 @@
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import pMap from 'p-map';
 import type { Manifest, Store, Tablespace, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { INCOMPLETE, own } from '../../../flow/place.ts';
 import { baseBytes, isWalg, type Read, unpackBase } from './base.ts';
+import { compareChecksums } from './combinedFiles.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Private } from './private.ts';
 import { type Mapped, pieceOf, spaceBytes, tablespacePiece, unpackTablespaces, writeManifest } from './tablespaces.ts';
@@ -20,6 +22,9 @@ export interface Part {
 /** Where the members lie until they are combined: within the place of each, so that files are linked and moved and not copied. */
 const CHAIN = 'BKP_RESTORE_CHAIN';
 const OUT = 'combined';
+
+/** Members that are unpacked at once: while one waits for its store, the processors have the other. */
+const AT_ONCE = 2;
 
 /** The data directory and tablespaces of a whole cluster, bytes, and of all that is unpacked on the way. */
 export const combinedBytes = (parents: readonly Manifest[], manifest: Manifest): number =>
@@ -59,6 +64,31 @@ async function unpackMember(
   return dir;
 }
 
+/** Unpacks all members, some of them at once. When one fails the others are ended, and nothing is written any more once this throws. @returns where */
+async function unpackMembers(
+  ctx: Context,
+  place: Private,
+  parts: readonly Part[],
+  spaces: readonly Mapped[],
+  read: Read,
+): Promise<string[]> {
+  const failure = new AbortController();
+  const either = { ...ctx, signal: AbortSignal.any([ctx.signal, failure.signal]) };
+  const one = async (part: Part, n: number): Promise<string> => {
+    try {
+      either.signal.throwIfAborted();
+      ctx.report.emit({ type: 'started', what: `unpack ${part.manifest.id} (${n + 1} of ${parts.length})` });
+      return await unpackMember(either, place, part, n, spaces, read);
+    } catch (error) {
+      failure.abort(error);
+      return '';
+    }
+  };
+  const dirs = await pMap(parts, one, { concurrency: AT_ONCE });
+  either.signal.throwIfAborted();
+  return dirs;
+}
+
 const escaped = (path: string): string => path.replaceAll('=', '\\=');
 
 /** pg_combinebackup takes the newest last, and wants to be told of each tablespace where its combined files go. */
@@ -84,11 +114,7 @@ async function settle(to: string): Promise<void> {
 
 async function combine(ctx: Context, place: Private, parts: readonly Part[], spaces: readonly Mapped[], read: Read): Promise<void> {
   for (const path of [place.dataDir, ...spaces.map(({ to }) => to)]) await makeDir(place, join(path, CHAIN));
-  const dirs: string[] = [];
-  for (const [n, part] of parts.entries()) {
-    ctx.report.emit({ type: 'started', what: `unpack ${part.manifest.id} (${n + 1} of ${parts.length})` });
-    dirs.push(await unpackMember(ctx, place, part, n, spaces, read));
-  }
+  const dirs = await unpackMembers(ctx, place, parts, spaces, read);
   ctx.report.emit({ type: 'started', what: `combine ${parts.length} backups` });
   await combineInto(ctx, place, dirs, spaces);
   await settle(place.dataDir);
@@ -123,20 +149,25 @@ export async function bring(
   await unpackTablespaces(ctx, place, manifest, spaces, piece => read(piece, holders));
 }
 
+/** Whether the files are all there, of the size that was recorded, and no others, and the WAL from start to end; by pg_verifybackup. */
+async function compareNames(ctx: Context, place: Private, spaces: readonly Mapped[]): Promise<void> {
+  const marks = [INCOMPLETE, ...spaces.map(({ oid }) => `pg_tblspc/${oid}/${INCOMPLETE}`)];
+  const args = ['--quiet', '--skip-checksums', ...marks.map(mark => `--ignore=${mark}`), place.dataDir];
+  await ctx.run.text({ file: place.tools.path('pg_verifybackup'), args, cwd: '/', ...(place.owner ?? {}) }, { signal: ctx.signal });
+}
+
 /**
  * What was combined was in no store as it is, so every file of it is compared with what the server recorded; for a restore, whose places
- * still bear their marks.
- * @throws BkpError('verifyFailed') with the first complaints of pg_verifybackup
+ * still bear their marks. Checksums are made here and several at a time: pg_verifybackup makes one after the other.
+ * @throws BkpError('verifyFailed') with the first complaints
  */
 export async function verifyCombined(ctx: Context, place: Private, spaces: readonly Mapped[]): Promise<void> {
-  ctx.report.emit({ type: 'started', what: 'pg_verifybackup' });
-  const marks = [INCOMPLETE, ...spaces.map(({ oid }) => `pg_tblspc/${oid}/${INCOMPLETE}`)];
-  const args = ['--quiet', ...marks.map(mark => `--ignore=${mark}`), place.dataDir];
-  const command = { file: place.tools.path('pg_verifybackup'), args, cwd: '/', ...(place.owner ?? {}) };
-  await ctx.run.text(command, { signal: ctx.signal }).catch(cause => {
-    ctx.signal.throwIfAborted();
-    throw cause instanceof BkpError
-      ? new BkpError('verifyFailed', `the combined backup is not what was recorded: ${cause.message}`, { cause })
-      : cause;
-  });
+  ctx.report.emit({ type: 'started', what: 'compare every file with backup_manifest' });
+  const found = await Promise.allSettled([compareNames(ctx, place, spaces), compareChecksums(place.dataDir, ctx.signal)]);
+  ctx.signal.throwIfAborted();
+  const cause = found.flatMap(each => (each.status === 'rejected' ? [each.reason] : []))[0];
+  if (cause === undefined) return;
+  throw cause instanceof BkpError
+    ? new BkpError('verifyFailed', `the combined backup is not what was recorded: ${cause.message}`, { cause })
+    : cause;
 }

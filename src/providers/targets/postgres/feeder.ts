@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BkpError } from '../../../core/errors.ts';
-import { parseSegment } from '../../../core/postgres/lsn.ts';
+import { historyName, parseSegment, segmentName } from '../../../core/postgres/lsn.ts';
 import type { Reach } from '../../../core/postgres/plan.ts';
 import { spent } from '../../../core/spent.ts';
 import { Wire } from './wire.ts';
@@ -20,12 +20,20 @@ export interface FeederSource {
   check?(name: string, plain: Buffer): Promise<void>;
 }
 
-/** Directories of a feeder: what lies ready, marks of what the server took, and what is not checked yet. */
-export const feederPlaces = (dir: string): { ready: string; taken: string; raw: string } => ({
+/** Directories of a feeder: what lies ready, marks of what no store has, marks of what the server took, and what is not checked yet. */
+export const feederPlaces = (dir: string): { ready: string; absent: string; taken: string; raw: string } => ({
   ready: join(dir, 'ready'),
+  absent: join(dir, 'absent'),
   taken: join(dir, 'taken'),
   raw: join(dir, 'raw'),
 });
+
+/** What a server asks for at the end of recovery, and no store has as a rule: the segment behind, and the histories of its timeline and of the next one. */
+function lastAsked({ base, segments, timeline }: Reach): string[] {
+  const last = parseSegment(segments.at(-1) ?? '', base.segmentBytes);
+  const behind = last ? [segmentName({ ...last, number: last.number + 1 }, base.segmentBytes)] : [];
+  return [...behind, historyName(timeline), historyName(timeline + 1)];
+}
 
 /** Serves a private server's restore_command over a Unix socket, and remembers why it stopped one. */
 export class Feeder {
@@ -35,7 +43,7 @@ export class Feeder {
   readonly #owner: { uid: number; gid: number } | undefined;
   readonly #ready = new Map<string, Promise<string | undefined>>();
   readonly #wire: Wire;
-  readonly #laying = new Set<Promise<string>>();
+  readonly #laying = new Set<Promise<string | undefined>>();
   #watching: FSWatcher | undefined;
   #closed = false;
   #trouble: unknown;
@@ -61,12 +69,13 @@ export class Feeder {
       await rm(path, { recursive: true, force: true });
       await mkdir(path, { mode: 0o700 });
     }
-    const { ready, taken } = feederPlaces(this.#dir);
+    const { ready, absent, taken } = feederPlaces(this.#dir);
     await this.#wire.listen(this.socket);
-    if (this.#owner) for (const path of [this.socket, ready, taken]) await chown(path, this.#owner.uid, this.#owner.gid);
+    if (this.#owner) for (const path of [this.socket, ready, absent, taken]) await chown(path, this.#owner.uid, this.#owner.gid);
     this.#watching = watch(taken, (_, name) => void (name !== null && this.#note(name)));
     // The server asks for the first of them once it has come up.
-    for (const name of this.#source.reach.segments.slice(0, this.#source.ahead)) void this.#prepare(name);
+    const { reach, ahead } = this.#source;
+    if (ahead > 0) for (const name of [...reach.segments.slice(0, ahead), ...lastAsked(reach)]) void this.#prepare(name);
   }
 
   /** Nothing is written any more once this answers; what is still being read is forgotten. */
@@ -132,12 +141,17 @@ export class Feeder {
 
   async #fetch(name: string): Promise<string | undefined> {
     const plain = await this.#source.read(name);
-    if (plain === undefined) return undefined;
     // Whoever closed it removes the directory.
-    if (this.#closed) return undefined;
-    const laid = this.#lay(name, plain);
+    if (this.#closed || (plain === undefined && !this.#mayBeAbsent(name))) return undefined;
+    const laid = plain === undefined ? this.#markAbsent(name) : this.#lay(name, plain);
     this.#laying.add(laid);
     return laid.finally(() => this.#laying.delete(laid));
+  }
+
+  /** The server is told so without a question from now on. */
+  async #markAbsent(name: string): Promise<undefined> {
+    await writeFile(join(feederPlaces(this.#dir).absent, name), '');
+    return undefined;
   }
 
   async #lay(name: string, plain: Buffer): Promise<string> {

@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import type { TargetContext } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
 import { baseline, INVALID } from './baseline.ts';
@@ -92,14 +93,17 @@ async function driftOf(ctx: Context, place: Private, database: Named): Promise<s
 /** What to type in each of those databases. */
 export const REBUILD = 'REINDEX DATABASE …; ALTER DATABASE … REFRESH COLLATION VERSION';
 
+/** Databases that are asked at once. */
+const AT_ONCE = 4;
+
 /** Why, by database, of those that can be entered; empty where this host sorts as the source did. Throws BkpError('failed') when it cannot ask. */
 export async function driftsOf(ctx: Context, place: Private): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  for (const database of await databasesOf(ctx, place)) {
-    const why = await driftOf(ctx, place, database);
-    if (why) found.set(database.name, why);
-  }
-  return found;
+  const asked = await pMap(
+    await databasesOf(ctx, place),
+    async database => [database.name, await driftOf(ctx, place, database)] as const,
+    { concurrency: AT_ONCE },
+  );
+  return new Map(asked.filter((each): each is [string, string] => each[1] !== undefined));
 }
 
 const DATABASES = `select json_agg(json_build_object('name', datname, 'oid', oid::text, 'octets', octet_length(datname::text)) order by datname) from pg_database

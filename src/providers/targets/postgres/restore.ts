@@ -199,9 +199,11 @@ async function bringBack(
   let prepared = 0;
   const recovered = await recover(ctx, place, recovery, async () => {
     ctx.report.emit({ type: 'finished', what: 'replay', ms: ctx.clock.now().getTime() - began });
-    faults = await unlikeSource(ctx, place, plan.known.manifest);
-    drifts = [...(await driftsOf(ctx, place)).values()];
-    prepared = await preparedIn(ctx, place);
+    const questions = [unlikeSource(ctx, place, plan.known.manifest), driftsOf(ctx, place), preparedIn(ctx, place)] as const;
+    const [unlike, drifted, count] = await Promise.all(questions);
+    faults = unlike;
+    drifts = [...drifted.values()];
+    prepared = count;
   });
   for (const text of drifts)
     ctx.report.emit({ type: 'warning', text: `${text}: its indexes may be in another order than this host sorts` });

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 
-const END_OF_WAL = 74;
+/** The exit code by which a restore_command of ours says that the archive ends there. */
+export const END_OF_WAL = 74;
 const STOP = 255;
 
 /** Answers at a Unix socket where a file of WAL lies that is asked for by name: `0 <path>`, `74` at the proven end, `255 <why>` for trouble. */

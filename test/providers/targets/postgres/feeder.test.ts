@@ -9,6 +9,8 @@ import { pause, waitFor } from '../../../real/rig/wait.ts';
 
 const SEGMENTS = [1, 2, 3].map(n => `00000001000000000000000${n}`);
 const BYTES = 16 * 1024 * 1024;
+/** What a server asks for at the end of recovery. */
+const LAST = ['000000010000000000000004', '00000001.history', '00000002.history'];
 
 let dir: string;
 beforeEach(() => {
@@ -27,9 +29,10 @@ function source() {
   return {
     asked,
     letGo: () => letGo(),
-    reach: { base, segments: SEGMENTS, end: BigInt(4 * BYTES) } as any,
+    reach: { base, segments: SEGMENTS, end: BigInt(4 * BYTES), timeline: 1 } as any,
     ahead: 2,
-    read: async (name: string) => {
+    read: async (name: string): Promise<Buffer | undefined> => {
+      if (LAST.includes(name)) return undefined;
       asked.push(name);
       if (name !== SEGMENTS[0]) await held;
       return Buffer.from(name);
@@ -82,6 +85,32 @@ it('writes nothing once it is closed: what was still being read would keep its d
   expect(readdirSync(feederPlaces(dir).raw)).toEqual([]);
 });
 
+it('marks what no store has before anybody asks, and what is asked for later; a hole is no end, and gets no mark', async () => {
+  const from = source();
+  const lacked = [SEGMENTS[2]!, '00000003.history'];
+  const feeder = new Feeder({ ...from, read: async name => (lacked.includes(name) ? undefined : from.read(name)) }, dir);
+  await feeder.listen();
+  const { absent } = feederPlaces(dir);
+  await waitFor(() => readdirSync(absent).length === 3, 'the marks');
+  expect(readdirSync(absent).sort()).toEqual([...LAST].sort());
+  expect(await ask(feeder, '00000003.history')).toBe('74');
+  await waitFor(() => readdirSync(absent).length === 4, 'one more mark');
+  expect(await ask(feeder, SEGMENTS[2]!)).toMatch(/^255 WAL 000000010000000000000003 is needed/);
+  from.letGo();
+  await feeder.close();
+  expect(readdirSync(absent).sort()).toEqual([...LAST, '00000003.history'].sort());
+});
+
+it('reads nothing ahead where it may not, and marks nothing', async () => {
+  const from = source();
+  const feeder = new Feeder({ ...from, ahead: 0 }, dir);
+  await feeder.listen();
+  expect(from.asked).toEqual([]);
+  await pause(20);
+  expect(readdirSync(feederPlaces(dir).absent)).toEqual([]);
+  await feeder.close();
+});
+
 it('looks at each segment before it lies ready, lays it down as it was read, and lets go of its memory then', async () => {
   const from = source();
   const read: Buffer[] = [];
@@ -90,6 +119,7 @@ it('looks at each segment before it lies ready, lays it down as it was read, and
     {
       ...from,
       read: async name => {
+        if (LAST.includes(name)) return undefined;
         read.push(owned(Buffer.allocUnsafeSlow(100_000).fill(name)));
         return read.at(-1);
       },
