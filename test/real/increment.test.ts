@@ -159,6 +159,19 @@ describe('a chain of three of PostgreSQL 18', () => {
     await copy.destroy();
   });
 
+  it.each([0, 1])('a member that is damaged in every store ends it, with what is unpacked beside it: number %i', async n => {
+    const where = spoilt();
+    for (const store of ['local', 'offsite'])
+      for (const file of bases(where, id(n), store)) writeFileSync(file, readFileSync(file).fill(7, 100, 200));
+    const to = aPlace();
+    const { code, stderr } = await runBkp(['restore', 'postgres', 'app', '--from-backup', id(2), '--to', to, '--yes'], where.run);
+    expect({ code, stderr }).toEqual({
+      code: 9,
+      stderr: expect.stringContaining(`${id(n)}/base.tar.zst.age.000 in store offsite is damaged`),
+    });
+    expect(stderr).not.toContain('combine 3 backups');
+  });
+
   it.each([
     ['some bytes of a file are others', 'printf damaged! | dd of="$file" bs=1 seek=500000 conv=notrunc 2>/dev/null', 'has SHA-256'],
     ['a file is gone', 'rm "$file"', 'is present in the manifest but not on disk'],

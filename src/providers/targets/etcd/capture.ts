@@ -8,7 +8,7 @@ import { isK3s } from './flavor.ts';
 import { refuseForeign } from './identity.ts';
 import { captureK3s } from './k3s/capture.ts';
 import { type EndpointStatus, FULL, usable } from './status.ts';
-import { bytesOf, takeSnapshot } from './take.ts';
+import { provenBytes, takeSnapshot } from './take.ts';
 import { etcdctl } from './tools.ts';
 
 interface Options {
@@ -30,24 +30,30 @@ async function* captureEtcd(ctx: Context, site: Site, options: Options): AsyncGe
   const uid = await kubeSystem(ctx, site, tool, endpoints[0]);
   const identity = { ...(uid ? { kubeSystem: uid } : {}), clusterId: endpoints[0].clusterId };
   if (!options.newLineage) refuseForeign(ctx, identity, options.known);
-  const taken = await takeSnapshot(ctx, site, tool, endpoints);
-  yield { name: 'snapshot.db', bytes: bytesOf(taken.file) };
-  return {
-    identity,
-    at: taken.at,
-    needs: [],
-    contentBytes: taken.bytes,
-    baseline: { flavor: 'etcd', datastore: 'etcd', ...taken.facts, bytes: taken.bytes, ...fullness(taken.from.errors) },
-    versions: { server: taken.from.version, client: taken.tool },
-    notCovered: ['certificates and flags of the members', ...(uid ? ['files of the Kubernetes nodes, volumes'] : [])],
-    warnings: taken.from.errors.map(text => `${taken.from.endpoint} complains: ${text}`),
-  };
+  const { file, proof, from, at } = await takeSnapshot(ctx, site, tool, endpoints);
+  try {
+    yield { name: 'snapshot.db', bytes: provenBytes(file, proof) };
+    const { bytes, facts, tool: client } = await proof;
+    return {
+      identity,
+      at,
+      needs: [],
+      contentBytes: bytes,
+      baseline: { flavor: 'etcd', datastore: 'etcd', ...facts, bytes, ...fullness(from.errors) },
+      versions: { server: from.version, client },
+      notCovered: ['certificates and flags of the members', ...(uid ? ['files of the Kubernetes nodes, volumes'] : [])],
+      warnings: from.errors.map(text => `${from.endpoint} complains: ${text}`),
+    };
+  } finally {
+    // Its directory goes next.
+    await proof.catch(() => {});
+  }
 }
 
 const fullness = (errors: readonly string[]): { full?: true } => (errors.some(text => text.includes(FULL)) ? { full: true } : {});
 
 /**
- * Takes a snapshot, proves that it restores, and only then hands it to the line.
+ * Takes a snapshot and proves that it restores while it goes down the line, whose end comes after the proof.
  * @throws BkpError('refused') before the first byte for another cluster, a full disk, or a token that would lie open; 'conflict' while another
  *   run is under way; 'failed' | 'verifyFailed' for a snapshot that cannot be had or does not restore
  */

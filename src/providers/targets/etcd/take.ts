@@ -29,6 +29,15 @@ export interface Tried {
 /** Bytes of a file of this host. */
 export const bytesOf = (path: string): Bytes => createReadStream(path, { highWaterMark: 1 << 20 }) as Bytes;
 
+/**
+ * The bytes of a file of this host while it is proven. Their end comes after the proof and throws what that throws, and no store shows anything
+ * of a stream without an end.
+ */
+export async function* provenBytes(path: string, proof: Promise<unknown>): AsyncGenerator<Uint8Array> {
+  yield* bytesOf(path);
+  await proof;
+}
+
 /** Writes bytes into a file of this host, mode 600. */
 export const keep = async (ctx: Context, path: string, bytes: Bytes): Promise<void> => {
   try {
@@ -74,15 +83,16 @@ async function save(ctx: Context, site: Site, etcdctl: string, from: EndpointSta
 }
 
 /**
- * Takes a snapshot by etcdctl and proves it on this host. A connection that drops is tried again, from another endpoint where there is one.
+ * Takes a snapshot by etcdctl and begins to prove it on this host. A connection that drops is tried again, from another endpoint where there is one.
  * @param endpoints in the order in which they are asked
+ * @returns a file of this host, which `proof` works on until it settles
  */
 export async function takeSnapshot(
   ctx: Context,
   site: Site,
   etcdctl: string,
   endpoints: readonly [EndpointStatus, ...EndpointStatus[]],
-): Promise<Tried & { from: EndpointStatus; at: Date }> {
+): Promise<{ file: string; proof: Promise<Tried>; from: EndpointStatus; at: Date }> {
   const dir = await ctx.scratch();
   await refuseFull(ctx, dir, endpoints[0].dbSize + restoredBytes(endpoints[0].dbSize), 'a snapshot and its trial');
   let tries = 0;
@@ -91,8 +101,11 @@ export async function takeSnapshot(
     const began = ctx.clock.now();
     return { path: await save(ctx, site, etcdctl, chosen), from: chosen, at: began };
   });
-  const here = await fetched(ctx, site, path, dir);
-  return { ...(await tried(ctx, here, dir, from.version, `the snapshot of ${from.endpoint}`)), from, at };
+  const file = await fetched(ctx, site, path, dir);
+  const proof = tried(ctx, file, dir, from.version, `the snapshot of ${from.endpoint}`);
+  // It is waited for in the end, and may fail before.
+  proof.catch(() => {});
+  return { file, proof, from, at };
 }
 
 /** What of an error is told where it does not end the run. */
