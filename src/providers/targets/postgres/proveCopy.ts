@@ -98,11 +98,9 @@ const AT_ONCE = 4;
 
 /** Why, by database, of those that can be entered; empty where this host sorts as the source did. Throws BkpError('failed') when it cannot ask. */
 export async function driftsOf(ctx: Context, place: Private): Promise<Map<string, string>> {
-  const asked = await pMap(
-    await databasesOf(ctx, place),
-    async database => [database.name, await driftOf(ctx, place, database)] as const,
-    { concurrency: AT_ONCE },
-  );
+  const asked = await pMap(await databasesOf(ctx, place), async database => [database.name, await driftOf(ctx, place, database)] as const, {
+    concurrency: AT_ONCE,
+  });
   return new Map(asked.filter((each): each is [string, string] => each[1] !== undefined));
 }
 

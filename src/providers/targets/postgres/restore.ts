@@ -94,7 +94,13 @@ async function settle(ctx: Context, place: Private, plan: RestorePlan, fork: big
   ];
   await writeFile(file, lines.join('\n'));
   await own(file, place.owner);
-  await ctx.run.text({ file: place.tools.path('initdb'), args: ['-S', '-D', place.dataDir], cwd: '/', ...(place.owner ?? {}) });
+  await sync(ctx, place);
+}
+
+/** Sees to it that all files, tablespaces too, are on the disk. Files that come and go meanwhile do not disturb it. Throws BkpError('failed'). */
+async function sync(ctx: Context, place: Private): Promise<void> {
+  const command = { file: place.tools.path('initdb'), args: ['-S', '-D', place.dataDir], cwd: '/', ...(place.owner ?? {}) };
+  await ctx.run.text(command, { signal: ctx.signal });
 }
 
 async function privateDir(owner: Owner | undefined): Promise<string> {
@@ -197,14 +203,20 @@ async function bringBack(
   let faults: string[] = [];
   let drifts: string[] = [];
   let prepared = 0;
-  const recovered = await recover(ctx, place, recovery, async () => {
+  const use = async (): Promise<void> => {
     ctx.report.emit({ type: 'finished', what: 'replay', ms: ctx.clock.now().getTime() - began });
     const questions = [unlikeSource(ctx, place, plan.known.manifest), driftsOf(ctx, place), preparedIn(ctx, place)] as const;
     const [unlike, drifted, count] = await Promise.all(questions);
     faults = unlike;
     drifts = [...drifted.values()];
     prepared = count;
-  });
+  };
+  // What was unpacked goes to the disk meanwhile: at the end only what was replayed is left to be written.
+  const [replayed, synced] = await Promise.allSettled([recover(ctx, place, recovery, use), sync(ctx, place)]);
+  if (replayed.status === 'rejected') throw replayed.reason;
+  // A disk tells of a failure once, so it is not left to the second time.
+  if (synced.status === 'rejected') throw synced.reason;
+  const recovered = replayed.value;
   for (const text of drifts)
     ctx.report.emit({ type: 'warning', text: `${text}: its indexes may be in another order than this host sorts` });
   checkReached(recovery, recovered);
