@@ -44,3 +44,16 @@ it('a segment that lies ready is linked to its place, without a copy, and marked
 it('on another file system, where no link leads, it is copied', async () => {
   expect(await taken(dirIn('/dev/shm'))).toEqual({ linked: false, text: 'a segment', marks: [NAME] });
 });
+
+it('what is marked as absent is told so at once, without anybody being asked', async () => {
+  const [dir, dataDir] = [dirIn(tmpdir()), dirIn(tmpdir())];
+  const { absent } = feederPlaces(dir);
+  mkdirSync(absent);
+  writeFileSync(join(absent, NAME), '');
+  const place = { dataDir, dir, owner: undefined } as unknown as Parameters<typeof restoreCommand>[1];
+  const ctx = { run: systemRunner, name: 'app' } as unknown as Parameters<typeof restoreCommand>[0];
+  const command = await restoreCommand(ctx, place, join(dir, 'nobody listens here'));
+  expect(() => run(command, dataDir)).toThrow(expect.objectContaining({ status: 74 }));
+  rmSync(join(absent, NAME));
+  expect(() => run(command, dataDir)).toThrow(expect.objectContaining({ status: 255 }));
+});
