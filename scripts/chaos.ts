@@ -3,6 +3,7 @@
 // seed when something is not as it should be. Needs root: one store is a disk of its own, which gets full.
 import { parseArgs } from 'node:util';
 import { cleanUp } from '../test/real/rig/index.ts';
+import { FAULTS } from './chaos/faults.ts';
 import { chaos } from './chaos/run.ts';
 
 const whole = (text: string | undefined, otherwise: number): number => {
@@ -15,12 +16,17 @@ const whole = (text: string | undefined, otherwise: number): number => {
 const text = { type: 'string' } as const;
 const { values } = parseArgs({ options: { seed: text, minutes: text, rounds: text, restores: text, faults: text } });
 const seed = whole(values.seed, Math.floor(Math.random() * 1_000_000));
+const faults = FAULTS.filter(({ name }) => name.includes(values.faults ?? ''));
+if (faults.length === 0) {
+  console.error(`no fault has the words "${values.faults}" in its name; there are: ${FAULTS.map(({ name }) => name).join('; ')}`);
+  process.exit(2);
+}
 const rounds = values.rounds === undefined ? undefined : whole(values.rounds, 0);
 try {
   const verdict = await chaos({
     seed,
     ...(rounds === undefined ? { ms: whole(values.minutes, 10) * 60_000 } : { rounds }),
-    ...(values.faults === undefined ? {} : { faults: values.faults }),
+    faults,
     ...(values.restores === undefined ? {} : { restores: whole(values.restores, 0) }),
     say: line => console.log(line),
   });

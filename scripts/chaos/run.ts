@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { removeTemp, tempDir, waitFor } from '../../test/real/rig/index.ts';
-import { FAULTS } from './faults.ts';
+import { FAULTS, type Fault } from './faults.ts';
 import { type Good, goodOf, lostIn, secretsIn, tried } from './judge.ts';
 import { Load } from './load.ts';
 import { randomOf } from './random.ts';
@@ -15,8 +15,8 @@ export interface Wish {
   rounds?: number;
   /** Backups of each kind that are restored at the end, from each store; all, unless set. */
   restores?: number;
-  /** Only faults with this in their names. */
-  faults?: string;
+  /** What may go wrong; everything, unless set. */
+  faults?: readonly Fault[];
   say(text: string): void;
   /** May claim other things to be good than were, right before all are restored: what is not true has to be found. */
   claim?(good: Good[]): void;
@@ -108,8 +108,6 @@ async function loseServer(state: State): Promise<number> {
 /** One run of it all: load, faults, programs; then the reckoning. */
 export async function chaos(wish: Wish): Promise<Verdict> {
   const random = randomOf(wish.seed);
-  const faults = FAULTS.filter(({ name }) => name.includes(wish.faults ?? ''));
-  if (faults.length === 0) throw new Error(`no fault is named ${wish.faults}: ${FAULTS.map(({ name }) => name).join('; ')}`);
   const world = await makeWorld((wish.ms ?? 0) / 60_000);
   const load = new Load(world);
   const counts: State['counts'] = { runs: 0, killed: 0, codes: {}, faults: {} };
@@ -131,7 +129,7 @@ export async function chaos(wish: Wish): Promise<Verdict> {
     while (Date.now() < end && rounds < (wish.rounds ?? Number.POSITIVE_INFINITY)) {
       // What came before takes as many numbers as its moments want; the seed alone says what comes next.
       state.random = randomOf(wish.seed + 7919 * (rounds + 1));
-      const fault = state.random.pick(faults);
+      const fault = state.random.pick(wish.faults ?? FAULTS);
       harmed ||= fault.harms ?? false;
       await round(state, fault);
       rounds += 1;
