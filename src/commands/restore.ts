@@ -6,7 +6,7 @@ import type { RestoreRequest, Want } from '../core/contracts.ts';
 import { BkpError, type ExitName } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
 import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
-import { restoreOptions } from '../core/restoreOptions.ts';
+import { type OptionValue, restoreOptions } from '../core/restoreOptions.ts';
 import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import { confirm } from './confirm.ts';
@@ -74,7 +74,7 @@ function timeOf(session: Session, text: string): TargetTime {
 
 /** What is given and empty was meant to be something: a variable that was not set, as a rule. */
 function refuseEmpty(flags: Flags): void {
-  const [empty] = Object.entries(flags).find(([, value]) => value === '') ?? [];
+  const [empty] = Object.entries(flags).find(([, value]) => value === '' || (Array.isArray(value) && value.includes(''))) ?? [];
   if (empty)
     throw new BkpError('usage', `--${empty.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)} is empty`, {
       next: 'give it a value, or leave it out',
@@ -88,12 +88,12 @@ function refuseEmpty(flags: Flags): void {
 /** The options that only this kind has; one of another kind is refused, since it would say nothing. */
 function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
   const given = flags as Readonly<Record<string, unknown>>;
-  const found: Record<string, string | true> = {};
+  const found: Record<string, OptionValue> = {};
   for (const [of, option] of kindOptions()) {
     const value = given[option.attributeName()];
     if (value === undefined) continue;
     if (of !== kind) throw new BkpError('usage', `${option.long} is an option of ${of}, and says nothing to ${kind}`);
-    found[option.name()] = value as string | true;
+    found[option.name()] = value as OptionValue;
   }
   return found;
 }
@@ -193,7 +193,10 @@ const gathered = (text: string, before: readonly string[] = []): readonly string
 /** Every kind's own options, each with its kind. */
 const kindOptions = (): [string, Option][] =>
   Object.entries(restoreOptions).flatMap(([kind, options]) =>
-    options.map(({ flags, text }): [string, Option] => [kind, new Option(flags, `${kind}: ${text}`)]),
+    options.map(({ flags, text, many }): [string, Option] => {
+      const option = new Option(flags, `${kind}: ${text}`);
+      return [kind, many ? option.argParser(gathered) : option];
+    }),
   );
 
 /** `bkp restore <target> [name]`. */

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
 import type { KitTool } from './kit/types.ts';
+import type { OptionValue } from './restoreOptions.ts';
 
 /** Bytes on the move. Every part of the line speaks this one type. */
 export type Bytes = AsyncIterable<Uint8Array>;
@@ -492,7 +493,7 @@ export interface RestoreRequest {
   /** A part of the whole stack, which is to run on this host: what its server needs is to be here, or it is refused unless forced. */
   toRun?: boolean;
   /** The options of this kind (core/restoreOptions.ts) that were given, by their long names without dashes. */
-  options?: Readonly<Record<string, string | true>>;
+  options?: Readonly<Record<string, OptionValue>>;
   /** Only plan and print. */
   dryRun: boolean;
   /** Asked once, after the plan is shown and before anything changes. Rejects with BkpError('aborted' | 'refused'). */

@@ -1,8 +1,35 @@
+/** What was given: `true` for an option without a value, a list for one that may be given more than once. */
+export type OptionValue = string | true | readonly string[];
+
+/** The long name of an option without dashes. */
+const longName = (flags: string): string => /^--(\S+)/.exec(flags)?.[1] ?? '';
+
+/**
+ * What is wrong with an option that is given to a kind outside the command line, by its long name without dashes.
+ * @returns the end of a sentence about it, undefined where nothing is wrong; the names that there are
+ */
+export function wrongOption(kind: string, name: string, value: unknown): { wrong: string | undefined; allowed: string[] } {
+  const own = restoreOptions[kind] ?? [];
+  const allowed = own.map(({ flags }) => longName(flags));
+  const option = own.find(({ flags }) => longName(flags) === name);
+  if (!option) return { wrong: `is no option of ${kind}`, allowed };
+  const takesValue = option.flags.includes('<');
+  if (takesValue && value === true) return { wrong: 'wants a value', allowed };
+  if (!takesValue && value !== true) return { wrong: 'takes no value but true', allowed };
+  return { wrong: Array.isArray(value) && !option.many ? 'takes one value, no list' : undefined, allowed };
+}
+
+/** The options as they are given, by their long names without dashes. */
+export const optionArgs = (options: Readonly<Record<string, OptionValue>>): string[] =>
+  Object.entries(options).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : [value].flat().flatMap(each => [`--${name}`, each as string]),
+  );
+
 /**
  * Options of `bkp restore` that only one kind has, as commander writes them. They stand here and not with the targets, since help and
  * usage errors come before any target is loaded.
  */
-export const restoreOptions: Readonly<Record<string, readonly { flags: string; text: string }[]>> = {
+export const restoreOptions: Readonly<Record<string, readonly { flags: string; text: string; many?: true }[]>> = {
   samba: [
     { flags: '--server-name <name>', text: 'name of the DC that the restore makes; none that the domain had' },
     { flags: '--host-ip <ip>', text: 'its IPv4 address' },
@@ -22,6 +49,10 @@ export const restoreOptions: Readonly<Record<string, readonly { flags: string; t
     { flags: '--location <location>', text: 'where the new server is made' },
     { flags: '--rebuild <id>', text: 'destroy the disk of this server and write the snapshot over it' },
     { flags: '--path <path>', text: 'of the backed-up paths only this one; its contents lie in the directory itself' },
-    { flags: '--include <pattern>', text: 'only files like this, e.g. docs/*.txt below the path, or a whole path' },
+    {
+      flags: '--include <pattern>',
+      text: 'only files like this, e.g. docs/*.txt below the path, or a whole path; once for each',
+      many: true,
+    },
   ],
 };

@@ -171,6 +171,12 @@ describe('files of a directory', () => {
       await run('mv', [join(at.dir, 'away'), join(at.dir, 'one')]);
     }
     expect(execFileSync('find', ['.', '-type', 'f'], { cwd: to, encoding: 'utf8' })).toBe('./docs/a.txt\n');
+    const two = place(at, 'two of them');
+    await at.result(0, 'restore', 'volumes', 'data', '--latest', '--to', two, '--yes', '--include', 'docs/*.txt', '--include', 'big');
+    expect(execFileSync('find', ['.', '-type', 'f'], { cwd: two, encoding: 'utf8' }).trim().split('\n').sort()).toEqual([
+      './big',
+      './docs/a.txt',
+    ]);
     const none = await at.bkp('restore', 'volumes', 'data', '--latest', '--to', place(at, 'none'), '--yes', '--include', 'nothing');
     expect(none.code).toBe(6);
     expect(existsSync(place(at, 'none'))).toBe(false);

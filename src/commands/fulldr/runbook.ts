@@ -1,5 +1,6 @@
 import type { Journal } from '../../core/journal.ts';
 import { skewOf } from '../../core/points.ts';
+import { optionArgs } from '../../core/restoreOptions.ts';
 import { pasted } from '../../core/shell.ts';
 import { wavesOf } from '../../core/waves.ts';
 import type { Forecast } from '../../ops/fulldr/forecast.ts';
@@ -12,9 +13,6 @@ const wantArgs = ({ want }: Ready): string[] => [
   ...(want.backup ? ['--from-backup', want.backup] : []),
   ...(want.time ? ['--target-time', want.time.toISOString()] : []),
 ];
-
-const optionArgs = (options: Readonly<Record<string, string | true>>): string[] =>
-  Object.entries(options).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]));
 
 /** The command that does the same for one part alone. */
 export const commandOf = (ready: Ready, env: string, from: string | undefined): string => {

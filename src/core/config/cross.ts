@@ -1,4 +1,5 @@
 import { parseDuration } from '../duration.ts';
+import { wrongOption } from '../restoreOptions.ts';
 import { type Member, wavesOf } from '../waves.ts';
 import { hint } from './faults.ts';
 import type { Fault, Path } from './position.ts';
@@ -90,6 +91,16 @@ function* ofOrder(env: Data, registry: Registry, path: Path): Generator<Fault> {
     };
 }
 
+/** Options for the restore of an entry that its kind has not, or not in this way: they would say nothing. */
+function* ofRestoreOptions(kind: string, entry: Data, path: Path): Generator<Fault> {
+  const options = isData(entry['fullDr']) ? entry['fullDr']['options'] : undefined;
+  for (const [name, value] of isData(options) ? Object.entries(options) : []) {
+    const { wrong, allowed } = wrongOption(kind, name, value);
+    const isKnown = allowed.includes(name);
+    if (wrong) yield { path: [...path, 'fullDr', 'options', name], key: !isKnown, text: `${wrong}${isKnown ? '' : hint(name, allowed)}` };
+  }
+}
+
 /** Stores of the kit that point nowhere. Another type would be another store. */
 function* ofKit(kit: unknown, known: readonly string[], path: Path): Generator<Fault> {
   for (const [store, settings] of items(isData(kit) ? kit['stores'] : undefined)) {
@@ -109,7 +120,10 @@ function* ofEnvironment(env: Data, registry: Registry, names: readonly string[],
   yield* ofKit(env['kit'], stores, path);
   yield* ofOrder(env, registry, path);
   for (const [kind, { defaults }] of Object.entries(registry.kinds))
-    for (const [name, entry] of items(env[kind])) yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
+    for (const [name, entry] of items(env[kind])) {
+      yield* ofEntry(entry, { ...defaults.retention }, stores, [...path, kind, name]);
+      yield* ofRestoreOptions(kind, entry, [...path, kind, name]);
+    }
 }
 
 /** What tells the places of two stores apart; `${…}` is compared as it stands. */

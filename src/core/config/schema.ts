@@ -42,7 +42,7 @@ const fullDr = (after: readonly string[]) =>
       to: z.string().min(1).optional().describe('where to; default: `dataDir` of the entry'),
       online: z.boolean().default(false).describe('into the running server instead of a directory'),
       options: z
-        .record(z.string(), z.union([z.string(), z.literal(true)]))
+        .record(z.string(), z.union([z.string(), z.literal(true), z.array(z.string()).min(1)]))
         .default({})
         .describe('options of `bkp restore` that only this kind has, by their long names without dashes'),
       skip: z.boolean().default(false).describe('true = no part of full-dr: it comes back in another way'),

@@ -1,4 +1,5 @@
 import type { NotifyEvent, NotifyVerb } from '../notify/types.ts';
+import type { OptionValue } from '../restoreOptions.ts';
 
 /** What prune keeps. Durations are text such as `30d`; kinds may add their own windows (`wal`). */
 export interface Retention {
@@ -19,7 +20,7 @@ export interface FullDr {
   to?: string;
   online: boolean;
   /** Options of its kind (core/restoreOptions.ts) by their long names. */
-  options: Record<string, string | true>;
+  options: Record<string, OptionValue>;
   skip: boolean;
 }
 

@@ -1,5 +1,5 @@
 import type { Environment } from '../config/index.ts';
-import { restoreOptions } from '../restoreOptions.ts';
+import { optionArgs, restoreOptions } from '../restoreOptions.ts';
 import { type Member, wavesOf } from '../waves.ts';
 import { CONFIG, IDENTITY, type KitMeta, type KitTarget } from './types.ts';
 
@@ -42,11 +42,10 @@ function placeWords(env: Environment, { kind, name }: KitTarget, help: RunbookHe
 
 function restoreLine(input: RunbookInput, target: KitTarget): string {
   const { fullDr } = input.env.targets[target.kind]![target.name]!;
-  const options = Object.entries(fullDr.options).flatMap(([option, value]) => [`--${option}`, ...(value === true ? [] : [value])]);
   const wanted = target.kind === 'samba' ? ['server-name', 'host-ip'] : [];
   const open = wanted.filter(option => !(option in fullDr.options)).flatMap(option => [`--${option}`, option.toUpperCase()]);
   const place = placeWords(input.env, target, input.help.get(idOf(target)));
-  return bkp(input.meta.env, 'restore', target.kind, target.name, '--latest', ...place, ...options, ...open);
+  return bkp(input.meta.env, 'restore', target.kind, target.name, '--latest', ...place, ...optionArgs(fullDr.options), ...open);
 }
 
 function entryLines(input: RunbookInput, target: KitTarget): string[] {

@@ -64,6 +64,11 @@ describe('one fault, its place and what is allowed', () => {
       `${app('fullDr: { after: [postgres/two] }')}      two: { engine: native, fullDr: { after: [postgres/app] } }\n`,
       /full-dr would wait for ever: postgres\/app after postgres\/two after postgres\/app/,
     ],
+    [
+      'an option of the restore that its kind has not',
+      app('fullDr: { options: { path: /srv } }'),
+      /^bkp.yaml:8:\d+: .*fullDr\.options\.path: is no option of postgres; nothing is allowed here/,
+    ],
     ['a schedule that never comes', app('schedule: "0 0 30 2 *"'), /is no schedule; allowed/],
     ['a zone that is none', `timezone: Mars/Phobos\n${BASE}`, /^bkp.yaml:1:11: timezone: "Mars\/Phobos" is no time zone; allowed/],
     ['an offset as a zone', `timezone: "+02:00"\n${BASE}`, /is no time zone/],

@@ -30,10 +30,10 @@ export function pathsOf(manifest: Manifest, parts: readonly Part[], one: string 
 }
 
 /** A pattern that does not begin with a slash is of each path. */
-export function includeOf(paths: readonly string[], all: boolean, pattern: string | undefined): string[] {
-  if (pattern === undefined) return all ? [] : [...paths];
-  if (pattern.startsWith('/')) return [pattern];
-  return paths.map(path => join(path, pattern));
+export function includeOf(paths: readonly string[], all: boolean, options: Options): string[] {
+  const patterns = [options['include'] ?? []].flat() as string[];
+  if (patterns.length === 0) return all ? [] : [...paths];
+  return patterns.flatMap(pattern => (pattern.startsWith('/') ? [pattern] : paths.map(path => join(path, pattern))));
 }
 
 /** A store that has every part, and what they are there. */

@@ -128,7 +128,7 @@ async function planned(ctx: Context, request: RestoreRequest, known: readonly Kn
   if (stores.length === 0)
     throw new BkpError('usage', `a pod reaches no directory of this host, and ${who(ctx)} has no other store`, { next: '--to DIR' });
   const elsewhere = (tried: readonly string[]) => chooseStore({ ...ctx, stores }, chosen, wanted, tried);
-  const include = includeOf([path], wanted[0]!.paths.length === 1, text(options, 'include'));
+  const include = includeOf([path], wanted[0]!.paths.length === 1, options);
   return { manifest, ...(await elsewhere([])), elsewhere, path, include, claims, claim, at };
 }
 

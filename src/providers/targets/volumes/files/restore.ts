@@ -47,7 +47,7 @@ async function planned(ctx: Context, request: RestoreRequest, known: readonly Kn
   const whole = text(options, 'path') === undefined || (wanted.length === 1 && wanted[0]!.paths.length === 1);
   await refuseOurs(ctx.stores, request.to);
   const aside = await inspect(request.to, request.force, async () => undefined);
-  const include = includeOf(paths, whole, text(options, 'include'));
+  const include = includeOf(paths, whole, options);
   if (include.length === 0) {
     const { allocated, bytes } = baselineOf(manifest);
     await refuseFull(request.to, Math.ceil((allocated ?? bytes) * BESIDE), '--to');
