@@ -1,4 +1,5 @@
-import { access, chmod, chown, lchown, readdir, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, constants, lchown, readdir, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Runner, Store } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
@@ -33,12 +34,21 @@ async function real(path: string): Promise<string> {
   return join(await realpath(there), path.slice(there.length));
 }
 
+const unfit = (dir: string, cause: NodeJS.ErrnoException): BkpError =>
+  new BkpError(
+    'refused',
+    cause.code === 'ENOTDIR'
+      ? `${dir} cannot be restored into: a file is there, or where a directory above it should be`
+      : `${dir} cannot be restored into: ${cause.message}`,
+    { next: 'name another directory with --to', cause },
+  );
+
 const entries = async (dir: string): Promise<string[]> => {
   try {
     return (await readdir(dir)).filter(name => name !== 'lost+found');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw new BkpError('refused', `${dir} cannot be restored into: ${(error as Error).message}`, { cause: error });
+    throw unfit(dir, error as NodeJS.ErrnoException);
   }
 };
 
@@ -63,16 +73,53 @@ export async function refuseOurs(
   }
 }
 
+/** Directories of the host itself: with one of them moved aside it would not go on, nor start again. */
+const HOST = ['', '/bin', '/boot', '/dev', '/etc', '/lib', '/lib64', '/proc', '/run', '/sbin', '/sys', '/usr', '/var'].flatMap(dir => [
+  dir || '/',
+  `/usr${dir}`,
+]);
+
+/** @throws BkpError('refused') for a place without which this host, or bkp on it, cannot go on */
+async function refuseHost(to: string): Promise<void> {
+  const at = await realpath(to);
+  const inside = [
+    { what: 'the program that runs bkp', path: process.execPath },
+    { what: 'the directory of temporary files', path: tmpdir() },
+  ].find(({ path }) => `${path}/`.startsWith(`${at}/`));
+  if (!HOST.includes(at) && !inside) return;
+  throw new BkpError(
+    'refused',
+    `${to} is not moved aside, whatever is forced: ${inside ? `${inside.what} lies in it (${inside.path})` : 'this host needs it'}`,
+    { next: 'restore elsewhere with --to DIR, and copy what is wanted' },
+  );
+}
+
+/** On a file system that is mounted read-only this is said to root too. @throws BkpError('refused') */
+async function refuseReadOnly(to: string): Promise<void> {
+  const at = await nearest(to);
+  await access(at, constants.W_OK).catch((cause: NodeJS.ErrnoException) => {
+    const why = cause.code === 'EROFS' ? 'its file system is read-only' : 'whoever runs bkp may not';
+    throw new BkpError('refused', `${to} cannot be restored into: nothing can be written in ${at}, ${why}`, {
+      next: 'make it writable, or restore elsewhere with --to DIR',
+      cause,
+    });
+  });
+}
+
 /**
  * Refuses a place that holds something, unless forced.
  * @param holds what the directory is in words, such as `a PostgreSQL data directory`; undefined = just not empty
  * @returns true when what is there has to be moved aside
- * @throws BkpError('refused')
+ * @throws BkpError('refused'); for a directory of the host itself also where forced
  */
 export async function inspect(to: string, force: boolean, holds: (dir: string) => Promise<string | undefined>): Promise<boolean> {
   const present = await entries(to);
+  await refuseReadOnly(to);
   if (present.length === 0) return false;
-  if (force) return true;
+  if (force) {
+    await refuseHost(to);
+    return true;
+  }
   const known = present.includes(INCOMPLETE) ? 'an incomplete restore of an earlier run' : await holds(to);
   const what = known ? `holds ${known}` : `is not empty (${present.slice(0, 3).join(', ')}${present.length > 3 ? ', …' : ''})`;
   throw new BkpError('refused', `${to} ${what}`, {

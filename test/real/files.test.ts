@@ -218,6 +218,12 @@ describe('files of a directory', () => {
       stderr: expect.stringMatching(/bytes free, and the restore needs about 6/),
     });
     expect(readdirSync(small)).toEqual([]);
+    execFileSync('mount', ['-o', 'remount,ro', small]);
+    const closed = await at.bkp(...restore(small));
+    expect([closed.code, closed.stderr]).toEqual([
+      4,
+      expect.stringMatching(/nothing can be written in .*small, its file system is read-only\n.*--to DIR/),
+    ]);
     unmount();
     tmpfs(small, '16m');
     await at.result(0, ...restore(small));
