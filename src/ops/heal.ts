@@ -5,6 +5,7 @@ import { BkpError, sentence } from '../core/errors.ts';
 import { putBytes, readAll } from '../flow/bytes.ts';
 import { copyStored } from '../flow/copyStored.ts';
 import { heldObjects, manifestKey, missingObjects, streamed } from './catalog.ts';
+import { carryHold } from './records/hold.ts';
 
 const NEWEST = 3;
 
@@ -34,7 +35,8 @@ async function copyHeld(key: string, from: Store, to: Store): Promise<void> {
   await copyStored(from, to, seen);
 }
 
-async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest, from: Store, to: Store): Promise<void> {
+/** @param holders names of the stores that hold it */
+async function copyBackup(target: Target, ctx: TargetContext, { manifest, stores: holders }: Known, from: Store, to: Store): Promise<void> {
   const { base } = ctx;
   const missing = new Set(await missingObjects(manifest, to));
   for (const piece of streamed(manifest)) {
@@ -42,6 +44,12 @@ async function copyBackup(target: Target, ctx: TargetContext, manifest: Manifest
   }
   for (const { key } of heldObjects(manifest)) if (missing.has(key)) await copyHeld(key, from, to);
   await target.copyHeld?.(ctx, manifest, from, to);
+  await carryHold(
+    ctx,
+    manifest.id,
+    ctx.stores.filter(({ name }) => holders.includes(name)),
+    to,
+  );
   await putBytes(to, manifestKey(base, manifest.id), await readAll(from.get(manifestKey(base, manifest.id))), {
     ifAbsent: true,
     lasting: true,
@@ -65,10 +73,10 @@ export async function healChain(target: Target, ctx: TargetContext, manifest: Ma
   if (gone) throw new BkpError('failed', `it does not hold backup ${gone}, on which this one builds, and no other store does`);
   for (const member of members) {
     if (await to.stat(manifestKey(ctx.base, member.id))) continue;
-    const holders = known.find(each => each.manifest === member)!.stores;
-    const from = ctx.stores.find(store => store !== to && holders.includes(store.name));
+    const held = known.find(each => each.manifest === member)!;
+    const from = ctx.stores.find(store => store !== to && held.stores.includes(store.name));
     if (!from) throw new BkpError('failed', `it does not hold backup ${member.id}, on which this one builds`);
-    await copyBackup(target, ctx, member, from, to);
+    await copyBackup(target, ctx, held, from, to);
     ctx.report.emit({ type: 'note', text: `backup ${member.id} was missing in store ${to.name} and is there now` });
   }
 }
@@ -86,7 +94,7 @@ export async function heal(target: Target, ctx: TargetContext, known: readonly K
       try {
         if (!from) throw new BkpError('storeUnreachable', `the store that holds it (${stores.join(', ')}) cannot be read now`);
         await healChain(target, ctx, manifest, known, to);
-        await copyBackup(target, ctx, manifest, from, to);
+        await copyBackup(target, ctx, { manifest, stores }, from, to);
         healed.push({ id: manifest.id, store: to.name });
         ctx.report.emit({ type: 'note', text: `backup ${manifest.id} was missing in store ${to.name} and is there now` });
       } catch (error) {

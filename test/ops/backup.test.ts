@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { Clock, Store, TargetContext } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { putBytes, readAll } from '../../src/flow/bytes.ts';
 import { openPiece } from '../../src/flow/open.ts';
-import { catalog, missingObjects, streamed } from '../../src/ops/catalog.ts';
+import { catalog, manifestKey, missingObjects, streamed } from '../../src/ops/catalog.ts';
+import { hold, holdsIn, release } from '../../src/ops/records/hold.ts';
 import { BASE, chunks, fakeTarget, frail, keySet, rig } from './rig.ts';
 
 const plain = randomBytes(3 * 1024 * 1024);
@@ -73,6 +74,64 @@ test('a store that fails midway: the other is whole, exit partial, and the next 
   expect(await ids(r.ctx, [r.stores[1]!])).toEqual([first.manifest.id, second.manifest.id]);
   expect(await missingObjects(first.manifest, r.stores[1]!)).toEqual([]);
   expect(r.files('two')).toEqual(r.files('one'));
+});
+
+describe('a backup that is held', () => {
+  /** One backup that only store one has, held there, or where `where` says. */
+  const alone = async (r: ReturnType<typeof rig>, until?: Date) => {
+    const [one] = r.stores;
+    const { manifest } = await r.backup(good(), { stores: [one!] });
+    await hold({ ...r.ctx, stores: [one!] }, manifest.id, { reason: 'lawsuit', ...(until ? { until } : {}) });
+    return manifest.id;
+  };
+  const heldIn = async (r: ReturnType<typeof rig>, n: number) => [...(await holdsIn(r.ctx, r.stores[n]!, new Date()))];
+
+  test('is held in a store that it is copied to as well', async () => {
+    using r = rig();
+    const id = await alone(r);
+    expect((await r.backup(good())).healed).toEqual([{ id, store: 'two' }]);
+    expect(await heldIn(r, 1)).toEqual([[id, 'held until it is released (lawsuit)']]);
+    expect(await release(r.ctx, id)).toMatchObject({ exit: 'done', stores: [{ store: 'one' }, { store: 'two' }] });
+  });
+
+  test.each([
+    ['the copy', '2998', '2999'],
+    ['the other store', '2999', '2998'],
+  ])('is held by the hold that ends last, which %s had', async (_, there, here) => {
+    using r = rig();
+    const id = await alone(r, new Date(`${there}-01-01T00:00:00Z`));
+    const two = r.stores[1]!;
+    await putBytes(two, manifestKey(BASE, id), Buffer.from('x'));
+    await hold({ ...r.ctx, stores: [two] }, id, { reason: 'lawsuit', until: new Date(`${here}-01-01T00:00:00Z`) });
+    await two.remove([manifestKey(BASE, id)]);
+    expect((await r.backup(good())).healed).toEqual([{ id, store: 'two' }]);
+    expect(await heldIn(r, 1)).toEqual([[id, 'held until 2999-01-01T00:00:00.000Z (lawsuit)']]);
+  });
+
+  test('is not copied where its hold cannot be written: unheld, a prune could remove it', async () => {
+    using r = rig();
+    const id = await alone(r);
+    const two = r.stores[1]!;
+    const open = (key: string, options?: Parameters<Store['open']>[1]) =>
+      key.includes('/holds/') ? Promise.reject(new BkpError('storeUnreachable', 'no holds here')) : two.open(key, options);
+    const { healed } = await r.backup(good(), {
+      stores: [
+        r.stores[0]!,
+        {
+          ...two,
+          stat: k => two.stat(k),
+          get: (k, o) => two.get(k, o),
+          list: p => two.list(p),
+          remove: k => two.remove(k),
+          powers: () => two.powers(),
+          open,
+        },
+      ],
+    });
+    expect(healed).toEqual([]);
+    expect(await two.stat(manifestKey(BASE, id))).toBeUndefined();
+    expect(r.events).toContainEqual({ type: 'warning', text: `backup ${id} is still missing in store two: no holds here` });
+  });
 });
 
 test('a copy is not called healed when no store that holds it can be read', async () => {

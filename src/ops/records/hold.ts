@@ -1,6 +1,6 @@
 import type { Store, TargetContext } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
-import { putBytes } from '../../flow/bytes.ts';
+import { putBytes, readAll } from '../../flow/bytes.ts';
 import { manifestKey } from '../catalog.ts';
 import { encode, removeRecord } from './entry.ts';
 import { type Hold, holdKey, holdsAt, readHold, readHolds, tellHold } from './holdRecord.ts';
@@ -77,6 +77,22 @@ export async function hold(ctx: TargetContext, id: string, options: { until?: Da
   return whereItIs(ctx, id, manifestKey(ctx.base, id), async store => {
     await putBytes(store, holdKey(ctx, id), encode(record));
   });
+}
+
+/**
+ * Holds a backup in a store that gets a copy of it as it is held elsewhere: by the hold that ends last, as its record stands there, one that
+ * cannot be read too. To be called before the copy counts: a prune of that store would know of no hold.
+ * @param from stores that hold the backup
+ * @throws what the stores throw; then the copy would not be held
+ */
+export async function carryHold(ctx: TargetContext, id: string, from: readonly Store[], to: Store): Promise<void> {
+  let last = await readHold(ctx, to, id);
+  for (const store of from) {
+    const there = await readHold(ctx, store, id);
+    if (!there || (last && !shortens(there, last.until))) continue;
+    await putBytes(to, holdKey(ctx, id), await readAll(store.get(holdKey(ctx, id))));
+    last = there;
+  }
 }
 
 /**
