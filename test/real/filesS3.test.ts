@@ -102,7 +102,8 @@ describe('a store that takes connections and falls silent', () => {
     ]) {
       const { code, stdout, stderr } = await at.bkp(...words);
       expect({ words, code }).toEqual({ words, code: 8 });
-      expect(stdout + stderr).toMatch(/restic \w+.* got no further for 2s and was ended/);
+      expect(stdout + stderr).toMatch(/: restic \w+ in store s3 got no further for 2s and was ended/);
+      if (words[0] !== 'verify') expect(stderr).toMatch(/→ .*`idleTimeout:` in the entry gives it longer/);
     }
   });
 });

@@ -1,9 +1,8 @@
 import pMap from 'p-map';
 import type { Store } from '../../../../core/contracts.ts';
-import { BkpError, sentence } from '../../../../core/errors.ts';
 import type { Sparse } from './baseline.ts';
 import type { Context } from './context.ts';
-import { faultOf } from './faults.ts';
+import { readFault } from './faults.ts';
 import { gatherHoles } from './holes.ts';
 import { lookAt } from './names.ts';
 import { askRestic, reachFor } from './program.ts';
@@ -21,7 +20,7 @@ export async function* nodesIn(ctx: Context, store: Store, snapshot: string): As
     }
   } catch (error) {
     ctx.signal.throwIfAborted();
-    throw error instanceof BkpError ? faultOf(ctx, store, 'ls', sentence(error)) : error;
+    throw readFault(ctx, store, 'ls', error);
   }
 }
 

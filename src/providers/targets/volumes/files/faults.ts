@@ -1,5 +1,5 @@
 import type { Store } from '../../../../core/contracts.ts';
-import { BkpError } from '../../../../core/errors.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
 import { type Context, who } from './context.ts';
 import { type Ended, words } from './program.ts';
 
@@ -13,9 +13,7 @@ export const isFull = (text: string): boolean => /no space left on device|disk q
 const isDamaged = (text: string): boolean =>
   /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match/.test(text);
 const isAway = (text: string): boolean =>
-  /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp|got no further/i.test(
-    text,
-  );
+  /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp/i.test(text);
 
 /**
  * What restic's end means to the person: a sentence with the store, its cause and the next step.
@@ -47,6 +45,12 @@ export function faultOf(ctx: Context, store: Store, what: string, text: string):
   if (isAway(text)) return new BkpError('storeUnreachable', `${said}: ${text}`, { next: 'bkp doctor shows how the store answers' });
   return new BkpError('failed', `${said}: ${text}`, { next: 'bkp doctor volumes shows what is wrong with the stores' });
 }
+
+/** What reading from restic ended with; one that was given up has the words for it already. */
+export const readFault = (ctx: Context, store: Store, what: string, error: unknown): unknown =>
+  (error instanceof BkpError && error.exit !== 'storeUnreachable') || isFull(String(error))
+    ? faultOf(ctx, store, what, sentence(error))
+    : error;
 
 /** @throws BkpError when restic did not end well */
 export function refuseFailed(ctx: Context, store: Store, what: string, { code, signal, lines }: Ended): void {

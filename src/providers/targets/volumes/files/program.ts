@@ -74,7 +74,7 @@ export async function reachFor(ctx: Context, store: Store): Promise<Reach> {
   const access = accessOf(ctx, store);
   const ca = access.kind === 's3' && access.ca !== undefined ? { ca: await fileWith(ctx, 'ca', access.ca) } : {};
   const { cache } = ctx.config;
-  return reachOf(access, prefixOf(ctx), { ...ca, ...(cache === undefined ? {} : { cache }) });
+  return { store: store.name, ...reachOf(access, prefixOf(ctx), { ...ca, ...(cache === undefined ? {} : { cache }) }) };
 }
 
 /** What every restic of ours is told: how often it says how far it is, and where and by what password it works. */
@@ -133,10 +133,12 @@ function watch(ctx: Context, pid: number, stalled: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-const stillness = (ctx: Context, command: string | undefined, said: string): BkpError =>
-  new BkpError('storeUnreachable', `${who(ctx)}: restic ${command} got no further for ${ctx.config.idleTimeout} and was ended${said}`, {
+function stillness(ctx: Context, { store }: Reach, command: string | undefined, said: string): BkpError {
+  const what = `restic ${command}${store === undefined ? '' : ` in store ${store}`}`;
+  return new BkpError('storeUnreachable', `${who(ctx)}: ${what} got no further for ${ctx.config.idleTimeout} and was ended${said}`, {
     next: 'bkp doctor shows how the stores answer; `idleTimeout:` in the entry gives it longer',
   });
+}
 
 /**
  * Runs restic to its end. Ended by us it gets SIGINT, at which it takes its lock away (0.14 does not at SIGTERM).
@@ -174,7 +176,7 @@ export async function runRestic(ctx: Context, reach: Reach, args: readonly strin
     const { code, signal } = await child.ended;
     ctx.signal.throwIfAborted();
     if (!stalled) return { code, signal, lines };
-    throw stillness(ctx, args[0], `: ${words(lines)}`);
+    throw stillness(ctx, reach, args[0], `: ${words(lines)}`);
   } finally {
     clearTimeout(late);
     unwatch();
@@ -194,7 +196,7 @@ export async function* readRestic(ctx: Context, reach: Reach, args: readonly str
     env: environmentOf(ctx, reach),
   };
   const { out, done, pids } = ctx.run.pipeline([command], { signal: ctx.signal });
-  const unwatch = watch(ctx, pids[0]!, () => void out.destroy(stillness(ctx, args[0], '')));
+  const unwatch = watch(ctx, pids[0]!, () => void out.destroy(stillness(ctx, reach, args[0], '')));
   try {
     yield* out;
     await done;

@@ -2,6 +2,8 @@ import type { Access } from '../../../../core/contracts.ts';
 
 /** How restic is told where a repository lies. `env` holds secrets: for the environment of a child, and for nothing else. */
 export interface Reach {
+  /** The store that it lies in, for sentences. */
+  store?: string;
   repository: string;
   env: Record<string, string>;
   args: string[];

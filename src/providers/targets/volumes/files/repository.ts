@@ -1,10 +1,10 @@
 import type { Store } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
-import { BkpError, sentence } from '../../../../core/errors.ts';
+import { sentence } from '../../../../core/errors.ts';
 import { isId } from '../../../../core/id.ts';
 import { withSource } from './bridge.ts';
 import { type Context, hostOf, passwordOf, prefixOf } from './context.ts';
-import { faultOf, isLocked, refuseFailed } from './faults.ts';
+import { faultOf, isLocked, readFault, refuseFailed } from './faults.ts';
 import { askRestic, type Ended, fromEnvironment, makeRoom, type RunOptions, reachFor, runRestic, words } from './program.ts';
 import { type Snapshot, snapshotsOf } from './said.ts';
 
@@ -108,7 +108,7 @@ export async function snapshotsIn(ctx: Context, store: Store, id?: string): Prom
     for await (const line of askRestic(ctx, await reachFor(ctx, store), args)) text += `${line}\n`;
   } catch (error) {
     ctx.signal.throwIfAborted();
-    throw error instanceof BkpError ? faultOf(ctx, store, 'snapshots', sentence(error)) : error;
+    throw readFault(ctx, store, 'snapshots', error);
   }
   return snapshotsOf(text).flatMap(snapshot => {
     const backup = snapshot.tags.find(isId);

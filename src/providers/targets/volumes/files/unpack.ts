@@ -1,12 +1,11 @@
 import { chmod, lchown, link, mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Id, Store } from '../../../../core/contracts.ts';
-import { BkpError, sentence } from '../../../../core/errors.ts';
 import { detailsIn, noAttributes, writeAttributes } from './attributes.ts';
 import type { Sparse } from './baseline.ts';
 import { nodesIn } from './census.ts';
 import type { Context } from './context.ts';
-import { faultOf, isFull, refuseFailed } from './faults.ts';
+import { readFault, refuseFailed } from './faults.ts';
 import { isSince, reachFor, readRestic, runRestic, versionOf } from './program.ts';
 import type { Node } from './said.ts';
 
@@ -132,6 +131,6 @@ export async function unpack(ctx: Context, wanted: Wanted, into: string): Promis
     return await sparseByHand(ctx, wanted, into);
   } catch (error) {
     ctx.signal.throwIfAborted();
-    throw error instanceof BkpError || isFull(String(error)) ? faultOf(ctx, store, `dump of backup ${backup}`, sentence(error)) : error;
+    throw readFault(ctx, store, `dump of backup ${backup}`, error);
   }
 }
