@@ -30,6 +30,7 @@ import type { Hooks } from './ops/hooks.ts';
 import type { Notifier } from './ops/notify/deliver.ts';
 import { notifiers as notifierKinds } from './providers/notifiers/index.ts';
 import { stores as storeKinds } from './providers/stores/index.ts';
+import { shutStore } from './providers/stores/shut.ts';
 import { targets } from './providers/targets/index.ts';
 import { systemClock } from './system/clock.ts';
 import { cacheDir, manifestCache } from './system/manifestCache.ts';
@@ -78,6 +79,9 @@ interface Sources {
 }
 
 const host: Sources = { secret: source, open, cache };
+
+/** Stores that cannot be opened on this host: none may be so, unless set; `some` = not all of them, `all` = whatever opens is enough. */
+type Shut = 'some' | 'all';
 
 /** What stays of this host's environment where nothing of it may be used: where programs are, and where temporary files go. */
 const STAYS = ['PATH', 'TMPDIR'];
@@ -173,13 +177,13 @@ export class App {
 
   /**
    * Opens one target with its stores; `from` leaves one store only. `backupsOf` is the environment whose backups are read. With `shown`
-   * its secrets stay `${…}`: it can be looked at, and not used.
+   * its secrets stay `${…}`: it can be looked at, and not used. With `shut` a store whose secret is missing is one that does not answer.
    */
   target(
     envName: string | undefined,
     kind: string,
     name?: string,
-    options: { from?: string; backupsOf?: string; shown?: boolean } = {},
+    options: { from?: string; backupsOf?: string; shown?: boolean; shut?: Shut } = {},
   ): Opened {
     const env = this.env(envName);
     const target = checkKind(kind);
@@ -194,7 +198,12 @@ export class App {
       name: chosen.name,
       config: this.#settings(env, kind, chosen.name, chosen.entry, from),
       base: joinKey(origin.prefix, origin.name, kind, chosen.name),
-      stores: stores.filter(store => isAsked(store, stores, options.from)).map(store => this.#store(origin, store, from)),
+      stores: this.#storesOf(
+        origin,
+        stores.filter(store => isAsked(store, stores, options.from)),
+        from,
+        options.shut,
+      ),
       need: chosen.entry.need,
       keys: this.#keys(options.shown),
       timezone: this.config.timezone,
@@ -211,14 +220,19 @@ export class App {
   }
 
   /** An environment as a whole, with every store that one of its targets uses; `from` leaves one store only. */
-  stack(envName: string | undefined, options: { from?: string | undefined } = {}): StackContext {
+  stack(envName: string | undefined, options: { from?: string | undefined; shut?: Shut } = {}): StackContext {
     const env = this.env(envName);
     const used = Object.values(env.targets).flatMap(entries => Object.values(entries).flatMap(({ stores }) => stores));
     const names = Object.keys(env.stores).filter(name => used.includes(name));
     return {
       env: env.name,
       base: joinKey(env.prefix, env.name),
-      stores: names.filter(name => isAsked(name, names, options.from)).map(name => this.#store(env, name, this.#from.secret)),
+      stores: this.#storesOf(
+        env,
+        names.filter(name => isAsked(name, names, options.from)),
+        this.#from.secret,
+        options.shut,
+      ),
       keys: this.#keys(),
       clock: systemClock,
       report: this.#report,
@@ -268,10 +282,16 @@ export class App {
     });
   }
 
-  /** Opens every target that `select` chooses, one after the other. */
+  /** Opens every target that `select` chooses, one after the other; a store whose secret is missing is one that does not answer. With
+   * `from` those that use that store; where none does, the first refuses. */
   *targets(envName: string | undefined, kind?: string, name?: string, options: { from?: string | undefined } = {}): Generator<Opened> {
     const from = options.from ? { from: options.from } : {};
-    for (const each of this.select(envName, kind, name)) yield this.target(envName, each.kind, each.name, from);
+    const all = this.select(envName, kind, name);
+    const env = this.env(envName);
+    const having = all.filter(each => options.from && entry(env, each.kind, each.name).entry.stores.includes(options.from));
+    const chosen = having.length > 0 ? having : all;
+    const shut: Shut = chosen.length > 1 ? 'all' : 'some';
+    for (const each of chosen) yield this.target(envName, each.kind, each.name, { ...from, shut });
   }
 
   async scratch(): Promise<string> {
@@ -308,6 +328,21 @@ export class App {
       ...own
     } = chosen;
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);
+  }
+
+  #storesOf(env: Environment, names: readonly string[], from: SecretSource, shut: Shut | undefined): Store[] {
+    const faults: BkpError[] = [];
+    const opened = names.map(name => {
+      try {
+        return this.#store(env, name, from);
+      } catch (error) {
+        if (shut === undefined || !(error instanceof BkpError)) throw error;
+        faults.push(error);
+        return shutStore(name, error);
+      }
+    });
+    if (shut === 'some' && faults.length === names.length) throw faults[0];
+    return opened;
   }
 
   #store(env: Environment, name: string, from: SecretSource): Store {

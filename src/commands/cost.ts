@@ -38,7 +38,7 @@ function sums(costs: readonly StoreCost[]): string[] {
 async function show(session: Session, from: string | undefined): Promise<ExitName> {
   const { costOf } = await import('../ops/cost.ts');
   const env = session.app.env(session.options.env);
-  const stack = session.app.stack(session.options.env, { from });
+  const stack = session.app.stack(session.options.env, { from, shut: 'all' });
   const prices = new Map(Object.entries(env.stores).flatMap(([name, { price }]): [string, Price][] => (price ? [[name, price]] : [])));
   const contexts = session.app.select(session.options.env).flatMap(({ kind, name }) => {
     try {

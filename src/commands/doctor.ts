@@ -25,7 +25,7 @@ async function looking(opened: Iterable<Opened>): Promise<Told[]> {
 async function ofKit({ app, options }: Session): Promise<Told> {
   const [{ kitCheck }, { registry }] = await Promise.all([import('../ops/status/kit.ts'), import('../app.ts')]);
   const env = app.env(options.env).name;
-  return { target: env, ...(await kitCheck({ config: app.config, text: app.text, registry, env }, app.stack(env))) };
+  return { target: env, ...(await kitCheck({ config: app.config, text: app.text, registry, env }, app.stack(env, { shut: 'all' }))) };
 }
 
 /** Of stores, whatever target they are of. */

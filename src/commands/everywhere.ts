@@ -1,5 +1,6 @@
+import type { Opened } from '../app.ts';
 import type { TargetContext } from '../core/contracts.ts';
-import { BkpError, type ExitName } from '../core/errors.ts';
+import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { type Session, worst } from './session.ts';
 
 /** What one target has, and the stores that could not be asked. */
@@ -28,6 +29,36 @@ export async function gather<T>(
     ends.push(endOf(problems.length, ctx.stores.length));
   }
   return { rows, exit: worst(ends) };
+}
+
+/**
+ * Does something with every target that was chosen, one after the other. Of several, one with which it cannot be done, as where none of its
+ * stores answers, is a warning, and the others go on.
+ * @param failed is told of that one
+ * @throws BkpError when it can be done with none of them, or there is only one
+ */
+export async function withEach(
+  session: Session,
+  chosen: { kind: string | undefined; name: string | undefined; from?: string | undefined },
+  work: (opened: Opened) => Promise<void>,
+  failed: (target: string, error: BkpError) => void,
+): Promise<void> {
+  const opened = [...session.app.targets(session.options.env, chosen.kind, chosen.name, { from: chosen.from })];
+  const failures: BkpError[] = [];
+  for (const each of opened) {
+    try {
+      await work(each);
+    } catch (error) {
+      session.signal.throwIfAborted();
+      if (opened.length === 1 || !(error instanceof BkpError)) throw error;
+      const target = `${each.ctx.kind}/${each.ctx.name}`;
+      session.report.emit({ type: 'warning', text: `${target}: ${sentence(error)}` });
+      failed(target, error);
+      failures.push(error);
+    }
+  }
+  const end = worst(failures.map(({ exit }) => exit));
+  if (failures.length === opened.length) throw failures.find(({ exit }) => exit === end)!;
 }
 
 /**

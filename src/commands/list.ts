@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { ExitName } from '../core/errors.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
+import { withEach } from './everywhere.ts';
 import { showSets } from './fulldr/list.ts';
 import { isFullDr } from './fulldr/parts.ts';
 import { type Run, type Session, worst } from './session.ts';
@@ -38,16 +39,23 @@ export async function showList(session: Session, kind?: string, name?: string, o
   const { listTarget } = await import('../ops/list.ts');
   const rows: Row[] = [];
   const ends: ExitName[] = [];
-  for (const { ctx } of session.app.targets(session.options.env, kind, name, options)) {
-    const seen = await listTarget(ctx);
-    rows.push(...seen.rows);
-    for (const { store, key, error } of seen.problems)
-      session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
-    ends.push(seen.problems.length > 0 ? 'partial' : 'done');
-  }
+  await withEach(
+    session,
+    { kind, name, ...options },
+    async ({ ctx }) => {
+      const seen = await listTarget(ctx);
+      rows.push(...seen.rows);
+      for (const { store, key, error } of seen.problems)
+        session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
+      ends.push(seen.problems.length > 0 ? 'partial' : 'done');
+    },
+    () => ends.push('partial'),
+  );
   const env = session.app.env(session.options.env).name;
-  session.result({ env, backups: rows }, rows.length > 0 ? table(rows, new Date()) : [`no backups of ${kind ?? 'anything'} in ${env} yet`]);
-  return worst(ends);
+  const end = worst(ends);
+  const none = `no backups of ${kind ?? 'anything'} ${end === 'done' ? `in ${env} yet` : `can be seen in ${env}`}`;
+  session.result({ env, backups: rows }, rows.length > 0 ? table(rows, new Date()) : [none]);
+  return end;
 }
 
 interface Flags {

@@ -62,7 +62,7 @@ async function show(session: Session, kind?: string, name?: string): Promise<Exi
 /** Stores that say that the environment is being restored. What cannot be asked was told by the list of locks. */
 async function marks(session: Session): Promise<Restoring[]> {
   const { restoringIn } = await import('../ops/records/restoring.ts');
-  const stack = session.app.stack(session.options.env);
+  const stack = session.app.stack(session.options.env, { shut: 'all' });
   const seen = await Promise.all(stack.stores.map(store => restoringIn(store, stack.base).catch(() => undefined)));
   return seen.filter(each => each !== undefined);
 }

@@ -8,7 +8,7 @@ import type { Leaving, Line } from '../ops/prune/plan.ts';
 import type { PrunedRecords } from '../ops/prune/records.ts';
 import type { Removal } from '../ops/prune/remove.ts';
 import { formatAge, formatBytes, formatTable } from '../report/format.ts';
-import { noticed, type Run, type Session, worst } from './session.ts';
+import { noticed, partly, type Run, type Session, worst } from './session.ts';
 
 interface Flags {
   confirm?: boolean;
@@ -121,7 +121,7 @@ function refuseUnsure(session: Session, flags: Flags): void {
 async function recordsOf(session: Session, rows: readonly Row[], confirm: boolean): Promise<PrunedRecords> {
   const { pruneRecords } = await import('../ops/prune/records.ts');
   const { drills, name } = session.app.env(session.options.env);
-  const records = await pruneRecords(session.app.stack(name), rows, parseDuration(drills.keep), confirm);
+  const records = await pruneRecords(session.app.stack(name, { shut: 'all' }), rows, parseDuration(drills.keep), confirm);
   const { sets, failed, exit, error } = records;
   if (confirm && exit !== 'done')
     session.outcome({
@@ -180,7 +180,7 @@ async function carryOut(
   // One target, or one store, does not say what is left of a set.
   const whole = kind === undefined && flags.from === undefined;
   const records = whole ? await recordsOf(session, rows, flags.confirm ?? false) : undefined;
-  const exit = worst([...rows, ...others, ...(records ? [records] : [])].map(row => row.exit));
+  const exit = partly([...rows, ...others, ...(records ? [records] : [])].map(row => row.exit));
   const verbose = session.options.verbose ?? false;
   session.result(
     {

@@ -53,6 +53,12 @@ const BY_WEIGHT: readonly ExitName[] = [
 export const worst = (ends: readonly ExitName[]): ExitName =>
   ends.reduce((a, b) => (BY_WEIGHT.indexOf(b) > BY_WEIGHT.indexOf(a) ? b : a), 'done' as ExitName);
 
+/** The end of what was done for several: where only some of them lack a setting, such as a secret, the others were done. */
+export function partly(ends: readonly ExitName[]): ExitName {
+  const others = ends.filter(end => end !== 'usage');
+  return worst(others.length === 0 || others.length === ends.length ? ends : [...others, 'partial']);
+}
+
 /** For the end of every help text. */
 export const EXIT_HELP = [
   '',

@@ -26,7 +26,7 @@ async function gather(session: Session, kind: string | undefined, name: string |
   const targets = await pMap(
     app.select(options.env, kind, name),
     async each => {
-      const { target, ctx, entry } = app.target(options.env, each.kind, each.name);
+      const { target, ctx, entry } = app.target(options.env, each.kind, each.name, { shut: 'all' });
       contexts.push(ctx);
       return statusTarget(target, ctx, entry, { hidden });
     },
@@ -44,7 +44,7 @@ async function notifiersOf({ app, options, report }: Session): Promise<readonly 
   if (notifiers.length === 0) return [];
   const { notifierStatus } = await import('../ops/notify/health.ts');
   try {
-    return await notifierStatus(app.stack(options.env), notifiers);
+    return await notifierStatus(app.stack(options.env, { shut: 'all' }), notifiers);
   } catch (error) {
     report.emit({ type: 'note', text: `how the notifiers fared is not known: ${sentence(error)}` });
     return [];
@@ -160,7 +160,7 @@ async function listen(session: Session, kind: string | undefined, name: string |
   if (flags.textfile || flags.pushgateway)
     throw new BkpError('usage', '--listen goes with neither --textfile nor --pushgateway: the figures would be there twice');
   app.select(options.env, kind, name);
-  const stack = app.stack(options.env);
+  const stack = app.stack(options.env, { shut: 'all' });
   const where = address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
   await serveStatus(address, {
     env: app.env(options.env).name,

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
+import type { Opened } from '../app.ts';
 import type { Finding } from '../core/contracts.ts';
 import type { ExitName } from '../core/errors.ts';
 import { policyOf } from '../core/retention.ts';
 import type { Proof } from '../ops/prove.ts';
 import type { Verified } from '../ops/verify.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
+import { withEach } from './everywhere.ts';
 import { noticed, type Run, type Session, worst } from './session.ts';
 
 interface Flags {
@@ -88,7 +90,7 @@ export const verifyCommand = (run: Run): Command =>
         const { verdict, verifyTarget } = await import('../ops/verify.ts');
         const rows: Row[] = [];
         const ends: ExitName[] = [];
-        for (const { target, ctx, entry } of session.app.targets(session.options.env, kind, name, flags)) {
+        const one = async ({ target, ctx, entry }: Opened): Promise<void> => {
           const { window } = policyOf(entry.retention);
           const seen = await verifyTarget(target, ctx, {
             deep: flags.deep ?? false,
@@ -100,7 +102,11 @@ export const verifyCommand = (run: Run): Command =>
           rows.push(...seen.map(verified => ({ target: `${ctx.kind}/${ctx.name}`, ...verified })));
           ends.push(verdict(seen));
           session.outcome(heardOf(`${ctx.kind}/${ctx.name}`, verdict(seen), seen));
-        }
+        };
+        await withEach(session, { kind, name, from: flags.from }, one, (called, { exit, message }) => {
+          ends.push(exit);
+          session.outcome({ target: called, exit, message });
+        });
         const end = worst(ends);
         session.result({ exit: end, stores: rows }, [
           ...rows.flatMap(row => [...proofOf(row, isProven), ...row.findings.flatMap(finding => told(row.target, finding))]),

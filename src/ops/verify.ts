@@ -118,8 +118,9 @@ async function readBack(
 const blockLength = (piece: PieceRef, object: StoredObject, n: number): number =>
   Math.min(piece.blockBytes, object.bytes - n * piece.blockBytes);
 
+/** A store that cannot be asked for want of a setting says nothing of what is in it. */
 const stateOf = (error: unknown): Finding['state'] =>
-  error instanceof BkpError && error.exit === 'storeUnreachable' ? 'unreachable' : 'damaged';
+  error instanceof BkpError && /^(storeUnreachable|usage)$/.test(error.exit) ? 'unreachable' : 'damaged';
 
 /** What lies under the target's prefix and belongs to nothing: it breaks no restore, and somebody should know. */
 function strays(target: Target, ctx: TargetContext, look: StoreLook): Finding[] {

@@ -26,12 +26,12 @@ export interface PrunedRecords {
 
 /**
  * Backups that are left once a prune has ended, or would have: what a halted or failed store keeps is among them.
- * @throws BkpError('storeUnreachable') when a store could not be looked at, which may have any of them
+ * @throws BkpError when a store could not be looked at, which may have any of them; it ends as looking there did
  */
 export function leftAfter(results: readonly (Pruned & { target: string })[]): Left {
   const left = new Map<string, Set<string>>();
-  for (const { target, store, plan, removal, error } of results) {
-    if (!plan) throw new BkpError('storeUnreachable', `store ${store} of ${target} was not looked at: ${error}`);
+  for (const { target, store, plan, removal, error, exit } of results) {
+    if (!plan) throw new BkpError(exit, `store ${store} of ${target} was not looked at: ${error}`);
     const ids = left.get(target) ?? new Set();
     left.set(target, ids);
     // Without a removal it is a plan that is carried out as soon as nothing halts it.
