@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
@@ -298,6 +298,30 @@ describe('when WAL-G does not do what it says', () => {
     const { stdout } = await good(['verify', 'postgres', 'app'], at.run());
     expect(stdout).not.toMatch(/is not signed/);
     await other.destroy();
+  });
+
+  it('a part with a bit that flipped in one store is taken from the other; where that is the only one, it is no restore', async () => {
+    const part = `${base}/walg/${manifest(at, first).lineage}/basebackups_005/${heldId(manifest(at, first))}/tar_partitions/part_001.tar.lz4`;
+    const client = s3Client(rgw);
+    const whole = Buffer.from(
+      await (await client.send(new GetObjectCommand({ Bucket: at.bucket, Key: part }))).Body!.transformToByteArray(),
+    );
+    const flipped = Buffer.from(whole);
+    flipped[Math.floor(flipped.length / 2)]! ^= 1;
+    await client.send(new PutObjectCommand({ Bucket: at.bucket, Key: part, Body: flipped }));
+    const restore = (...args: string[]) =>
+      runBkp(['restore', 'postgres', 'app', '--from-backup', first, '--to', aPlace(), '--yes', ...args], at.run());
+    const either = await restore();
+    expect({ code: either.code, stderr: either.stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/wal-g backup-fetch base_\w+ from store objects .*; taking it from another store/),
+    });
+    const alone = await restore('--from', 'objects');
+    expect({ code: alone.code, stderr: alone.stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/from store objects ended with exit code/),
+    });
+    await client.send(new PutObjectCommand({ Bucket: at.bucket, Key: part, Body: whole }));
   });
 
   it('a part that is gone is a damaged copy, and another store is restored from', async () => {

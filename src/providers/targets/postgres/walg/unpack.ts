@@ -52,24 +52,33 @@ interface Source {
   chain: [WalgBackup, ...WalgBackup[]];
 }
 
-/** The first store that has the whole chain: WAL-G reads from one only. Throws the reasons of all, the first one's exit. */
-async function sourceOf(manifest: Manifest, holders: readonly Store[]): Promise<Source> {
-  const { id, prefix } = heldBy(manifest);
-  const reasons: unknown[] = [];
+/**
+ * Does something with one store after the other until it works: WAL-G reads from one only.
+ * @param again called before the next store is tried, with why the one before would not do
+ * @throws BkpError with the reasons of all and the first one's exit; at once what is no BkpError
+ */
+async function fromEither<T>(
+  manifest: Manifest,
+  holders: readonly Store[],
+  work: (store: Store) => Promise<T>,
+  again: (reason: BkpError) => Promise<void> = async () => {},
+): Promise<T> {
+  const reasons: BkpError[] = [];
   for (const store of holders) {
+    const before = reasons.at(-1);
+    if (before) await again(before);
     try {
-      return { store, chain: await chainIn(store, prefix, id) };
+      return await work(store);
     } catch (error) {
+      if (!(error instanceof BkpError)) throw error;
       reasons.push(error);
     }
   }
-  const exit = reasons.find(error => error instanceof BkpError) as BkpError | undefined;
+  const next = [...new Set(reasons.flatMap(reason => reason.next)), 'restore another one: bkp list postgres'];
   throw new BkpError(
-    exit?.exit ?? 'verifyFailed',
+    reasons[0]?.exit ?? 'verifyFailed',
     `backup ${manifest.id} cannot be restored: ${reasons.map(sentence).join('; ') || 'no store holds it'}`,
-    {
-      next: 'restore another one: bkp list postgres',
-    },
+    { next, cause: reasons[0] },
   );
 }
 
@@ -101,7 +110,8 @@ export async function refuseMissing(ctx: Context, plan: RestorePlan): Promise<vo
       },
     );
   const holders = ctx.stores.filter(store => plan.known.stores.includes(store.name));
-  const { chain } = await sourceOf(manifest, holders);
+  const { id, prefix } = heldBy(manifest);
+  const chain = await fromEither(manifest, holders, store => chainIn(store, prefix, id));
   refuseUnnamed(manifest, chain);
 }
 
@@ -170,9 +180,34 @@ async function specFile(ctx: Context, into: string, spaces: readonly Mapped[]): 
   return path;
 }
 
+/** What lies in the places of a backup's tablespaces; the mark of a restore that is not whole among it. */
+const laidOut = (spaces: readonly Mapped[]): Promise<Set<string>> =>
+  Promise.all(spaces.map(async ({ to }) => (await readdir(to)).map(name => join(to, name)))).then(all => new Set(all.flat()));
+
+/** Has WAL-G put a backup into an empty directory, out of one store. Throws BkpError when it did not come out whole. */
+async function fetchFrom(ctx: Context, manifest: Manifest, spaces: readonly Mapped[], into: string, store: Store): Promise<void> {
+  const { id, prefix } = heldBy(manifest);
+  const source: Source = { store, chain: await chainIn(store, prefix, id) };
+  refuseUnnamed(manifest, source.chain);
+  await mkdir(into, { mode: 0o700 });
+  const total = source.chain.reduce((sum, { objects }) => sum + objects.filter(({ key }) => key.includes('/tar_partitions/')).length, 0);
+  const seen = new Set<string>();
+  const onLine = (line: string): void => {
+    const part = PART.exec(line)?.[1];
+    if (part !== undefined) ctx.report.emit({ type: 'progress', what: 'wal-g parts', bytes: seen.add(`${part} ${seen.size}`).size, total });
+  };
+  const args = ['backup-fetch', into, id, '--restore-spec', await specFile(ctx, into, spaces)];
+  const ended = await runWalg(ctx, args, await environmentFor(ctx, store, prefix), { cwd: '/', onLine });
+  if (ended.code !== 0)
+    throw new BkpError('failed', `${who(ctx)}: wal-g backup-fetch ${id} from store ${store.name} ${howEnded(ended)}`, {
+      next: 'a wrong key looks like this too: `walg:` needs the key with which it was stored',
+    });
+  await refuseHoles(into, source, prefix);
+}
+
 /**
  * Has WAL-G put a backup, with all that it builds on, into the data directory and the places of its tablespaces. WAL-G wants an empty data
- * directory, so it gets one inside.
+ * directory, so it gets one inside. A store whose parts do not come out whole gives way to the next.
  * @param holders stores whose manifest says that they hold it
  * @throws BkpError('verifyFailed') when something of it is missing, before or after; 'failed' when WAL-G failed or stood still
  */
@@ -183,24 +218,15 @@ export async function unpack(
   spaces: readonly Mapped[],
   holders: readonly Store[],
 ): Promise<void> {
-  const { id, prefix } = heldBy(manifest);
-  const source = await sourceOf(manifest, holders);
-  refuseUnnamed(manifest, source.chain);
   const into = join(place.dataDir, FETCH);
-  await mkdir(into, { mode: 0o700 });
-  const total = source.chain.reduce((sum, { objects }) => sum + objects.filter(({ key }) => key.includes('/tar_partitions/')).length, 0);
-  const seen = new Set<string>();
-  const onLine = (line: string): void => {
-    const part = PART.exec(line)?.[1];
-    if (part !== undefined) ctx.report.emit({ type: 'progress', what: 'wal-g parts', bytes: seen.add(`${part} ${seen.size}`).size, total });
+  const before = await laidOut(spaces);
+  const again = async (reason: BkpError): Promise<void> => {
+    ctx.signal.throwIfAborted();
+    ctx.report.emit({ type: 'warning', text: `${sentence(reason)}; taking it from another store` });
+    const half = [...(await laidOut(spaces))].filter(path => !before.has(path));
+    for (const path of [into, ...half]) await rm(path, { recursive: true, force: true, maxRetries: 3 });
   };
-  const args = ['backup-fetch', into, id, '--restore-spec', await specFile(ctx, into, spaces)];
-  const ended = await runWalg(ctx, args, await environmentFor(ctx, source.store, prefix), { cwd: '/', onLine });
-  if (ended.code !== 0)
-    throw new BkpError('failed', `${who(ctx)}: wal-g backup-fetch ${id} from store ${source.store.name} ${howEnded(ended)}`, {
-      next: 'a wrong key looks like this too: `walg:` needs the key with which it was stored',
-    });
-  await refuseHoles(into, source, prefix);
+  await fromEither(manifest, holders, store => fetchFrom(ctx, manifest, spaces, into, store), again);
   await sweepDropped(into, spaces);
   await moveUp(into, place.dataDir);
   // A server does not start without it, and a backup over the connection may not have it.
