@@ -202,6 +202,36 @@ describe('what the operator got wrong', () => {
       expect(doctor.code).toBe(0);
     });
 
+    it('users that are client certificates and have no password are proven, by the certificate of one', async () => {
+      const ca = await selfSigned('clients');
+      const extensions = 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n';
+      const node = await signedBy(ca, 'node', { extensions });
+      const [root, weak] = await Promise.all(
+        ['root', 'weak'].map(name => signedBy(ca, name, { extensions: 'extendedKeyUsage=clientAuth\n' })),
+      );
+      const server = await startEtcd({ tls: { ca: ca.files.cert, ...node.files } });
+      await server.ask('put', 'a', 'b');
+      for (const name of ['root', 'weak']) await server.ask('user', 'add', name, '--no-password');
+      await server.ask('user', 'grant-role', 'root', 'root');
+      await server.ask('auth', 'enable');
+      const entryOfRoot = entryOf(server, { cacert: ca.files.cert, ...root!.files });
+      const good = await setUp(entryOfRoot);
+      await aBackup(good);
+      const verify = (setup: EtcdSetup) => runBkp(['verify', 'etcd', '--deep'], setup.run);
+      const proven = await verify(good);
+      expect({ code: proven.code, stdout: proven.stdout }).toEqual({
+        code: 0,
+        stdout: expect.stringMatching(/PROVEN [\s\S]*certificate: auth is on [\s\S]*baseline: 1 keys[\s\S]*write: a key was written/),
+      });
+      const stranger = await verify(await setUp({ ...entryOfRoot, ...weak!.files }, good));
+      expect({ code: stranger.code, stdout: stranger.stdout }).toEqual({
+        code: 3,
+        stdout: expect.stringMatching(/UNPROVEN .*\(certificate\)/),
+      });
+      expect(readdirSync(good.temp)).toEqual([]);
+      await server.stop();
+    });
+
     it.each([
       ['a wrong password', () => ({}), 'wrong-pw', 'user or password is wrong'],
       ['a user without the role root', () => ({ user: 'weak' }), 'weak-pw', 'role root'],

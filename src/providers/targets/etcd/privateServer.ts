@@ -27,11 +27,26 @@ export async function freePorts(): Promise<[number, number]> {
   return [client, peer];
 }
 
+/** PEM files of a client certificate. */
+export interface ClientCertificate {
+  cert: string;
+  key: string;
+}
+
+/**
+ * What makes a private server let in one client certificate, as the user that it is made out to: the certificate itself is the only authority
+ * (etcd 3.4 and 3.6 take one that ends its own chain), and the server's own, which nobody has to trust on loopback. Its health is asked beside.
+ */
+const onlyFor = ({ cert, key }: ClientCertificate, health: string): string[] => [
+  ...['--cert-file', cert, '--key-file', key, '--trusted-ca-file', cert, '--client-cert-auth'],
+  ...['--listen-metrics-urls', health],
+];
+
 const WAIT_MS = 60_000;
 /** A database above etcd's own 2 GiB would take no writes. */
 const NO_QUOTA = ['--quota-backend-bytes', '-1'];
 
-async function untilUp(ctx: Context, child: Child, endpoint: string, heard: readonly string[]): Promise<void> {
+async function untilUp(ctx: Context, child: Child, health: string, heard: readonly string[]): Promise<void> {
   let over = false;
   child.ended.then(
     () => {
@@ -44,7 +59,7 @@ async function untilUp(ctx: Context, child: Child, endpoint: string, heard: read
   for (const until = ctx.clock.now().getTime() + WAIT_MS; ctx.clock.now().getTime() < until; ) {
     ctx.signal.throwIfAborted();
     // A cluster that was over its quota brings its alarm along, and serves all the same (etcd 3.4.23).
-    const up = await fetch(`${endpoint}/health?exclude=NOSPACE`, { signal: AbortSignal.timeout(2000) }).then(
+    const up = await fetch(`${health}/health?exclude=NOSPACE`, { signal: AbortSignal.timeout(2000) }).then(
       async answer => /"true"/.test(await answer.text()),
       () => false,
     );
@@ -59,6 +74,7 @@ async function untilUp(ctx: Context, child: Child, endpoint: string, heard: read
 
 /**
  * Starts etcd on a restored directory. The member's peer URL has to be the one that it was restored with.
+ * @param only whom it lets in; plain HTTP for everybody on this host unless said
  * @throws BkpError('failed') with its last words
  */
 export async function startPrivate(
@@ -66,11 +82,15 @@ export async function startPrivate(
   program: Program,
   dataDir: string,
   ports: readonly [number, number],
+  only?: ClientCertificate,
 ): Promise<PrivateServer> {
-  const [client, peer] = ports.map(port => `http://127.0.0.1:${port}`) as [string, string];
+  const [open, peer] = ports.map(port => `http://127.0.0.1:${port}`) as [string, string];
+  const client = only ? open.replace('http:', 'https:') : open;
+  const health = only ? `http://127.0.0.1:${(await freePorts())[0]}` : client;
+  const secure = only ? onlyFor(only, health) : [];
   const urls = ['--listen-client-urls', client, '--advertise-client-urls', client, '--listen-peer-urls', peer];
   const child = ctx.run.start(
-    { file: program.file, args: ['--name', 'default', '--data-dir', dataDir, ...urls, ...NO_QUOTA], cwd: join(dataDir, '..') },
+    { file: program.file, args: ['--name', 'default', '--data-dir', dataDir, ...urls, ...secure, ...NO_QUOTA], cwd: join(dataDir, '..') },
     { signal: ctx.signal },
   );
   const heard: string[] = [];
@@ -85,7 +105,7 @@ export async function startPrivate(
     clearTimeout(late);
   };
   try {
-    await untilUp(ctx, child, client, heard);
+    await untilUp(ctx, child, health, heard);
   } catch (error) {
     await stop();
     throw error;

@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command, ProofRequest, Trial } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
@@ -9,10 +10,10 @@ import { type ControlPlane, startControlPlane } from './controlPlane.ts';
 import { checkState, countPrefix, type StateFacts } from './k3s/sqlite.ts';
 import { fingerprint } from './k3s/token.ts';
 import { bring, type Contents, contentsOf, type Here } from './pieces.ts';
-import { freePorts, startPrivate } from './privateServer.ts';
+import { type ClientCertificate, freePorts, startPrivate } from './privateServer.ts';
 import { writtenBy } from './restore.ts';
 import { FULL } from './status.ts';
-import { type Offline, offline, serverProgram } from './tools.ts';
+import { type Offline, offline, type Program, serverProgram } from './tools.ts';
 import { BUMP, refuseFull, restoredBytes, restoreSnapshot } from './trial.ts';
 
 /** Which exits speak of the backup; every other one tells of this host. */
@@ -38,23 +39,35 @@ async function trial(ctx: Context, name: string, work: () => Promise<Omit<Trial,
 
 const isGood = ({ state }: Trial): boolean => state === 'ok' || state === 'note';
 
-/** A private server answers here, with the source's own users where auth is on. */
+/** A private server answers here, with the source's own users where auth is on, or by the client certificate of one. */
 class Client {
   readonly #ctx: Context;
   readonly #file: string;
   readonly #endpoint: string;
+  readonly #only: ClientCertificate | undefined;
 
-  constructor(ctx: Context, file: string, endpoint: string) {
+  constructor(ctx: Context, file: string, endpoint: string, only?: ClientCertificate) {
     this.#ctx = ctx;
     this.#file = file;
     this.#endpoint = endpoint;
+    this.#only = only;
   }
 
   async text(...words: string[]): Promise<string> {
     const { config } = this.#ctx;
-    const plain: Context = { ...this.#ctx, config: { ...config, cacert: undefined, cert: undefined, key: undefined } };
-    const command: Command = asked(plain, this.#file, this.#endpoint, words, 30_000);
+    const own = { cert: this.#only?.cert, key: this.#only?.key };
+    const plain: Context = { ...this.#ctx, config: { ...config, cacert: undefined, ...own } };
+    const { env, ...call }: Command = asked(plain, this.#file, this.#endpoint, words, 30_000);
+    const command = { ...call, env: { ...env, ...(this.#only ? { ETCDCTL_INSECURE_SKIP_TLS_VERIFY: 'true' } : {}) } };
     return (await this.#ctx.run.text(command, { signal: this.#ctx.signal })).stdout;
+  }
+
+  /** Whether auth is on, and nobody's name was given. */
+  isLocked(): Promise<boolean> {
+    return this.counts().then(
+      () => false,
+      error => /user name is empty/.test(sentence(error)),
+    );
   }
 
   /** Newest revision, and how many keys there are that begin so. */
@@ -136,9 +149,29 @@ function onCopy(error: unknown): unknown {
   const text = sentence(error);
   if (/user name is empty|authentication failed|permission denied/.test(text))
     return new BkpError('usage', 'auth is on in the copy, and this host has no user for it', {
-      next: '`user:` and `password:` of a user with the role root',
+      next: '`user:` and `password:`, or `cert:` and `key:`, of a user with the role root',
     });
   return new BkpError('verifyFailed', text.split('\n').at(-1) ?? text, { cause: error });
+}
+
+/** The client certificate of the entry, where its files can be read here: those of another place cannot. */
+async function certificateHere({ config: { cert, key } }: Context): Promise<ClientCertificate | undefined> {
+  if (!cert || !key) return undefined;
+  const readable = await Promise.all([cert, key].map(path => access(path, constants.R_OK))).catch(() => undefined);
+  return readable && { cert, key };
+}
+
+/** Asks once by the certificate. Throws BkpError('usage') in words: that it is not let in tells of the certificate, not of the backup. */
+async function admit(client: Client, { cert }: ClientCertificate): Promise<Omit<Trial, 'name'>> {
+  try {
+    await client.counts();
+  } catch (error) {
+    throw new BkpError('usage', `auth is on in the copy, and ${cert} is not let in: ${sentence(error).split('\n').at(-1)}`, {
+      next: '`cert:` and `key:`, or `user:` and `password:`, of a user with the role root',
+      cause: error,
+    });
+  }
+  return { state: 'ok', text: `auth is on in the copy, and ${cert} is let in` };
 }
 
 /** What only a control plane can be asked: it is started once for all such checks, and not at all where there is none. */
@@ -185,9 +218,10 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, 
   if (!isGood(restored)) return;
   enter?.('start');
   let server: Awaited<ReturnType<typeof startPrivate>> | undefined;
+  let program!: Program;
   try {
     const started = await trial(ctx, 'start', async () => {
-      const program = await serverProgram(ctx, tool);
+      program = await serverProgram(ctx, tool);
       server = await startPrivate(ctx, program, dataDir, ports).catch(error => {
         throw error instanceof BkpError ? new BkpError('verifyFailed', sentence(error), { cause: error }) : error;
       });
@@ -196,7 +230,18 @@ async function* etcdTrials(ctx: Context, contents: Contents, here: Here, { dir, 
     enter?.('prove');
     yield started;
     if (!server) return;
-    const client = new Client(ctx, clientProgram(ctx), server.endpoint);
+    let client = new Client(ctx, clientProgram(ctx), server.endpoint);
+    const only = (await client.isLocked()) ? await certificateHere(ctx) : undefined;
+    if (only) {
+      await server.stop();
+      const admitted = await trial(ctx, 'certificate', async () => {
+        server = await startPrivate(ctx, program, dataDir, ports, only);
+        client = new Client(ctx, clientProgram(ctx), server.endpoint, only);
+        return admit(client, only);
+      });
+      yield admitted;
+      if (!isGood(admitted)) return;
+    }
     const tell = (work: Promise<Omit<Trial, 'name'>>) =>
       work.catch(error => {
         throw onCopy(error);
