@@ -38,6 +38,7 @@ const faults = ${JSON.stringify(faults)};
 env.WALG_STUB_TMP ||= process.argv[1] + '.tmp';
 env.WALG_STUB_PGBIN ||= ${JSON.stringify(binDir('18'))};
 env.WALG_STUB_LOCALHOST ||= '127.0.0.1:1';
+env.WALG_STUB_RETRY_WAIT ||= '1';
 env.WALG_STUB_FAULT ||= faults[process.argv.slice(2).find(word => word in faults)] ?? '';
 process.getBuiltinModule('node:module').enableCompileCache(${JSON.stringify(`${dirname(program)}/compiled`)});
 import(${JSON.stringify(program)});
@@ -47,6 +48,7 @@ import(${JSON.stringify(program)});
  * A directory that holds a program `wal-g`, to stand first on PATH. The real one where it is on PATH and no fault is asked for, else the
  * stand-in; WALG_STUB_FAULT in the environment of a run goes over `faults`. When the stand-in cannot connect to PostgreSQL, it looks at
  * WALG_STUB_LOCALHOST (`host:port`) in place of localhost:5432, and nobody listens there unless a test says so.
+ * What fails to download is tried again after milliseconds, for which WAL-G waits minutes.
  * @param faults command → what it does wrong, e.g. `{ 'backup-push': 'no-sentinel' }`
  */
 export function walgPath(faults?: WalgFaults): string {
