@@ -84,6 +84,7 @@ async function keepStream(state: State): Promise<void> {
 export async function round(state: State, fault: Fault): Promise<void> {
   const { world, random, counts } = state;
   counts.faults[fault.name] = (counts.faults[fault.name] ?? 0) + 1;
+  world.far.forget();
   const env = fault.env?.(random) ?? {};
   const first = random.pick(SCHEDULE);
   const second = random.chance(0.3) ? (random.chance(0.5) ? first : random.pick(SCHEDULE)) : undefined;

@@ -34,6 +34,8 @@ export type Handler = (exchange: Exchange) => void | Promise<void>;
 
 export interface LoggingS3 extends S3Server {
   readonly log: readonly Entry[];
+  /** Empties the log, which would grow as long as the proxy lives. */
+  forget(): void;
 }
 
 /** Headers of one connection, which end at the proxy, and `expect`, which it has already granted. */
@@ -81,6 +83,18 @@ function seenIn(request: IncomingMessage, n: number): Seen {
   return { n, method, path: decoded(path), query: new URLSearchParams(query.join('?')), headers };
 }
 
+/** An entry lets go of the answer once that is over: with it goes its connection, and a long run has hundreds of thousands. */
+function entryOf(seen: Seen, response: ServerResponse): Entry {
+  let live: ServerResponse | undefined = response;
+  let last: number | undefined;
+  const status = (): number | undefined => (live ? (live.headersSent ? live.statusCode : undefined) : last);
+  response.once('close', () => {
+    last = status();
+    live = undefined;
+  });
+  return Object.defineProperty({ ...seen, status: undefined }, 'status', { get: status, enumerable: true });
+}
+
 /** Sends a request on, the client's Host with it: the signature covers it. A client that leaves takes the request along. */
 function forwarder(behind: URL, request: IncomingMessage, response: ServerResponse) {
   return (body: Readable = request): Promise<IncomingMessage> =>
@@ -118,11 +132,12 @@ function listen(server: Server): Promise<number> {
  */
 export async function startProxy(behind: S3Server, handle: Handler): Promise<LoggingS3> {
   const log: Entry[] = [];
+  let count = 0;
   const target = new URL(behind.endpoint);
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
-    const seen = seenIn(request, log.length + 1);
-    const status = () => (response.headersSent ? response.statusCode : undefined);
-    log.push(Object.defineProperty({ ...seen, status: undefined }, 'status', { get: status, enumerable: true }));
+    count += 1;
+    const seen = seenIn(request, count);
+    log.push(entryOf(seen, response));
     void answer(handle, { seen, request, response, forward: forwarder(target, request, response) });
   });
   const endpoint = endpointAt(await listen(server));
@@ -130,6 +145,7 @@ export async function startProxy(behind: S3Server, handle: Handler): Promise<Log
     server.closeAllConnections();
     await new Promise(resolve => server.close(resolve));
   });
+  const forget = (): void => void log.splice(0);
   const { region, accessKey, secretKey } = behind;
-  return { endpoint, region, accessKey, secretKey, bucket: options => behind.bucket(options), stop, log };
+  return { endpoint, region, accessKey, secretKey, bucket: options => behind.bucket(options), stop, log, forget };
 }
