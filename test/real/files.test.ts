@@ -182,6 +182,26 @@ describe('files of a directory', () => {
     expect(existsSync(place(at, 'none'))).toBe(false);
   });
 
+  it.each([
+    ['config', 40],
+    ['key', 0],
+  ])('of which no backup opens, for a bit of the %s of the repository, are damaged and named by verify', async (what, offset) => {
+    const repository = join(at.dir, 'two', BASE, 'restic');
+    const file = what === 'config' ? join(repository, 'config') : join(repository, 'keys', readdirSync(join(repository, 'keys'))[0]!);
+    const whole = readFileSync(file);
+    const flipped = Buffer.from(whole);
+    flipped[offset]! ^= 1;
+    chmodSync(file, 0o600);
+    writeFileSync(file, flipped);
+    const { code, stdout } = await at.bkp('verify', 'volumes', '--from', 'two', '--json');
+    writeFileSync(file, whole);
+    const { stores } = JSON.parse(stdout.trim().split('\n').at(-1)!);
+    expect([code, stores[0].findings]).toEqual([
+      9,
+      [expect.objectContaining({ state: 'damaged', breaks: expect.arrayContaining([`backup ${id}`]) })],
+    ]);
+  });
+
   it('never come back over something: it is refused, or moved aside, out of a mount point into a directory of its own', async () => {
     const to = place(at, 'full');
     mkdirSync(to);

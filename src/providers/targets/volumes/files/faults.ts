@@ -11,7 +11,7 @@ const isWrongPassword = (text: string): boolean => /wrong password or no key fou
 export const isFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text);
 /** restic 0.14 on objects that are flipped, exchanged, cut or gone: it says so of the file or the tree that needs them. */
 const isDamaged = (text: string): boolean =>
-  /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match/.test(text);
+  /ciphertext verification failed|invalid data returned|StreamPack|not found in repository|hash does not match|Unmarshal: /.test(text);
 const isAway = (text: string): boolean =>
   /connection refused|no such host|i\/o timeout|connection reset|EOF|503|no route to host|context deadline|dial tcp/i.test(text);
 

@@ -7,11 +7,13 @@ import { hasRepository, locksIn, snapshotsIn } from './repository.ts';
 
 const STALE_MS = 30 * 60_000;
 
-const failed = (store: string, error: unknown): Finding => ({
-  store,
-  state: error instanceof BkpError && error.exit === 'storeUnreachable' ? 'unreachable' : 'unproven',
-  text: sentence(error),
-});
+/** Where restic cannot open the repository since its config or its key is damaged, no backup in it comes back. */
+function failed({ store: { name: store }, known }: StoreLook, error: unknown): Finding {
+  const exit = error instanceof BkpError ? error.exit : 'failed';
+  const text = sentence(error);
+  if (exit === 'verifyFailed') return { store, state: 'damaged', text, breaks: known.map(({ manifest }) => `backup ${manifest.id}`) };
+  return { store, state: exit === 'storeUnreachable' ? 'unreachable' : 'unproven', text };
+}
 
 /** Backups of which the repository has not every snapshot. */
 async function* absent(ctx: Context, { store, known }: StoreLook): AsyncGenerator<Finding> {
@@ -61,6 +63,6 @@ export async function* verify(ctx: Context, look: StoreLook): AsyncIterable<Find
     yield* checked(ctx, ours);
   } catch (error) {
     ctx.signal.throwIfAborted();
-    yield failed(look.store.name, error);
+    yield failed(ours, error);
   }
 }
