@@ -86,15 +86,26 @@ function targetOf({ name, type, link }: Member): string | undefined {
 }
 
 /**
+ * A name as it is called by DN. Samba writes the file of a partition with all but letters and digits escaped as soon as its DN has
+ * anything besides letters, digits, `=` and `,`, so for each domain with a hyphen in its DNS name (tried on 4.17).
+ */
+function unescaped(name: string): string {
+  const [, escaped] = /^private\/sam\.ldb\.d\/(.*)$/.exec(name) ?? [];
+  return escaped === undefined
+    ? name
+    : `private/sam.ldb.d/${escaped.replace(/%([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))}`;
+}
+
+/**
  * Whether a backup has all that a restore needs (SA11). A link is as good as what it leads to.
  * @param wanted files that the source has and the backup must have too, by their names in it
  * @returns links to what is not in it, and harm nothing that is needed, in words
  * @throws BkpError('failed') naming what is missing, empty, or only a link to what is not there
  */
 export function assertWhole({ members }: Contents, realm: string, wanted: readonly string[]): string[] {
-  const byName = new Map([...members].map(([name, member]) => [name.toLowerCase(), member]));
+  const byName = new Map([...members].map(([name, member]) => [unescaped(name).toLowerCase(), member]));
   const missing = [...new Set([...always(realm), ...wanted])].flatMap(name => {
-    const member = byName.get(name.toLowerCase());
+    const member = byName.get(unescaped(name).toLowerCase());
     if (!member) return [name];
     if (member.type === SYMLINK || member.type === HARD_LINK) {
       const to = targetOf(member);

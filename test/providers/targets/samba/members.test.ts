@@ -120,6 +120,21 @@ describe('an archive of samba-tool', () => {
     expect(() => assertInside(written)).toThrow('private/secrets.keytab');
   });
 
+  it('SA11: of a domain with a hyphen in its name has its partitions under escaped names', async () => {
+    rmSync(join(dir, 'private/sam.ldb.d'), { recursive: true });
+    const names = ['', 'CN%3DCONFIGURATION%2C', 'CN%3DSCHEMA%2CCN%3DCONFIGURATION%2C'].map(
+      cn => `private/sam.ldb.d/${cn}DC%3DX-1%2CDC%3DEXAMPLE%2CDC%3DTEST.ldb`,
+    );
+    for (const name of names) put(name);
+    expect(assertWhole(await scanned(archive()), 'x-1.example.test', names)).toEqual([]);
+    rmSync(join(dir, names[1]!));
+    const contents = await scanned(archive());
+    expect(() => assertWhole(contents, 'x-1.example.test', [])).toThrow(
+      'the backup lacks private/sam.ldb.d/CN=CONFIGURATION,DC=X-1,DC=EXAMPLE,DC=TEST.ldb',
+    );
+    expect(() => assertWhole(contents, 'x-1.example.test', names)).toThrow('the backup lacks');
+  });
+
   it('that is cut anywhere is none', async () => {
     const bytes = archive();
     await fc.assert(
