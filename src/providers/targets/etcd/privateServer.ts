@@ -35,7 +35,7 @@ export interface ClientCertificate {
 
 /**
  * What makes a private server let in one client certificate, as the user that it is made out to: the certificate itself is the only authority
- * (etcd 3.4 and 3.6 take one that ends its own chain), and the server's own, which nobody has to trust on loopback. Its health is asked beside.
+ * (tried on etcd 3.6), and the server's own, which nobody has to trust on loopback. Its health is asked beside.
  */
 const onlyFor = ({ cert, key }: ClientCertificate, health: string): string[] => [
   ...['--cert-file', cert, '--key-file', key, '--trusted-ca-file', cert, '--client-cert-auth'],
