@@ -449,6 +449,19 @@ describe('giving up and going on', () => {
     expect(await caught(upload.commit())).toMatchObject({ exit: 'failed' });
   });
 
+  it('S11: a store is told again to forget an upload of which a part was cut off, since that part may bring it back', async () => {
+    const { upload, block } = await begin();
+    await upload.block(0, block, sha256(block));
+    strike(isPart, stall);
+    const flight = caught(upload.block(1, block, sha256(block)));
+    // As if the part had come to its end behind this answer.
+    strike(isAbort, answer(204, ''), 1);
+    await upload.abort();
+    await flight;
+    expect(await uploadsLeft()).toBe(0);
+    expect(clock.waits).toEqual([150, 150]);
+  });
+
   it('an abort never throws', async () => {
     const { upload, block } = await begin();
     await upload.block(0, block, sha256(block));

@@ -7,6 +7,9 @@ import type { Hold } from './settings.ts';
 
 /** Parts of one object at most, in any S3. */
 const PARTS = 10_000;
+/** How often a store is told to forget an upload of which parts were cut off, and how long it has in between: milliseconds. */
+const TELLINGS = 4;
+const BETWEEN = 150;
 
 interface Part {
   etag: string;
@@ -73,14 +76,28 @@ export class Parts {
     );
   }
 
-  /** Waits for what is on its way, then has the store forget all of it. Never throws. */
+  /**
+   * Waits for what is on its way, then has the store forget all of it. A part that was cut off may still be at work in the store, and
+   * bring the upload back behind the first answer (versitygw 1.8: 2 of 150), so that the store is told again until it knows of none;
+   * S3 asks for that too (API reference, AbortMultipartUpload). Never throws.
+   */
   async leave(): Promise<void> {
+    const cut = this.#flying.size > 0;
     await Promise.allSettled(this.#flying);
     const UploadId = await this.#id?.catch(() => undefined);
     if (UploadId === undefined) return;
+    for (let told = 1; (await this.#forget(UploadId)) && cut && told < TELLINGS; told += 1)
+      await this.#writing.caller.host.clock.sleep(BETWEEN);
+  }
+
+  /** @returns whether the store knew of the upload, and has let go of it */
+  async #forget(UploadId: string): Promise<boolean> {
     const { caller, key } = this.#writing;
     const make = (sdk: typeof import('@aws-sdk/client-s3')) => new sdk.AbortMultipartUploadCommand({ ...this.#object, UploadId });
-    await caller.call('AbortMultipartUpload', make, { key }).catch(() => {});
+    return caller.call('AbortMultipartUpload', make, { key }).then(
+      () => true,
+      () => false,
+    );
   }
 
   #inOrder(): [number, Part][] {
