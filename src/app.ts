@@ -80,7 +80,7 @@ interface Sources {
 
 const host: Sources = { secret: source, open, cache };
 
-/** Stores that cannot be opened on this host: none may be so, unless set; `some` = not all of them, `all` = whatever opens is enough. */
+/** How many stores may be such that cannot be opened on this host: `some` = not all of them, `all` = whatever opens is enough. */
 type Shut = 'some' | 'all';
 
 /** What stays of this host's environment where nothing of it may be used: where programs are, and where temporary files go. */
@@ -177,7 +177,8 @@ export class App {
 
   /**
    * Opens one target with its stores; `from` leaves one store only. `backupsOf` is the environment whose backups are read. With `shown`
-   * its secrets stay `${…}`: it can be looked at, and not used. With `shut` a store whose secret is missing is one that does not answer.
+   * its secrets stay `${…}`: it can be looked at, and not used. A store whose secret is missing is one that does not answer, and where
+   * none has its own, the first refuses, unless `shut` is `all`.
    */
   target(
     envName: string | undefined,
@@ -330,13 +331,13 @@ export class App {
     return lazySecrets(own, `environments.${env.name}.${kind}.${name}`, from);
   }
 
-  #storesOf(env: Environment, names: readonly string[], from: SecretSource, shut: Shut | undefined): Store[] {
+  #storesOf(env: Environment, names: readonly string[], from: SecretSource, shut: Shut = 'some'): Store[] {
     const faults: BkpError[] = [];
     const opened = names.map(name => {
       try {
         return this.#store(env, name, from);
       } catch (error) {
-        if (shut === undefined || !(error instanceof BkpError)) throw error;
+        if (!(error instanceof BkpError)) throw error;
         faults.push(error);
         return shutStore(name, error);
       }

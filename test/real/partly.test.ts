@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
 import { filesWorld, type World } from './filesWorld.ts';
-import { cleanUp, runBkp } from './rig/index.ts';
+import { cleanUp, makeConfig, runBkp, startPostgres, stopBkp, tempDir, waitFor } from './rig/index.ts';
+import { streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -30,11 +31,11 @@ describe('a target of which no store can be asked on this host', () => {
   });
 
   it.each([
-    { why: 'its secret is not here', env: {}, reason: MISSING, prune: 3 },
-    { why: 'it does not answer', env: { OFF_SECRET: 'x' }, reason: 'ECONNREFUSED', prune: 8 },
-  ])('$why: prune, verify, list, status and doctor go on with the others and name it', async ({ env, reason, prune }) => {
+    { why: 'its secret is not here', env: {}, reason: MISSING },
+    { why: 'it does not answer', env: { OFF_SECRET: 'x' }, reason: 'ECONNREFUSED' },
+  ])('$why: prune, verify, list, status and doctor go on with the others and name it', async ({ env, reason }) => {
     const pruned = await run(['prune'], env);
-    expect(pruned).toMatchObject({ code: prune, said: expect.stringContaining('volumes/data in store one: 2 backup(s)') });
+    expect(pruned).toMatchObject({ code: 8, said: expect.stringContaining('volumes/data in store one: 2 backup(s)') });
     expect(pruned.said).toMatch(/^volumes\/away in store off: FAILED: /m);
     expect(pruned.said).toContain(reason);
     const verified = await run(['verify'], env);
@@ -73,5 +74,81 @@ describe('a target of which no store can be asked on this host', () => {
     const { code, stdout, stderr } = await runBkp(['list'], { config: join(at.dir, 'blind.yaml'), env: at.env });
     expect({ code, stdout }).toEqual({ code: 8, stdout: '' });
     expect(stderr).toContain(MISSING);
+  });
+});
+
+describe('a target of which one store cannot be opened on this host, since its secret is not here', () => {
+  const MISSING = 'environments.production.stores.off.secretKey needs the variable OFF_SECRET: it is not set';
+  let at: World;
+  let id: string;
+
+  const bkp = (...args: string[]) => runBkp(args, { config: at.config.path, env: at.env });
+
+  beforeAll(async () => {
+    const off = { type: 's3', endpoint: 'http://127.0.0.1:1', region: 'us-east-1', bucket: 'b', accessKey: 'a', retries: 0 };
+    at = await filesWorld({ one: 'directory', off: { ...off, secretKey: '${OFF_SECRET}' } });
+    writeFileSync(join(at.source, 'a'), 'what was there');
+  });
+
+  it('is backed up into the other one: partial, and the missing secret is named', async () => {
+    const { code, stdout, stderr } = await bkp('backup');
+    expect({ code, said: stdout }).toEqual({ code: 3, said: expect.stringContaining('one ok, off FAILED') });
+    expect(stderr).toContain(`warning store off does not hold it: ${MISSING}`);
+    id = /data: (\S+),/.exec(stdout)![1]!;
+  });
+
+  it('is restored out of the other one, without being told where it is', async () => {
+    const to = join(at.dir, 'back');
+    const { code, stderr } = await bkp('restore', 'volumes', '--latest', '--to', to, '--yes');
+    expect({ code, said: stderr }).toEqual({ code: 0, said: expect.stringContaining(`warning store off: ${MISSING}`) });
+    expect(readFileSync(join(to, 'a'), 'utf8')).toBe('what was there');
+  });
+
+  it('is listed, drilled and set beside others', async () => {
+    expect(await bkp('list', 'volumes', 'data')).toMatchObject({
+      code: 3,
+      stdout: expect.stringMatching(new RegExp(`${id}.*one ok, off \\?`)),
+    });
+    expect(await bkp('points')).toMatchObject({ code: 3, stdout: expect.stringMatching(/data +one .*\n.*data +off +nothing/) });
+    expect(await bkp('backup', 'full-dr')).toMatchObject({ code: 3, stderr: expect.stringContaining(MISSING) });
+    const drilled = await bkp('drill', 'full-dr');
+    expect(drilled).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining(`warning store off did not take the record of this drill: ${MISSING}`),
+    });
+  });
+
+  it('PostgreSQL: its log is streamed, and it is backed up and comes back', async () => {
+    const db = await startPostgres({ version: '15' });
+    const off = {
+      type: 's3',
+      endpoint: 'http://127.0.0.1:1',
+      region: 'us-east-1',
+      bucket: 'b',
+      accessKey: 'a',
+      secretKey: '${OFF_SECRET}',
+    };
+    const postgres = { app: db.entry({ spool: join(tempDir(), 'spool') }) };
+    const { path } = await makeConfig({ stores: { one: tempDir(), off }, postgres });
+    const run = { config: path, env: db.bkpEnv };
+    const stream = await streamTo({ run }, db);
+    expect(await runBkp(['backup', 'postgres'], run)).toMatchObject({ code: 3, stdout: expect.stringContaining('one ok, off FAILED') });
+    await db.sql('create table t as select 7 as n; select pg_switch_wal()');
+    await waitFor(() => /WAL 0+10+3 is in one/.test(stream.output().stderr), 'the segment to be in the store that is there');
+    expect(stream.output().stderr).toContain(`warning store off does not take WAL (kept in the spool until it does): ${MISSING}`);
+    await stopBkp(stream, 'SIGTERM');
+    const to = join(tempDir({ forServer: true }), 'back');
+    expect(await runBkp(['restore', 'postgres', '--latest', '--to', to, '--yes'], run)).toMatchObject({ code: 0 });
+    const copy = await startPostgres({ version: '15', dir: to });
+    expect(await copy.sql('select n from t')).toBe('7');
+  });
+
+  it('which alone is asked for: the missing secret is a fault of the config', async () => {
+    const to = join(at.dir, 'other');
+    for (const words of [
+      ['list', '--from', 'off'],
+      ['restore', 'volumes', '--latest', '--to', to, '--from', 'off', '--yes'],
+    ])
+      expect(await bkp(...words)).toMatchObject({ code: 2, stderr: expect.stringContaining(MISSING) });
   });
 });

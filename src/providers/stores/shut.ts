@@ -1,5 +1,5 @@
 import type { Store } from '../../core/contracts.ts';
-import type { BkpError } from '../../core/errors.ts';
+import { BkpError } from '../../core/errors.ts';
 
 /** Nothing is ever put there, so any size does. */
 const BLOCK = 16 * 1024 * 1024;
@@ -7,9 +7,10 @@ const BLOCK = 16 * 1024 * 1024;
 /**
  * A store that cannot be opened on this host, as where its secret is not: whatever is asked of it ends with why, so that one such store
  * is told as one that does not answer, and the others are asked.
- * @param why what every call throws
+ * @param fault why it cannot be opened; every call throws a BkpError('storeUnreachable') that says so
  */
-export function shutStore(name: string, why: BkpError): Store {
+export function shutStore(name: string, fault: BkpError): Store {
+  const why = new BkpError('storeUnreachable', fault.message, { next: fault.next, cause: fault });
   const refuse = async (): Promise<never> => {
     throw why;
   };
