@@ -15,7 +15,7 @@ function aHall(): string {
   return dir;
 }
 
-const restore = (root: string) => at.bkp(['restore', 'full-dr', '--yes', '--json', '--latest', '--to', root]);
+const restore = (root: string, ...more: string[]) => at.bkp(['restore', 'full-dr', '--yes', '--json', '--latest', '--to', root, ...more]);
 
 beforeAll(async () => {
   at = await startStack();
@@ -47,6 +47,15 @@ describe('restore full-dr into a directory of root', () => {
     expect([root, join(root, '..')].map(modeOf)).toEqual(['711', '711']);
     expect(['etcd', 'postgres', 'redis'].map(kind => modeOf(join(root, kind)))).toEqual(['711', '711', '711']);
     expect(['etcd/main', 'postgres/app', 'redis/cache'].map(place => modeOf(join(root, place)))).toEqual(['700', '700', '700']);
+    expect(existsSync(at.journal)).toBe(false);
+  });
+
+  it('that is not there yet, with one part only', async () => {
+    const root = join(aHall(), 'deep', 'dr');
+    const { code, stdout, stderr } = await restore(root, '--skip', 'postgres', '--skip', 'etcd');
+    expect({ code, text: code === 0 ? '' : stdout + stderr }).toEqual({ code: 0, text: '' });
+    const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    expect(['..', '.', 'redis', 'redis/cache'].map(place => modeOf(join(root, place)))).toEqual(['711', '711', '711', '700']);
     expect(existsSync(at.journal)).toBe(false);
   });
 });

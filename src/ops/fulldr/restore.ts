@@ -236,13 +236,14 @@ export async function restoreStack(stack: StackContext, parts: readonly Part[], 
   const plan = request.runbook(ready, before, await forecast(stack, left));
   if (request.dryRun) return { parts: [], journal: request.journal, plan };
   await request.confirm(plan);
-  const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
-  await writeJournal(request.journal, recorder.journal);
-  await markRestoring(stack, recorder.journal.id, stack.clock.now());
+  // First, since what cannot be made is no restore that is to be gone on with, and holds nothing back.
   await makeShared(
     ready.flatMap(({ places }) => places),
     request.root,
   );
+  const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
+  await writeJournal(request.journal, recorder.journal);
+  await markRestoring(stack, recorder.journal.id, stack.clock.now());
   const outcome = await work(stack, ready, parts, request, recorder);
   const results = resultsOf(recorder.journal, before, outcome);
   if (outcome.failed.size > 0) return { parts: results, journal: request.journal };

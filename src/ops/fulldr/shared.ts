@@ -18,8 +18,8 @@ async function make(dir: string): Promise<void> {
 }
 
 /**
- * Makes the directories that are missing above more than one place, and all that are missing in the directory of the whole, open to be
- * entered: the part that came first would make them its own (mode 700), and neither the account of the next one nor whom a server lets read
+ * Makes the directories that are missing above more than one place, and all that are missing in the directory of the whole and above it,
+ * open to be entered: the part that came first would make them its own (mode 700), and neither the account of the next one nor whom a server lets read
  * (the domain, its sysvol) could get there. They belong to whoever owns the directory around them.
  * @param places absolute paths
  * @param root the directory of the whole, where there is one
@@ -27,8 +27,10 @@ async function make(dir: string): Promise<void> {
  */
 export async function makeShared(places: readonly string[], root?: string): Promise<void> {
   const above = (await Promise.all(places.map(missingAbove))).flat();
-  const isInside = (dir: string): boolean => root !== undefined && dir.startsWith(`${resolve(root)}/`);
-  const shared = [...new Set(above.filter((dir, n) => above.indexOf(dir) !== n || isInside(dir)))];
+  const whole = root === undefined ? undefined : resolve(root);
+  // What is missing above the whole, too: where it has one part only, no other place has those directories above it.
+  const isOfWhole = (dir: string): boolean => whole !== undefined && (`${dir}/`.startsWith(`${whole}/`) || whole.startsWith(`${dir}/`));
+  const shared = [...new Set(above.filter((dir, n) => above.indexOf(dir) !== n || isOfWhole(dir)))];
   for (const dir of shared.sort((a, b) => a.length - b.length))
     await make(dir).catch(cause => {
       throw new BkpError('refused', `directory ${dir} cannot be made: ${sentence(cause)}`, { next: '--to with another directory', cause });
