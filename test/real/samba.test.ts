@@ -569,3 +569,39 @@ describe('another domain', () => {
     expect({ code: drilled.code, result: target!['result'], bad }).toEqual({ code: 0, result: 'passed', bad: [] });
   });
 });
+
+describe('a domain whose DNS is kept elsewhere', () => {
+  let bare: Domain;
+  let at: At;
+
+  beforeAll(async () => {
+    bare = await provision({ dns: 'NONE' });
+    at = setUp({ ...offline, smbConf: bare.conf });
+  });
+
+  it('is backed up, with what is not in it told, by doctor too', async () => {
+    const { code, manifest } = await backedUp(at);
+    expect(code).toBe(0);
+    expect(manifest['notCovered'].join('\n')).toContain('zones of its DNS');
+    const told = async (of: At) => {
+      const { stdout } = await bkp(of, ['doctor', 'samba', '--json']);
+      return stdout.includes('holds no partitions of DNS');
+    };
+    expect([await told(at), await told(setUp(offline))]).toEqual([true, false]);
+  });
+
+  it('comes back, which samba-tool alone does not do, starts, and is told where to enter the new DC', async () => {
+    const drilled = await bkp(at, ['drill', 'samba', '--json']);
+    const [target] = lastJson(drilled.stdout)['drill'].targets as Yaml[];
+    const bad = (target!['checks'] as Yaml[]).filter(({ state }) => state === 'fail' || state === 'unproven');
+    expect({ code: drilled.code, result: target!['result'], bad }).toEqual({ code: 0, result: 'passed', bad: [] });
+    const to = aPlace();
+    const restored = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+    expect({ code: restored.code, stderr: restored.code === 0 ? '' : restored.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(restored.stdout).toContain('DNS is kept elsewhere: enter there');
+    expect(restored.stdout).not.toContain('point clients at');
+    expect(existsSync(join(to, 'private/dns_update_list'))).toBe(true);
+    const roles = execFileSync('samba-tool', ['fsmo', 'show', '-H', join(to, 'private/sam.ldb')], { encoding: 'utf8' });
+    expect(roles).toMatch(/RidAllocationMasterRole owner: CN=NTDS Settings,CN=NEWDC,/);
+  });
+});

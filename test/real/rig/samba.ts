@@ -105,11 +105,12 @@ export class Domain {
 }
 
 /** Makes a domain with one DC, `DC1`; it is not started. About five seconds. */
-export async function provision(options: { realm?: string; site?: string } = {}): Promise<Domain> {
+export async function provision(options: { realm?: string; site?: string; dns?: string } = {}): Promise<Domain> {
   const dir = join(tempDir(), 'dc');
   const realm = options.realm ?? REALM;
   const args = [
-    ...['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=ADTEST', '--server-role=dc', '--dns-backend=SAMBA_INTERNAL'],
+    ...['domain', 'provision', `--realm=${realm.toUpperCase()}`, '--domain=ADTEST', '--server-role=dc'],
+    `--dns-backend=${options.dns ?? 'SAMBA_INTERNAL'}`,
     ...[`--adminpass=${ADMIN_PASSWORD}`, '--host-name=dc1', '--host-ip=127.0.0.1', `--targetdir=${dir}`],
     ...['--option=interfaces=lo', '--option=bind interfaces only=yes'],
     ...(options.site === undefined ? [] : [`--site=${options.site}`]),

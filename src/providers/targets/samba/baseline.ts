@@ -14,6 +14,8 @@ const shape = z.looseObject({
   dbcheckErrors: z.number().optional(),
   /** Files of the database that have a second name, which BIND9_DLZ gives them. */
   hardLinks: z.array(z.string()).default([]),
+  /** The partitions of DNS are in it. */
+  dns: z.boolean().default(true),
 });
 
 /** What a domain held when it was backed up, counted before and after: an account that comes or goes meanwhile is in either number. */

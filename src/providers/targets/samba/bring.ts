@@ -8,6 +8,7 @@ import { INCOMPLETE } from '../../../flow/place.ts';
 import type { SambaConfig } from './config.ts';
 import { assertInside, assertWhole, DomainScan } from './members.ts';
 import type { NewDc } from './names.ts';
+import { hasDns, WITHOUT_DNS } from './noDns.ts';
 import { readSaid } from './said.ts';
 import { millis, sambaTool, type Tools } from './tools.ts';
 
@@ -15,8 +16,15 @@ type Context = TargetContext<SambaConfig>;
 
 const LOOK_MS = 50;
 
+/** A fetched archive. */
+export interface Fetched {
+  path: string;
+  /** It has the partitions of DNS. */
+  dns: boolean;
+}
+
 /** Fetches the archive into a file of mode 600 and looks at what is in it before anything unpacks it. @throws BkpError('verifyFailed') */
-export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceRef) => Bytes, path: string): Promise<void> {
+export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceRef) => Bytes, path: string): Promise<Fetched> {
   const piece = manifest.pieces.find(({ name }) => name === 'domain.tar') as PieceRef;
   const scan = new DomainScan();
   async function* watched(): Bytes {
@@ -32,6 +40,7 @@ export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceR
     const contents = await scan.end();
     assertInside(contents);
     assertWhole(contents, manifest.identity['realm'] ?? '', []);
+    return { path, dns: hasDns(contents) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     throw new BkpError('failed', `the archive does not fit among the temporary files (${path})`, {
@@ -60,14 +69,15 @@ async function mark(ctx: Context, to: string, isOver: () => boolean): Promise<vo
  * @returns what samba-tool warned of
  * @throws BkpError('failed') in words that say what to do; the directory is then half filled
  */
-export async function bringBack(ctx: Context, tools: Tools, tar: string, to: string, dc: NewDc, dir: string): Promise<string[]> {
+export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: string, dc: NewDc, dir: string): Promise<string[]> {
   const args = [
-    ...['domain', 'backup', 'restore', `--backup-file=${tar}`, `--newservername=${dc.name}`, `--targetdir=${to}`],
+    ...['domain', 'backup', 'restore', `--backup-file=${tar.path}`, `--newservername=${dc.name}`, `--targetdir=${to}`],
     ...(dc.hostIp === undefined ? [] : [`--host-ip=${dc.hostIp}`]),
     ...(dc.site === undefined ? [] : [`--site=${dc.site}`]),
   ];
+  const options = { dir, timeoutMs: millis(ctx, 'restore'), ...(tar.dns ? {} : { script: WITHOUT_DNS }) };
   let over = false;
-  const restoring = sambaTool(tools, `samba-tool's restore into ${to}`, args, { dir, timeoutMs: millis(ctx, 'restore') }).finally(() => {
+  const restoring = sambaTool(tools, `samba-tool's restore into ${to}`, args, options).finally(() => {
     over = true;
   });
   const [output] = await Promise.all([restoring, mark(ctx, to, () => over)]);

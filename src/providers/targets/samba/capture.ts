@@ -10,6 +10,7 @@ import { explained } from './errors.ts';
 import { identityOf, refuseForeign } from './identity.ts';
 import { ask, type Look } from './look.ts';
 import { assertInside, assertWhole, type Contents, DomainScan } from './members.ts';
+import { NO_DNS } from './noDns.ts';
 import { readSaid, type Said } from './said.ts';
 import { hardLinks, wantedFiles, withAddresses } from './source.ts';
 import { type Access, accessOf, confArgs, credentials, findTools, millis, sambaTool, type Tools } from './tools.ts';
@@ -183,6 +184,7 @@ export async function* capture(
       after: countsOf(after),
       sysvol: { files, policies },
       hardLinks: mode === 'offline' ? await hardLinks(site, before.paths) : [],
+      dns: after.dns,
       ...(checked.errors === undefined ? {} : { dbcheckErrors: checked.errors }),
     };
     return {
@@ -191,7 +193,7 @@ export async function* capture(
       needs: [],
       baseline,
       versions: { server: after.version },
-      notCovered: mode === 'online' ? [...NOT_COVERED, NOT_ONLINE] : NOT_COVERED,
+      notCovered: [...NOT_COVERED, ...(mode === 'online' ? [NOT_ONLINE] : []), ...(after.dns ? [] : [NO_DNS])],
       lacks: lacking(contents, before, after, said),
       warnings: [
         ...checked.warnings,

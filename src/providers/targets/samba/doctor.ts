@@ -93,6 +93,16 @@ const isDefaultSiteHere = ({ sites }: Look): Check =>
         mend: `site: ${sites[0]}   # for restores`,
       };
 
+const dns = ({ dns: held }: Look): Check =>
+  held
+    ? { name: 'DNS', state: 'ok', text: 'the DC holds the partitions of DNS' }
+    : {
+        name: 'DNS',
+        state: 'warn',
+        text: 'the DC holds no partitions of DNS: bkp restores such a domain, samba-tool alone does not, and its zones are in no backup of it',
+        mend: 'back up the zones where they are kept: bkp backup volumes, engine files',
+      };
+
 async function linked(site: Site, seen: Look): Promise<Check> {
   const found = await hardLinks(site, seen.paths);
   if (found.length === 0) return { name: 'hard links', state: 'ok', text: 'none in the database' };
@@ -169,6 +179,7 @@ async function* checks(ctx: Context, site: Site): AsyncGenerator<Check> {
   yield ridPool(seen);
   yield sysvol(seen);
   yield isDefaultSiteHere(seen);
+  yield dns(seen);
   if (modeOf(ctx.config) === 'offline' || ctx.config.user === undefined) yield* onDc(ctx, tools, dir, seen);
 }
 

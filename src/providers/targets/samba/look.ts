@@ -15,6 +15,8 @@ const shape = z.looseObject({
   name: z.string(),
   dcs: z.array(z.object({ name: z.string(), host: z.string().nullable() })),
   sites: z.array(z.string()),
+  /** The DC holds the partitions of DNS. */
+  dns: z.boolean(),
   users: count,
   computers: count,
   groups: count,

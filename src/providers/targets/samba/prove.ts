@@ -43,12 +43,11 @@ function proofDc({ baseline: recorded }: Manifest): NewDc {
 
 async function unpack(ctx: Context, tools: Tools, request: ProofRequest, to: string): Promise<Trial[]> {
   const temp = join(request.dir, 't');
-  const tar = join(request.dir, 'domain.tar');
   await mkdir(temp, { mode: 0o700 });
   await mkdir(to, { mode: 0o700 });
   const began = ctx.clock.now().getTime();
   try {
-    await fetchTar(request.manifest, request.read, tar);
+    const tar = await fetchTar(request.manifest, request.read, join(request.dir, 'domain.tar'));
     const dc = proofDc(request.manifest);
     const warnings = await bringBack(ctx, tools, tar, to, dc, temp);
     const seconds = Math.round((ctx.clock.now().getTime() - began) / 100) / 10;

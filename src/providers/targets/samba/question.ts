@@ -47,6 +47,8 @@ out['realm'] = sam.domain_dns_name()
 out['netbios'] = sam.domain_netbios_name()
 servers = find(conf, '(&(objectClass=server)(serverReference=*))', 'cn', 'dNSHostName')
 out['dcs'] = [{'name': text(m, 'cn'), 'host': text(m, 'dNSHostName')} for m in servers]
+contexts = [str(nc).upper() for nc in sam.search(base='', scope=ldb.SCOPE_BASE, attrs=['namingContexts'])[0]['namingContexts']]
+out['dns'] = all(any(nc.startswith(zones) for nc in contexts) for zones in ('DC=DOMAINDNSZONES,', 'DC=FORESTDNSZONES,'))
 out['sites'] = sorted(text(m, 'cn') for m in find(conf, '(objectClass=site)', 'cn'))
 names = ['dns-' + dc['name'].lower() for dc in out['dcs']]
 users = find(dom, '(&(objectClass=user)%s)' % has(512), 'sAMAccountName')

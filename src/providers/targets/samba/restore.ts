@@ -76,7 +76,9 @@ function nextSteps(to: string, dc: NewDc, baseline: Baseline, manifest: Known['m
     ...(baseline.hardLinks.length > 0
       ? [`its DNS was BIND9_DLZ: samba_upgradedns --dns-backend=BIND9_DLZ -s ${pasted(confOf(to))} makes its files anew`]
       : []),
-    `DNS: point clients at ${dc.hostIp ?? 'this host'}; samba_dnsupdate enters ${dc.name} once samba runs`,
+    baseline.dns
+      ? `DNS: point clients at ${dc.hostIp ?? 'this host'}; samba_dnsupdate enters ${dc.name} once samba runs`
+      : `DNS is kept elsewhere: enter there what ${to}/private/dns_update_list names for ${dc.name}, and take the old DCs out`,
     `never start ${baseline.dcs.map(each => each.name).join(', ')} again: join new DCs to this one (samba-tool domain join ${manifest.identity['realm']} DC)`,
     'passwords are those of the time of the backup; tickets from before are void, and computers that changed theirs since have to rejoin',
   ];
@@ -146,10 +148,9 @@ async function perform(
   read: (piece: PieceRef, from: readonly Store[]) => Bytes,
 ): Promise<Reached> {
   const { manifest, stores } = plan.known;
-  const tar = join(temp, 'domain.tar');
   const holders = ctx.stores.filter(store => stores.includes(store.name));
   ctx.report.emit({ type: 'started', what: `fetch ${manifest.id}` });
-  await fetchTar(manifest, piece => read(piece, holders), tar);
+  const tar = await fetchTar(manifest, piece => read(piece, holders), join(temp, 'domain.tar'));
   const wasThere = (await exists(request.to)) && !plan.aside;
   const moved = await occupy(ctx, request.to, plan.aside, undefined);
   await complete(request.to);
@@ -165,7 +166,7 @@ async function perform(
     if (moved) ctx.report.emit({ type: 'warning', text: asideTold[0]! });
     throw error;
   }
-  await rm(tar);
+  await rm(tar.path);
   for (const text of warnings) ctx.report.emit({ type: 'warning', text });
   const trials: Trial[] = [];
   for await (const trial of inspectCopy(ctx, tools, manifest, request.to, temp)) {

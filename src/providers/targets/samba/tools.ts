@@ -76,6 +76,7 @@ export const millis = (ctx: Context, name: keyof SambaConfig['timeouts']): numbe
 /**
  * Runs samba-tool to its end, its temporary files in `dir`.
  * @param what for the sentence of a failure
+ * @param options `script`: Python that runs it instead, given its path
  * @returns all that it said
  * @throws BkpError('failed') in words that say what to do
  */
@@ -83,9 +84,11 @@ export async function sambaTool(
   tools: Tools,
   what: string,
   args: readonly string[],
-  options: { dir: string; env?: Record<string, string>; timeoutMs: number },
+  options: { dir: string; env?: Record<string, string>; timeoutMs: number; script?: string },
 ): Promise<string> {
-  const command = { file: tools.path, args, env: { ...options.env, TMPDIR: options.dir } };
+  const { script } = options;
+  const run = script === undefined ? { file: tools.path, args } : { file: tools.python, args: ['-c', script, tools.path, ...args] };
+  const command = { ...run, env: { ...options.env, TMPDIR: options.dir } };
   try {
     const { stdout, stderr } = await tools.site.text(command, { timeoutMs: options.timeoutMs });
     return `${stdout}\n${stderr}`;

@@ -17,6 +17,7 @@ const baseline = (before: Baseline['before'], after: Baseline['after']): Baselin
   after,
   sysvol: { files: 0, policies: 0 },
   hardLinks: [],
+  dns: true,
 });
 
 describe('accounts of a copy', () => {
