@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
@@ -85,6 +85,9 @@ const manifestOf = (path: string): Yaml => JSON.parse(readFileSync(path, 'utf8')
 
 /** No backup, and no piece of one. */
 const stored = (at: At): string[] => filesIn(at.store).filter(path => path.includes('/backups/'));
+
+/** Of the DC, in its sysvol. */
+const policy = (): string => join(dc.dir, 'state/sysvol/ad.example.test/Policies/{31B2F340-016D-11D2-945F-00C04FB984F9}');
 
 const restoreArgs = (to: string, ...more: string[]) => ['restore', 'samba', 'ad', '--latest', '--yes', '--to', to, ...more];
 const aPlace = () => join(tempDir(), 'domain');
@@ -465,6 +468,43 @@ if backup:
     expect(none.code).toBe(1);
     expect(none.text).toContain('left nothing where one archive was to be');
     expect(stored(none.at)).toEqual([]);
+  });
+
+  it.each([
+    ['a link to a file', () => symlinkSync('GPT.INI', join(policy(), 'link')), ['link']],
+    ['a link to a directory', () => symlinkSync('MACHINE', join(policy(), 'link')), ['link']],
+    ['a link to nothing', () => symlinkSync('nowhere', join(policy(), 'link')), ['link']],
+    ['a pipe', () => execFileSync('mkfifo', [join(policy(), 'link')]), ['link']],
+  ])('%s in sysvol is named with its place, by doctor too, before the copy begins', async (_, make, [name = '']) => {
+    const place = join(policy(), name);
+    make();
+    try {
+      const at = setUp(offline);
+      const { code, stderr } = await bkp(at, ['backup', 'samba']);
+      expect({ code, stderr }).toMatchObject({ code: 1 });
+      expect(stderr).toContain(`the first: ${place.slice(place.indexOf('ad.example.test/'))}`);
+      expect(stderr).toContain('! -type f ! -type d');
+      expect(stderr).not.toMatch(/no DC is found|start +samba-tool domain backup/);
+      expect(stored(at)).toEqual([]);
+      const { stdout } = await bkp(at, ['doctor', 'samba', '--json']);
+      expect(stdout).toContain('no offline backup comes about');
+    } finally {
+      rmSync(place);
+    }
+  });
+
+  it('a link that comes into sysvol while it is copied is told as such', async () => {
+    const place = join(policy(), 'late');
+    const bin = stubTool(`if backup: os.symlink('nowhere', '${place}')`);
+    try {
+      const at = setUp({ ...offline, bin: [bin] });
+      const { code, stderr } = await bkp(at, ['backup', 'samba']);
+      expect(code).toBe(1);
+      expect(stderr).toContain('something in sysvol cannot be read');
+      expect(stderr).not.toContain('no DC is found');
+    } finally {
+      rmSync(place);
+    }
   });
 
   it('a disk without room is told as such, and no copy stays beside the files of the DC', async () => {

@@ -75,7 +75,7 @@ export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: st
     ...(dc.hostIp === undefined ? [] : [`--host-ip=${dc.hostIp}`]),
     ...(dc.site === undefined ? [] : [`--site=${dc.site}`]),
   ];
-  const options = { dir, timeoutMs: millis(ctx, 'restore'), ...(tar.dns ? {} : { script: WITHOUT_DNS }) };
+  const options = { dir, timeoutMs: millis(ctx, 'restore'), from: 'files' as const, ...(tar.dns ? {} : { script: WITHOUT_DNS }) };
   let over = false;
   const restoring = sambaTool(tools, `samba-tool's restore into ${to}`, args, options).finally(() => {
     over = true;

@@ -13,6 +13,7 @@ import { assertInside, assertWhole, type Contents, DomainScan } from './members.
 import { NO_DNS } from './noDns.ts';
 import { readSaid, type Said } from './said.ts';
 import { hardLinks, wantedFiles, withAddresses } from './source.ts';
+import { linksTold, mendLinks } from './sysvol.ts';
 import { type Access, accessOf, confArgs, credentials, findTools, millis, sambaTool, type Tools } from './tools.ts';
 
 type Context = TargetContext<SambaConfig>;
@@ -78,7 +79,9 @@ async function takeOffline(ctx: Context, job: Job, seen: Look, out: string): Pro
   const { tools, dir } = job;
   const what = `${who(ctx)}: offline backup on ${tools.site.name} by samba-tool ${seen.version}`;
   const args = ['domain', 'backup', 'offline', `--targetdir=${out}`, ...confArgs(ctx.config)];
-  return sweeping(ctx, tools.site, seen.paths, () => sambaTool(tools, what, args, { dir, timeoutMs: millis(ctx, 'backup') }));
+  return sweeping(ctx, tools.site, seen.paths, () =>
+    sambaTool(tools, what, args, { dir, timeoutMs: millis(ctx, 'backup'), from: 'files' }),
+  );
 }
 
 /** The archive that samba-tool made: one, finished. */
@@ -141,6 +144,13 @@ function refuseUnready(ctx: Context): void {
     throw new BkpError('failed', `${who(ctx)}: bzip2 is not on this host, and samba-tool packs by it`, { next: 'apt-get install bzip2' });
 }
 
+/** Only samba-tool's copy of files stumbles: over the network a link is what it leads to. */
+function refuseLinks(ctx: Context, { sysvol, paths }: Look): void {
+  const links = linksTold(sysvol);
+  if (links === undefined) return;
+  throw new BkpError('failed', `${who(ctx)}: ${links}, and samba-tool backs up files and directories alone`, { next: mendLinks(paths) });
+}
+
 const lastCounts = (known: readonly Known[]): Baseline['after'] | undefined => readBaseline(known.at(-1)?.manifest.baseline)?.after;
 
 /**
@@ -159,8 +169,9 @@ export async function* capture(
     const job: Job = { tools, dir, access: await accessOf(ctx, site, dir) };
     const before = await look(ctx, job);
     refuseForeign(ctx.name, before, options.known, options.newLineage);
-    const checked = await checkSource(ctx, job);
     const mode = modeOf(ctx.config);
+    if (mode === 'offline') refuseLinks(ctx, before);
+    const checked = await checkSource(ctx, job);
     const at = ctx.clock.now();
     const out = join(dir, 'out');
     ctx.report.emit({ type: 'started', what: `samba-tool domain backup ${mode}` });

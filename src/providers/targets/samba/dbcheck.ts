@@ -31,7 +31,7 @@ export async function dbcheck(tools: Tools, conf: readonly string[], options: { 
     .text(command, { timeoutMs: options.timeoutMs })
     .then(({ stdout, stderr }) => `${stdout}\n${stderr}`)
     .catch(error => {
-      if (readDbcheck(outputOf(error)) === undefined) throw explained('dbcheck', error);
+      if (readDbcheck(outputOf(error)) === undefined) throw explained('dbcheck', error, 'files');
       return outputOf(error);
     });
   const checked = readDbcheck(output);

@@ -8,6 +8,7 @@ import { dbcheck } from './dbcheck.ts';
 import { explained } from './errors.ts';
 import { ask, type Look } from './look.ts';
 import { hardLinks } from './source.ts';
+import { linksTold, mendLinks } from './sysvol.ts';
 import { accessOf, confArgs, findTools, millis, type Tools } from './tools.ts';
 import { versionOf } from './version.ts';
 
@@ -70,7 +71,7 @@ const ridPool = ({ rid, ridError }: Look): Check =>
       }
     : { name: 'RID pool', state: 'ok', text: `the next RID is ${rid}` };
 
-function sysvol({ sysvol: seen, sysvolError }: Look): Check {
+function sysvol({ sysvol: seen, sysvolError, paths }: Look, ctx: Context): Check {
   if (seen === null)
     return { name: 'sysvol', state: 'fail', text: `it cannot be read: ${sysvolError}`, mend: 'samba-tool ntacl sysvolcheck' };
   if (seen.denied.length > 0)
@@ -80,6 +81,9 @@ function sysvol({ sysvol: seen, sysvolError }: Look): Check {
       text: `${seen.denied.length} directories may not be read, the first: ${seen.denied[0]}`,
       mend: 'samba-tool ntacl sysvolreset',
     };
+  const links = modeOf(ctx.config) === 'offline' ? linksTold(seen) : undefined;
+  if (links !== undefined)
+    return { name: 'sysvol', state: 'fail', text: `${links}: no offline backup comes about`, mend: mendLinks(paths).join('\n') };
   return { name: 'sysvol', state: 'ok', text: `${seen.files} files, ${seen.policies} policies` };
 }
 
@@ -177,7 +181,7 @@ async function* checks(ctx: Context, site: Site): AsyncGenerator<Check> {
   yield* account(seen, ctx);
   yield* reachable(ctx, seen);
   yield ridPool(seen);
-  yield sysvol(seen);
+  yield sysvol(seen, ctx);
   yield isDefaultSiteHere(seen);
   yield dns(seen);
   if (modeOf(ctx.config) === 'offline' || ctx.config.user === undefined) yield* onDc(ctx, tools, dir, seen);

@@ -1,7 +1,7 @@
 import { BkpError, sentence } from '../../../core/errors.ts';
 
 /** What samba-tool says → what it means and what to do. It ends with 255 whatever went wrong (tried on 4.17), so only its words tell. */
-const KNOWN: readonly { said: RegExp; text: string; next: string | readonly string[] }[] = [
+const KNOWN: readonly { said: RegExp; text: string; next: string | readonly string[]; network?: true }[] = [
   {
     said: /No space left on device|Errno 28|Disk quota exceeded/i,
     text: 'the disk is full',
@@ -36,11 +36,18 @@ const KNOWN: readonly { said: RegExp; text: string; next: string | readonly stri
     next: 'samba-tool group addmembers "Domain Admins" NAME, or another `user:`',
   },
   {
+    network: true,
     said: /CONNECTION_REFUSED|connection attempt was refused|(?:HOST|NETWORK|PORT)_UNREACHABLE|not reachable|IO_TIMEOUT|time-?out period/i,
     text: 'no DC answers there',
     next: ['start samba there, or name another DC: `server:`', 'with the files of a DC at hand `mode: offline` needs none that runs'],
   },
   {
+    said: /ntacls\.py", line \d+, in backup_offline\b/,
+    text: 'something in sysvol cannot be read, such as a symbolic link, or a file that went away meanwhile',
+    next: 'on the DC: find /var/lib/samba/sysvol ! -type f ! -type d; what it finds has to be a file or a directory',
+  },
+  {
+    network: true,
     said: /OBJECT_NAME_NOT_FOUND|object name is not found|NO_LOGON_SERVERS|BAD_NETWORK_NAME|DOMAIN_CONTROLLER_NOT_FOUND|find a writeable DC|NETLOGON_UNKNOWN/i,
     text: 'no DC is found under that name',
     next: 'name one that resolves where the tools run: `server:`',
@@ -110,9 +117,10 @@ const hintsOf = (output: string): string[] =>
 /**
  * The failure of a tool of Samba as a sentence with the next step.
  * @param what what was done, on what: `online backup of 10.0.0.1`
+ * @param from what it was done on: words of a server say something else of files
  * @returns a BkpError('failed'), or the error itself when it is none of a tool
  */
-export function explained(what: string, error: unknown): unknown {
+export function explained(what: string, error: unknown, from: 'network' | 'files' = 'network'): unknown {
   if (!(error instanceof BkpError) || error.exit !== 'failed') return error;
   const output = outputOf(error);
   if (/could not be started|gave no answer in|could not be reached/.test(error.message) || /was ended by signal/.test(error.message))
@@ -120,7 +128,7 @@ export function explained(what: string, error: unknown): unknown {
       next: /gave no answer/.test(error.message) ? ['`timeouts:` of the entry gives it longer', ...error.next] : error.next,
       cause: error,
     });
-  const known = KNOWN.find(({ said }) => said.test(output));
+  const known = KNOWN.find(({ said, network }) => said.test(output) && !(network && from === 'files'));
   const reason = [reasonOf(output), ...hintsOf(output)].join(' / ');
   return new BkpError('failed', known ? `${what}: ${known.text} (${reason})` : `${what}: ${reason}`, {
     next: known?.next ?? 'bkp doctor samba',

@@ -22,7 +22,8 @@ const shape = z.looseObject({
   groups: count,
   rid: z.number().nullable(),
   ridError: z.string().optional(),
-  sysvol: z.object({ files: count, policies: count, denied: z.array(z.string()) }).nullable(),
+  /** `links` = what is neither a file nor a directory; by its files only. */
+  sysvol: z.object({ files: count, policies: count, denied: z.array(z.string()), links: z.array(z.string()) }).nullable(),
   sysvolError: z.string().optional(),
   paths: z.object({ private: z.string(), state: z.string(), binddns: z.string(), smbConf: z.string(), sysvol: z.string().nullable() }),
   /** The account is of a group that may replicate everything; only over the network. */

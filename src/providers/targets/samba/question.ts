@@ -61,15 +61,18 @@ except ldb.LdbError as error:
     out['rid'], out['ridError'] = None, str(error.args[1])
 sysvol = lp.get('path', 'sysvol')
 policy = re.compile(r'[\\\\\\\\/]Policies[\\\\\\\\/]\\{[0-9A-Fa-f-]{36}\\}$')
-count = {'files': 0, 'policies': 0, 'denied': []}
+count = {'files': 0, 'policies': 0, 'denied': [], 'links': []}
 def enter(path):
     count['policies'] += bool(policy.search(path))
 def local():
     denied = lambda error: count['denied'].append(os.path.relpath(error.filename, sysvol))
     if not os.path.isdir(sysvol or ''):
         raise OSError('there is no directory %s' % sysvol)
-    for path, _, files in os.walk(sysvol, onerror=denied):
+    for path, folders, files in os.walk(sysvol, onerror=denied):
         enter(path)
+        for name in (os.path.join(path, each) for each in folders + files):
+            if os.path.islink(name) or not (os.path.isfile(name) or os.path.isdir(name)):
+                count['links'].append(os.path.relpath(name, sysvol))
         count['files'] += len(files)
 def shared():
     from samba.samba3 import libsmb_samba_internal as libsmb, param as s3param

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createGunzip } from 'node:zlib';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { pasted } from '../../../core/shell.ts';
 import { ExtendedScan } from './extended.ts';
 
 /** How much a sysvol holds. `policies` = directories of group policies. */
@@ -11,6 +12,18 @@ export interface SysvolCount {
 
 /** Permissions lie beside each file and directory under its name and this (samba/ntacls.py). */
 const PERMISSIONS = '.NTACL';
+
+/** What of a sysvol is no file and no directory, in words; samba-tool's offline backup fails on each, or waits on it for ever (4.17). */
+export function linksTold(sysvol: { links: readonly string[] } | null): string | undefined {
+  const links = sysvol?.links ?? [];
+  return links.length === 0 ? undefined : `sysvol has ${links.length} symbolic link(s), pipes or sockets, the first: ${links[0]}`;
+}
+
+/** What is done about them. */
+export const mendLinks = ({ sysvol }: { sysvol: string | null }): string[] => [
+  `on the DC: find ${pasted(sysvol ?? '/var/lib/samba/sysvol')} ! -type f ! -type d; put in place of each what it leads to`,
+  'or back up over the network, where a link is what it leads to: `mode: online` with `user:` and `password:`',
+];
 
 const POLICY = /(?:^|\/)Policies\/\{[0-9A-Fa-f-]{36}\}$/;
 

@@ -76,7 +76,7 @@ export const millis = (ctx: Context, name: keyof SambaConfig['timeouts']): numbe
 /**
  * Runs samba-tool to its end, its temporary files in `dir`.
  * @param what for the sentence of a failure
- * @param options `script`: Python that runs it instead, given its path
+ * @param options `script`: Python that runs it instead, given its path; `from`: what it works on, for the words of a failure
  * @returns all that it said
  * @throws BkpError('failed') in words that say what to do
  */
@@ -84,7 +84,7 @@ export async function sambaTool(
   tools: Tools,
   what: string,
   args: readonly string[],
-  options: { dir: string; env?: Record<string, string>; timeoutMs: number; script?: string },
+  options: { dir: string; env?: Record<string, string>; timeoutMs: number; script?: string; from?: 'network' | 'files' },
 ): Promise<string> {
   const { script } = options;
   const run = script === undefined ? { file: tools.path, args } : { file: tools.python, args: ['-c', script, tools.path, ...args] };
@@ -93,6 +93,6 @@ export async function sambaTool(
     const { stdout, stderr } = await tools.site.text(command, { timeoutMs: options.timeoutMs });
     return `${stdout}\n${stderr}`;
   } catch (error) {
-    throw explained(what, error);
+    throw explained(what, error, options.from);
   }
 }

@@ -45,6 +45,11 @@ describe('what samba-tool says', () => {
     expect(error.exit).toBe('failed');
   });
 
+  it('words of a server are told as they were said where only files were read', () => {
+    const error = explained('it', failed(trace(SAID.name)), 'files') as BkpError;
+    expect(error.message).toBe("it: (3221225524, 'The object name is not found.')");
+  });
+
   it('what nobody knows is told as it was said', () => {
     const error = explained('it', failed(trace('ERROR: something new'))) as BkpError;
     expect(error.message).toBe('it: something new');
