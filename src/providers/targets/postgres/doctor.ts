@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { formatDuration } from '../../../core/age.ts';
 import type { Check, TargetContext } from '../../../core/contracts.ts';
-import { sentence } from '../../../core/errors.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
 import { pasted } from '../../../core/shell.ts';
 import { walStores } from './archive.ts';
 import type { PostgresConfig } from './config.ts';
@@ -14,6 +14,7 @@ import { type Live, liveState } from './live.ts';
 import { shippingChecks } from './liveChecks.ts';
 import { shippingOf } from './shipping.ts';
 import { idleLimitMs } from './slot.ts';
+import { slotRoom } from './slotRoom.ts';
 import { identifySystem, sql } from './sql.ts';
 import { clientTools } from './tools.ts';
 
@@ -27,6 +28,8 @@ const grants = ({ config }: Context, why = ''): string => {
   // libpq names where a FATAL came from only where code of the database raised it.
   if (/^CONTEXT: /m.test(why))
     return `an event trigger on login of database "${config.database}" does not let ${config.user} in (SELECT evtname FROM pg_event_trigger WHERE evtevent = 'login'): let it pass that role, or name another database in the entry`;
+  if (/certificate|\bSSL\b|sslmode/.test(why))
+    return `sslmode, sslrootcert, sslcert, sslkey: …   # in the entry; with verify-full \`host:\` is a name that the server's certificate has`;
   return [
     `SQL:          CREATE ROLE ${role(config.user)} WITH LOGIN REPLICATION PASSWORD '…';`,
     `pg_hba.conf:  host  replication         ${role(config.user)}  <address of this host>/32  scram-sha-256`,
@@ -39,7 +42,8 @@ async function attempt(name: string, work: () => Promise<Check>, mend: string): 
   try {
     return await work();
   } catch (error) {
-    return { name, state: 'fail', text: sentence(error).split('\n')[0]!, mend };
+    const told = error instanceof BkpError && error.next.length > 0 ? error.next.join('\n') : mend;
+    return { name, state: 'fail', text: sentence(error).split('\n')[0]!, mend: told };
   }
 }
 
@@ -193,6 +197,7 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
   if (ctx.config.engine === 'native') yield await archiveTimeout(ctx);
   yield* incrementChecks(ctx, live);
   yield* shippingChecks(ctx, live, await shippingOf(ctx));
+  yield* await slotRoom(ctx, live);
   if (ctx.config.engine === 'wal-g') yield* (await import('./walg/doctor.ts')).walgChecks(ctx, live);
   else yield await spool(ctx);
 }

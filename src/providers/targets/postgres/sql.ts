@@ -37,10 +37,24 @@ export async function sql(ctx: TargetContext<PostgresConfig>, statement: string,
   return stdout.trim();
 }
 
-/** What the walsender says of its system: id, timeline, position and database, joined by `|`. Only a replication connection can ask. */
+/** What mends a server that takes no further connection for replication, none of its roles and rules being at fault. */
+const moreSenders = async (ctx: TargetContext<PostgresConfig>): Promise<string[]> => [
+  `SELECT application_name, client_addr FROM pg_stat_replication;   -- who takes them`,
+  `ALTER SYSTEM SET max_wal_senders = ${Number(await sql(ctx, 'show max_wal_senders')) + 10};   -- then restart the server`,
+];
+
+/**
+ * What the walsender says of its system: id, timeline, position and database, joined by `|`. Only a replication connection can ask.
+ * @throws BkpError('failed') with the server's reason
+ */
 export async function identifySystem(ctx: TargetContext<PostgresConfig>): Promise<string> {
-  const { stdout } = await ctx.run.text(psqlCommand(ctx, ['-d', 'replication=true', '-c', 'IDENTIFY_SYSTEM']), { signal: ctx.signal });
-  return stdout.trim();
+  try {
+    const { stdout } = await ctx.run.text(psqlCommand(ctx, ['-d', 'replication=true', '-c', 'IDENTIFY_SYSTEM']), { signal: ctx.signal });
+    return stdout.trim();
+  } catch (error) {
+    if (!/max_wal_senders/.test(sentence(error))) throw error;
+    throw new BkpError('failed', sentence(error), { next: await moreSenders(ctx), cause: error });
+  }
 }
 
 /** A database by its name as it can be shown, and by its number where that name would not lead into it. */
