@@ -345,6 +345,8 @@ export interface Facts {
   warnings: readonly string[];
   /** What should be in the backup and is not, although it restores: told with the warnings, kept, and the run ends as partial. */
   lacks?: readonly string[];
+  /** A part of the data that had content in the good backup before and has none now: an anomaly, however small that part is. */
+  emptied?: string;
 }
 
 /** The record that makes a backup exist. Instants are ISO 8601 UTC. */

@@ -254,7 +254,7 @@ async function make(
     );
     ctx.signal.throwIfAborted();
     if (pieces.length === 0) throw new BkpError('failed', `${ctx.kind}/${ctx.name} gave nothing to back up: that is no backup`);
-    const manifest = judged(assemble(ctx, id, startedAt, options, pieces, facts), known, options);
+    const manifest = judged(assemble(ctx, id, startedAt, options, pieces, facts), facts, known, options);
     await commit(target, ctx, manifest, known, failures);
     return { id, manifest, facts, failures };
   } catch (error) {
@@ -322,12 +322,15 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   };
 }
 
-/** What is sharply smaller than usual is kept, since it may be all that there is, and counts as failed. */
-function judged(manifest: Manifest, known: readonly Known[], options: BackupOptions): Manifest {
+/** What is sharply smaller than usual, or has lost a part, is kept, since it may be all that there is, and counts as failed. */
+function judged(manifest: Manifest, { emptied }: Facts, known: readonly Known[], options: BackupOptions): Manifest {
   if (options.acceptSize) return { ...manifest, sizeAccepted: true };
+  const lost = emptied === undefined ? [] : [emptied];
+  if (options.alarmBelow === 0) return { ...manifest, warnings: [...manifest.warnings, ...lost] };
   const earlier = known.map(each => each.manifest);
-  const anomaly = anomalyOf(plainBytes(manifest), earlier, options.alarmBelow);
-  return anomaly ? { ...manifest, anomaly } : manifest;
+  const small = anomalyOf(plainBytes(manifest), earlier, options.alarmBelow);
+  const faults = [...lost, ...(small === undefined ? [] : [small])];
+  return faults.length > 0 ? { ...manifest, anomaly: faults.join('; ') } : manifest;
 }
 
 /** An upload that was begun so long ago belongs to a run that is dead: no run lasts that long without a newer block. */

@@ -409,6 +409,29 @@ describe('what is no good backup', () => {
     expect(snapshots(at, 'one').map(({ tags }) => tags)).toHaveLength(2);
   });
 
+  it('VH08: one of several paths that has no file any more fails as an anomaly, whatever the others weigh, until it is accepted', async () => {
+    const [large, small] = [join(at.dir, 'large'), join(at.dir, 'small')];
+    for (const dir of [large, small]) mkdirSync(dir);
+    writeFileSync(join(large, 'most'), Buffer.alloc(1_000_000, 'x'));
+    writeFileSync(join(small, 'few'), 'x');
+    at.write({ paths: [large, small] });
+    const { backups } = await at.result(0, 'backup', 'volumes', '--accept-size');
+    rmSync(join(small, 'few'));
+    mkdirSync(join(small, 'bare'));
+    for (const _ of ['once', 'and again']) {
+      const { code, stdout } = await at.bkp('backup', 'volumes');
+      expect([code, stdout]).toEqual([
+        1,
+        expect.stringContaining(`ANOMALY: there is no file in ${small}, and there were some in the backup before`),
+      ]);
+    }
+    const back = join(at.dir, 'small-back');
+    const { facts } = await at.result(0, 'restore', 'volumes', '--latest', '--path', small, '--to', back, '--yes');
+    expect([facts.backup, readdirSync(back)]).toEqual([backups[0].id, ['few']]);
+    await at.result(0, 'backup', 'volumes', '--accept-size');
+    await at.result(0, 'backup', 'volumes');
+  });
+
   it('VH09: a file that grows while it is read is a warning in the manifest; one that cannot be read is a failure', async () => {
     at.write({ mountPoint: false });
     const log = join(at.source, 'grows.log');

@@ -36,11 +36,11 @@ const aofOf = ({ settings }: Live): Record<string, string> | undefined =>
   settings && Object.fromEntries(AOF.flatMap(name => (settings.has(name) ? [[name, settings.get(name)!]] : [])));
 
 /** Keys that were there and are all gone. */
-function emptied(ctx: Context, databases: Databases, known: readonly Known[]): string[] {
+function emptied(ctx: Context, databases: Databases, known: readonly Known[]): string | undefined {
   const last = readBaseline(known.findLast(({ manifest }) => manifest.anomaly === undefined)?.manifest.baseline);
   const before = last ? totalOf(last.databases) : 0;
-  if (totalOf(databases) > 0 || before === 0) return [];
-  return [`${called(ctx)} has no keys at all, and the backup before has ${before}`];
+  if (totalOf(databases) > 0 || before === 0) return undefined;
+  return `${called(ctx)} has no keys at all, and the backup before has ${before}`;
 }
 
 const notCounted = ({ rdb }: Dump): string[] =>
@@ -51,7 +51,9 @@ function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: re
   const databases = rdb.databases ? countsOf(rdb.databases) : keyspace(live.info);
   const aof = aofOf(live);
   const fault = saveFault(live.info);
+  const gone = emptied(ctx, databases, known);
   return {
+    ...(gone === undefined ? {} : { emptied: gone }),
     identity: { ...here },
     at: recoveryPoint(live, rdb.aux.get('ctime'), lagMs(live)),
     needs: [],
@@ -70,7 +72,6 @@ function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: re
     warnings: [
       ...dump.warnings,
       ...(foreign ? [foreign] : []),
-      ...emptied(ctx, databases, known),
       ...notCounted(dump),
       ...(fault ? [`${called(ctx)}: ${fault}: the server itself keeps nothing newer on its disk`] : []),
     ],

@@ -1,4 +1,4 @@
-import type { CaptureOptions, Facts, Held, Id, Piece, Store } from '../../../../core/contracts.ts';
+import type { CaptureOptions, Facts, Held, Id, Known, Manifest, Piece, Store } from '../../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
 import { type Baseline, baselineOf, cleaned } from './baseline.ts';
 import { census } from './census.ts';
@@ -6,7 +6,7 @@ import { fromClaims } from './claims.ts';
 import { type Context, passwordOf, prefixOf, who } from './context.ts';
 import { copyFresh } from './copy.ts';
 import { type Eyes, looking } from './look.ts';
-import { checkedPlaces, type Place } from './paths.ts';
+import { checkedPlaces, emptiedOf, type Place } from './paths.ts';
 import { pictureOf, stateOf } from './picture.ts';
 import { isSince, refuseOld } from './program.ts';
 import { forget, ready, snapshotsIn } from './repository.ts';
@@ -18,6 +18,8 @@ type Failed = { store: Store; error: unknown }[];
 export interface Source {
   parts: readonly { name: string; paths: readonly string[]; take(store: Store, id: Id): Promise<Taken> }[];
   places: readonly Place[];
+  /** What held files in the good backup before and holds none now. */
+  emptied?: string;
   /** Where the files can be reached from here. */
   eyes?: Eyes;
   notCovered: readonly string[];
@@ -27,11 +29,22 @@ export interface Source {
   close?(): Promise<void>;
 }
 
-async function fromPaths(ctx: Context, paths: readonly string[], before: readonly Place[]): Promise<Source> {
+/** As the paths were in the newest backup, and in the newest that is no anomaly. */
+function placesBefore(known: readonly Known[]): { last: readonly Place[]; good: readonly Place[] } {
+  const ours = known.map(({ manifest }) => manifest).filter(({ engine }) => engine === 'files');
+  const of = (manifest: Manifest | undefined): readonly Place[] => (manifest && baselineOf(manifest).places) ?? [];
+  return { last: of(ours.at(-1)), good: of(ours.findLast(({ anomaly }) => anomaly === undefined)) };
+}
+
+async function fromPaths(ctx: Context, paths: readonly string[], known: readonly Known[]): Promise<Source> {
+  const before = placesBefore(known);
   const walk = { paths, root: '/', oneFileSystem: ctx.config.oneFileSystem };
+  const places = await checkedPlaces(ctx, paths, before.last);
+  const emptied = emptiedOf(places, before.good);
   return {
     parts: [{ name: 'files', paths, take: (store, id) => take(ctx, store, id, paths) }],
-    places: await checkedPlaces(ctx, paths, before),
+    places,
+    ...(emptied === undefined ? {} : { emptied }),
     eyes: {
       state: () => stateOf(ctx, walk),
       picture: () => pictureOf(ctx, walk),
@@ -144,9 +157,7 @@ async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
 
 async function open(ctx: Context, { known }: CaptureOptions): Promise<Source> {
   const { paths, claims } = ctx.config;
-  const last = known.findLast(({ manifest }) => manifest.engine === 'files')?.manifest;
-  if (claims) return fromClaims(ctx, claims);
-  return fromPaths(ctx, cleaned(paths ?? []), last ? (baselineOf(last).places ?? []) : []);
+  return claims ? fromClaims(ctx, claims) : fromPaths(ctx, cleaned(paths ?? []), known);
 }
 
 /**
@@ -183,6 +194,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       versions: { restic: version },
       notCovered: [...NEVER, ...source.notCovered],
       warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings, ...unlike(version, oddLinks)],
+      ...(source.emptied === undefined ? {} : { emptied: source.emptied }),
       ...(source.lacks.length > 0 ? { lacks: [...source.lacks] } : {}),
     };
   } catch (error) {

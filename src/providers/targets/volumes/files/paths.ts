@@ -13,6 +13,8 @@ export interface Place {
   uid: number;
   gid: number;
   mode: number;
+  /** There is nothing in it but directories; absent where that was not looked at. */
+  empty?: boolean;
 }
 
 /** Whether a directory is on another file system than the one above it; the root is. */
@@ -36,6 +38,33 @@ async function directory(ctx: Context, path: string): Promise<Stats> {
       next: '`paths:` in the entry names the directories themselves',
     },
   );
+}
+
+/** Whether a directory holds nothing but directories; undefined where it cannot be looked through. */
+async function isEmpty(ctx: Context, path: string): Promise<boolean | undefined> {
+  const within = ctx.config.oneFileSystem ? ['-xdev'] : [];
+  try {
+    const { stdout } = await ctx.run.text(
+      { file: 'find', args: [path, ...within, '!', '-type', 'd', '-printf', 'x', '-quit'] },
+      { signal: ctx.signal },
+    );
+    return stdout === '';
+  } catch {
+    ctx.signal.throwIfAborted();
+    return undefined;
+  }
+}
+
+/**
+ * Which directories held something and hold nothing now: beside a large one, whose size is what it was, a small one is missed by nobody.
+ * @param before as they were in the last good backup
+ * @returns a sentence; undefined when all is well
+ */
+export function emptiedOf(places: readonly Place[], before: readonly Place[]): string | undefined {
+  const gone = places.filter(({ path, empty }) => empty && before.some(place => place.path === path && place.empty === false));
+  return gone.length > 0
+    ? `there is no file in ${gone.map(({ path }) => path).join(', ')}, and there were some in the backup before`
+    : undefined;
 }
 
 async function refuseUnmarked(ctx: Context, path: string): Promise<void> {
@@ -65,7 +94,8 @@ export async function checkedPlaces(ctx: Context, paths: readonly string[], befo
   const places: Place[] = [];
   for (const path of paths) {
     const { uid, gid, mode } = await directory(ctx, path);
-    const place = { path, mount: await isMountPoint(path), uid, gid, mode: mode & 0o7777 };
+    const empty = await isEmpty(ctx, path);
+    const place = { path, mount: await isMountPoint(path), uid, gid, mode: mode & 0o7777, ...(empty === undefined ? {} : { empty }) };
     refuseUnmounted(ctx, place, before);
     await refuseUnmarked(ctx, path);
     places.push(place);
