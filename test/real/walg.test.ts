@@ -300,7 +300,7 @@ describe('when WAL-G does not do what it says', () => {
     await other.destroy();
   });
 
-  it('a part with a bit that flipped in one store is taken from the other; where that is the only one, it is no restore', async () => {
+  it('a part with a bit that flipped in one store is taken from the other, without an hour of tries before; where that is the only one, it is no restore', async () => {
     const part = `${base}/walg/${manifest(at, first).lineage}/basebackups_005/${heldId(manifest(at, first))}/tar_partitions/part_001.tar.lz4`;
     const client = s3Client(rgw);
     const whole = Buffer.from(
@@ -309,9 +309,17 @@ describe('when WAL-G does not do what it says', () => {
     const flipped = Buffer.from(whole);
     flipped[Math.floor(flipped.length / 2)]! ^= 1;
     await client.send(new PutObjectCommand({ Bucket: at.bucket, Key: part, Body: flipped }));
+    const [watched, log] = [tempDir(), join(tempDir(), 'retries')];
+    const told = `[ "$1" = backup-fetch ] && echo "\${WALG_DOWNLOAD_FILE_RETRIES-as ever}" >> ${log}`;
+    writeFileSync(join(watched, 'wal-g'), `#!/bin/sh\n${told}\nexec ${join(walgPath({}), 'wal-g')} "$@"\n`, { mode: 0o755 });
+    const { config = '', env = {} } = at.run();
     const restore = (...args: string[]) =>
-      runBkp(['restore', 'postgres', 'app', '--from-backup', first, '--to', aPlace(), '--yes', ...args], at.run());
+      runBkp(['restore', 'postgres', 'app', '--from-backup', first, '--to', aPlace(), '--yes', ...args], {
+        config,
+        env: { ...env, PATH: pathWith(watched) },
+      });
     const either = await restore();
+    expect(readFileSync(log, 'utf8')).toBe('0\nas ever\n');
     expect({ code: either.code, stderr: either.stderr }).toEqual({
       code: 0,
       stderr: expect.stringMatching(/wal-g backup-fetch base_\w+ from store objects .*; taking it from another store/),
@@ -321,6 +329,7 @@ describe('when WAL-G does not do what it says', () => {
       code: 1,
       stderr: expect.stringMatching(/from store objects ended with exit code/),
     });
+    expect(readFileSync(log, 'utf8')).toBe('0\nas ever\nas ever\n');
     await client.send(new PutObjectCommand({ Bucket: at.bucket, Key: part, Body: whole }));
   });
 

@@ -83,6 +83,14 @@ describe('what WAL-G is told', () => {
       { WALG_DELTA_MAX_STEPS: '6', WALG_UPLOAD_CONCURRENCY: '2' },
     ],
     ['more tries', {}, { libsodiumKey: 'k', settings: { S3_MAX_RETRIES: 7 } }, { S3_MAX_RETRIES: '7' }],
+    ['a store that is the last to have it', {}, { libsodiumKey: 'k' }, { WALG_DOWNLOAD_FILE_RETRIES: undefined }],
+    ['another store that has it too', { elsewhere: true }, { libsodiumKey: 'k' }, { WALG_DOWNLOAD_FILE_RETRIES: '0' }],
+    [
+      'patience that was asked for',
+      { elsewhere: true },
+      { libsodiumKey: 'k', settings: { WALG_DOWNLOAD_FILE_RETRIES: 4 } },
+      { WALG_DOWNLOAD_FILE_RETRIES: '4' },
+    ],
     ['nothing encrypted, as somebody said', { unencrypted: true }, {}, { WALG_LIBSODIUM_KEY: undefined, WALG_PGP_KEY: undefined }],
   ])('knows %s', (_, more, walg, expected) => {
     const { plain, secret } = walgEnvironment(input(more, walg));

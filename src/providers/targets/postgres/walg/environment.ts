@@ -24,6 +24,8 @@ export interface EnvironmentInput {
   segmentBytes?: number;
   /** File that holds `access.ca`. */
   caFile?: string;
+  /** Another store has the same: what this one does not give is not asked of it for an hour. */
+  elsewhere?: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -109,6 +111,10 @@ const work = ({ walg, segmentBytes = 16 * MIB }: EnvironmentInput): Record<strin
     WALG_PG_WAL_SIZE: segmentBytes === 16 * MIB ? undefined : String(segmentBytes / MIB),
   });
 
+/** The default is 15: a damaged part is tried again for an hour, with up to five minutes between. The minutes in which it halves its width stay. */
+const patience = ({ elsewhere = false }: EnvironmentInput): Record<string, string> =>
+  elsewhere ? { WALG_DOWNLOAD_FILE_RETRIES: '0' } : {};
+
 /**
  * What WAL-G is told: where the archive lies, which server, how to compress and encrypt. `walg.settings` go over the defaults and under what
  * bkp relies on. Pure.
@@ -118,7 +124,7 @@ export function walgEnvironment(input: EnvironmentInput): WalgEnvironment {
   encryptionOf(input);
   const [where, server, own] = [place(input), connection(input), keys(input)];
   return {
-    plain: { ...where.plain, ...input.walg.settings, ...server.plain, ...own.plain, ...work(input) },
+    plain: { ...where.plain, ...patience(input), ...input.walg.settings, ...server.plain, ...own.plain, ...work(input) },
     secret: { ...where.secret, ...server.secret, ...own.secret },
   };
 }

@@ -35,10 +35,11 @@ export function program(ctx: Context): string {
   });
 }
 
-/** Whether WAL-G talks to the server, and what it has to know of its segments. */
+/** Whether WAL-G talks to the server, what it has to know of its segments, and whether another store is tried after this one. */
 export interface Towards {
   server?: boolean;
   segmentBytes?: number;
+  elsewhere?: boolean;
 }
 
 export function accessOf(store: Store): Access {
@@ -48,12 +49,13 @@ export function accessOf(store: Store): Access {
 }
 
 /** What is told of the entry itself. Throws BkpError('usage') when a secret that is needed cannot be read. */
-export const told = (ctx: Context, { server = false, segmentBytes }: Towards) => ({
+export const told = (ctx: Context, { server = false, segmentBytes, elsewhere }: Towards) => ({
   who: who(ctx),
   walg: walgOf(ctx),
   unencrypted: ctx.keys.recipients.length === 0,
   ...(server ? { server: ctx.config } : {}),
   ...(segmentBytes === undefined ? {} : { segmentBytes }),
+  ...(elsewhere === undefined ? {} : { elsewhere }),
 });
 
 /** What WAL-G is told for one place in one store, secrets and all: for a child's environment. The directory of a directory store is made. */

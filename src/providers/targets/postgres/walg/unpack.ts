@@ -185,7 +185,14 @@ const laidOut = (spaces: readonly Mapped[]): Promise<Set<string>> =>
   Promise.all(spaces.map(async ({ to }) => (await readdir(to)).map(name => join(to, name)))).then(all => new Set(all.flat()));
 
 /** Has WAL-G put a backup into an empty directory, out of one store. Throws BkpError when it did not come out whole. */
-async function fetchFrom(ctx: Context, manifest: Manifest, spaces: readonly Mapped[], into: string, store: Store): Promise<void> {
+async function fetchFrom(
+  ctx: Context,
+  manifest: Manifest,
+  spaces: readonly Mapped[],
+  into: string,
+  store: Store,
+  elsewhere: boolean,
+): Promise<void> {
   const { id, prefix } = heldBy(manifest);
   const source: Source = { store, chain: await chainIn(store, prefix, id) };
   refuseUnnamed(manifest, source.chain);
@@ -197,7 +204,7 @@ async function fetchFrom(ctx: Context, manifest: Manifest, spaces: readonly Mapp
     if (part !== undefined) ctx.report.emit({ type: 'progress', what: 'wal-g parts', bytes: seen.add(`${part} ${seen.size}`).size, total });
   };
   const args = ['backup-fetch', into, id, '--restore-spec', await specFile(ctx, into, spaces)];
-  const ended = await runWalg(ctx, args, await environmentFor(ctx, store, prefix), { cwd: '/', onLine });
+  const ended = await runWalg(ctx, args, await environmentFor(ctx, store, prefix, { elsewhere }), { cwd: '/', onLine });
   if (ended.code !== 0)
     throw new BkpError('failed', `${who(ctx)}: wal-g backup-fetch ${id} from store ${store.name} ${howEnded(ended)}`, {
       next: 'a wrong key looks like this too: `walg:` needs the key with which it was stored',
@@ -226,7 +233,7 @@ export async function unpack(
     const half = [...(await laidOut(spaces))].filter(path => !before.has(path));
     for (const path of [into, ...half]) await rm(path, { recursive: true, force: true, maxRetries: 3 });
   };
-  await fromEither(manifest, holders, store => fetchFrom(ctx, manifest, spaces, into, store), again);
+  await fromEither(manifest, holders, store => fetchFrom(ctx, manifest, spaces, into, store, store !== holders.at(-1)), again);
   await sweepDropped(into, spaces);
   await moveUp(into, place.dataDir);
   // A server does not start without it, and a backup over the connection may not have it.
