@@ -135,6 +135,16 @@ describe('from the files of the DC', () => {
     expect(existsSync(to)).toBe(false);
   });
 
+  it.each([
+    ['a %', '%m', 'begins a substitution in smb.conf'],
+    ['a line break', '\n', 'ends a setting of smb.conf'],
+  ])('a place with %s is refused before anything changes', async (_, mark, said) => {
+    const parent = tempDir();
+    const { code, stderr } = await bkp(at, restoreArgs(join(parent, `a${mark}b`), '--server-name', 'newdc'));
+    expect({ code, said: stderr.includes(said) ? said : stderr }).toEqual({ code: 2, said });
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
   it('SA10: a restore is refused while a DC answers, forced or not', async () => {
     const beside = setUp({ ...offline, server: '127.0.0.1' }, at);
     const to = aPlace();
@@ -306,6 +316,20 @@ describe('a clone over the network', () => {
       stderr: false,
       stdout: false,
     });
+  });
+
+  it('a user with the password behind a % is a fault of the config, which does not show it', async () => {
+    const AD_USER = `Administrator%${ADMIN_PASSWORD}`;
+    for (const [user, said] of [
+      [AD_USER, /bkp\.yaml:\d+:\d+: .*user.* has a %, behind which Samba reads a password/],
+      ['${AD_USER}', /the user of samba\/ad has a %, behind which Samba reads a password/],
+    ] as const) {
+      const wrong = setUp({ ...online, user });
+      const { code, stdout, stderr } = await bkp(wrong, ['backup', 'samba'], { ...asAdmin, AD_USER });
+      expect({ code, said: said.test(stderr) ? said : stderr }).toEqual({ code: 2, said });
+      expect(stored(wrong)).toEqual([]);
+      expect(stdout + stderr).not.toContain(ADMIN_PASSWORD);
+    }
   });
 
   it('SA07: is proven by a restore, dbcheck, what was counted, a ticket, LDAP and SMB, and nothing is left of it', async () => {

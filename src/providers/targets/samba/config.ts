@@ -26,6 +26,9 @@ export const sambaConfig = z.strictObject({
   where,
   server: text.optional().describe('host name of the DC that is cloned; default: the DC on which the tools run'),
   user: text
+    .regex(/^[^%]*$|\$\{/, {
+      error: 'has a %, behind which Samba reads a password that `ps` shows; allowed is the name, and `password:` beside it',
+    })
     .optional()
     .describe('account that may replicate the directory with its secrets, e.g. of Domain Admins; default: the machine account of the DC'),
   password: z.string().optional(),

@@ -56,6 +56,15 @@ export async function refuseNoRoom(manifest: Manifest, to: string, temp: string)
   });
 }
 
+/** The paths of a restored smb.conf begin with its place, and there a `%` begins a substitution and a line break ends the value. @throws BkpError('usage') */
+export function refuseUnwritable(to: string): void {
+  if (!/[%\r\n]/.test(to)) return;
+  const what = to.includes('%') ? 'a %, which begins a substitution in smb.conf' : 'a line break, which ends a setting of smb.conf';
+  throw new BkpError('usage', `${JSON.stringify(to)} has ${what}: Samba would look for the domain elsewhere`, {
+    next: 'restore to a directory without it: --to, or `dataDir:` of the entry',
+  });
+}
+
 /** samba-tool sets the owners and permissions of sysvol, which only root may. @throws BkpError('refused') */
 export function refuseUnprivileged(): void {
   if (process.getuid?.() !== 0)

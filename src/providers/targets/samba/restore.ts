@@ -16,7 +16,7 @@ import { bringBack, fetchTar } from './bring.ts';
 import type { SambaConfig } from './config.ts';
 import { type NewDc, newDc } from './names.ts';
 import { confOf } from './paths.ts';
-import { closedAbove, inspect, refuseNoRoom, refuseUnprivileged, tarBytes } from './place.ts';
+import { closedAbove, inspect, refuseNoRoom, refuseUnprivileged, refuseUnwritable, tarBytes } from './place.ts';
 import { findTools, type Tools } from './tools.ts';
 import { refuseOlder } from './version.ts';
 
@@ -44,6 +44,7 @@ function baselineOf({ manifest }: Known): Baseline {
 
 function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Omit<Plan, 'aside'> {
   refuseStrange(request);
+  refuseUnwritable(request.to);
   refuseUnprivileged();
   const chosen = chooseBackup(known, request.want, `samba/${ctx.name}`, ctx.clock.now());
   const baseline = baselineOf(chosen);

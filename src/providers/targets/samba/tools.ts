@@ -45,6 +45,10 @@ export interface Access {
 export async function credentials(ctx: Context, site: Site, dir: string): Promise<Access> {
   const { user, password } = ctx.config;
   if (user === undefined) return { args: ['-P'], env: {} };
+  if (user.includes('%'))
+    throw new BkpError('usage', `the user of samba/${ctx.name} has a %, behind which Samba reads a password that \`ps\` shows`, {
+      next: '`user:` is the name alone, and the password stands in `password:`',
+    });
   if (password === undefined)
     throw new BkpError('usage', `samba/${ctx.name} has a \`user:\` without a \`password:\``, { next: "password: '${SAMBA_PASSWORD}'" });
   if (/[\r\n]/.test(password)) throw new BkpError('usage', `the password of samba/${ctx.name} holds a line break, which Samba cannot take`);
