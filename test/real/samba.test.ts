@@ -245,6 +245,13 @@ if argv[:3] == ['domain', 'backup', 'restore']:
     rmSync(aside, { recursive: true });
   });
 
+  it('the name of a computer of the domain, which no manifest tells, is told by a restore that leaves nothing', async () => {
+    const to = aPlace();
+    const { code, stderr } = await bkp(at, restoreArgs(to, '--server-name', 'pc1'));
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('the domain has an account of that name') });
+    expect(existsSync(to)).toBe(false);
+  });
+
   it('a restored domain that is not what was backed up stays where it is, marked, and is no success', async () => {
     const to = aPlace();
     const bin = stubTool(`

@@ -68,6 +68,11 @@ const KNOWN: readonly { said: RegExp; text: string; next: string | readonly stri
     next: '`smbConf:` names the smb.conf of the DC where the tools run',
   },
   {
+    said: /samAccountName '[^']*' already in use/,
+    text: 'the domain has an account of that name',
+    next: '--server-name with a name that no computer of the domain has',
+  },
+  {
     said: /CN=Sites,.*parent does not exist/i,
     text: 'the domain has no such site',
     next: '--site NAME names one of the domain',

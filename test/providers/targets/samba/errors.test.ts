@@ -23,6 +23,7 @@ const SAID = {
   machine:
     "ERROR(runtime): uncaught exception - (3221225690, 'Configuration information could not be read from the domain controller, either because the machine is unavailable or access has been denied.')",
   full: "ERROR(<class 'OSError'>): uncaught exception - [Errno 28] No space left on device",
+  taken: "ERROR(ldb): uncaught exception - samldb: samAccountName 'PC1$' already in use!",
   site: 'ERROR(ldb): uncaught exception - objectclass: Cannot add CN=NEWDC,CN=Servers,CN=Nowhere,CN=Sites,CN=Configuration,DC=x, parent does not exist!',
 };
 
@@ -35,6 +36,7 @@ describe('what samba-tool says', () => {
     ['conf', 'smb.conf cannot be read'],
     ['machine', 'the machine account of a DC cannot be read'],
     ['full', 'the disk is full'],
+    ['taken', 'the domain has an account of that name'],
     ['site', 'the domain has no such site'],
   ] as const)('%s becomes a sentence with a next step', (kind, text) => {
     const error = explained('online backup of dc1', failed(trace(SAID[kind]))) as BkpError;
