@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   appendFileSync,
   chmodSync,
@@ -575,6 +576,33 @@ describe('stores that fail', () => {
     const { code, stderr } = await at.bkp('backup', 'volumes');
     expect([code, stderr]).toEqual([0, expect.stringMatching(/1 lock\(s\) of runs of restic that died were taken away/)]);
     expect(locks()).toEqual([]);
+  });
+
+  it('a store that lets nobody delete keeps the locks of restic, which is told, and takes backups all the same', async () => {
+    const locks = join(at.dir, 'one', BASE, 'restic', 'locks');
+    const env = { PATH: process.env['PATH'], HOME: at.env['HOME'], RESTIC_PASSWORD: at.password() };
+    const dying = spawn('restic', ['-r', dirname(locks), '--no-cache', 'backup', '--stdin'], { env, stdio: ['pipe', 'ignore', 'ignore'] });
+    await waitFor(() => readdirSync(locks).length === 1, 'restic to lock the repository');
+    const ended = once(dying, 'exit');
+    dying.kill('SIGKILL');
+    await ended;
+    // What restic 0.14.0 said of a bucket of versitygw whose policy denies s3:DeleteObject, after 48 s of trying again.
+    const said =
+      'Remove(<lock/c3b35dbe53>) returned error, retrying after 15.394871241s: client.RemoveObject: User: lesser is not authorized';
+    at.write({
+      program: resticWith(`[ "$1" != unlock ] && exec restic "$@"; echo '${said}' >&2; echo 'runtime/asm_amd64.s:1594' >&2; exit 1`),
+    });
+    const { code, stderr } = await at.bkp('backup', 'volumes');
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringMatching(/keeps 1 lock\(s\) of restic, which could not be taken away: .*is not authorized/),
+    ]);
+    expect(readdirSync(locks)).toHaveLength(1);
+    at.write({ program: resticWith(`[ "$1" != unlock ] && exec restic "$@"; echo 'Fatal: another fault' >&2; exit 1`) });
+    expect(await at.bkp('backup', 'volumes')).toMatchObject({ code: 3, stderr: expect.stringMatching(/another fault/) });
+    at.write({});
+    await at.result(0, 'backup', 'volumes');
+    expect(readdirSync(locks)).toEqual([]);
   });
 
   it('a wrong password is told with what to do, and nothing is left', async () => {

@@ -6,6 +6,9 @@ import { type Ended, words } from './program.ts';
 /** Another restic has the repository, and neither is dead. */
 export const isLocked = (text: string): boolean => /already locked/.test(text);
 
+/** What the store said last when it did not let restic delete a lock, of which a stack trace follows; undefined where that was not the fault. */
+export const keptBy = (lines: readonly string[]): string | undefined => lines.findLast(line => line.startsWith('Remove(<lock/'));
+
 const isWrongPassword = (text: string): boolean => /wrong password or no key found/.test(text);
 /** What a write says where there is no room. */
 export const isFull = (text: string): boolean => /no space left on device|disk quota exceeded/i.test(text);

@@ -4,7 +4,7 @@ import { sentence } from '../../../../core/errors.ts';
 import { isId } from '../../../../core/id.ts';
 import { withSource } from './bridge.ts';
 import { type Context, hostOf, passwordOf, prefixOf } from './context.ts';
-import { faultOf, isLocked, readFault, refuseFailed } from './faults.ts';
+import { faultOf, isLocked, keptBy, readFault, refuseFailed } from './faults.ts';
 import { askRestic, type Ended, fromEnvironment, makeRoom, type RunOptions, reachFor, runRestic, words } from './program.ts';
 import { type Snapshot, snapshotsOf } from './said.ts';
 
@@ -23,12 +23,20 @@ export async function locksIn(ctx: Context, store: Store): Promise<{ key: string
 
 /**
  * Takes away what runs that are dead have locked; restic knows them by their process on this host, or by 30 minutes of silence. Those of
- * the living stay.
+ * the living stay. Where a store lets nobody delete they stay too, and that is told: a lock of a dead backup hinders no other one, only a
+ * prune, which could delete nothing there either.
  */
 async function unlock(ctx: Context, store: Store): Promise<void> {
   const before = (await locksIn(ctx, store)).length;
   if (before === 0) return;
-  refuseFailed(ctx, store, 'unlock', await runRestic(ctx, await reachFor(ctx, store), ['unlock']));
+  const ended = await runRestic(ctx, await reachFor(ctx, store), ['unlock']);
+  const kept = ended.code === 0 ? undefined : keptBy(ended.lines);
+  if (kept !== undefined) {
+    const text = `store ${store.name} keeps ${before} lock(s) of restic, which could not be taken away: ${kept}`;
+    ctx.report.emit({ type: 'warning', text });
+    return;
+  }
+  refuseFailed(ctx, store, 'unlock', ended);
   const gone = before - (await locksIn(ctx, store)).length;
   if (gone > 0) ctx.report.emit({ type: 'note', text: `store ${store.name}: ${gone} lock(s) of runs of restic that died were taken away` });
 }
