@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { LineageId } from '../core/contracts.ts';
 import { BkpError, sentence } from '../core/errors.ts';
+import { fitted } from '../core/render/names.ts';
 import type { SettingsFormat } from '../ops/walgSettings.ts';
 import type { Run, Session } from './session.ts';
 
@@ -36,7 +37,7 @@ async function show(session: Session, name: string | undefined, flags: Flags) {
   });
   if (!target.program) throw new BkpError('usage', 'postgres has no program of its own');
   const settings = target.program.settings(ctx, ctx.stores[0]!, await lineageOf(session, ctx.name, flags));
-  const text = printed(settings, flags.format, `walg-${ctx.name}`);
+  const text = printed(settings, flags.format, fitted(`walg-${ctx.name}`));
   session.result({ store: ctx.stores[0]!.name, format: flags.format, text }, [text]);
   return 'done' as const;
 }

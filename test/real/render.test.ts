@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments, stringify } from 'yaml';
-import { CONFIG, podsOf } from '../core/render/world.ts';
+import { CONFIG, LONG_NAMES, podsOf } from '../core/render/world.ts';
 import { type ApiServer, cleanUp, makeKeys, runBkp, startApiServer, startEtcd, tempDir } from './rig/index.ts';
 
 afterAll(cleanUp);
@@ -89,6 +89,13 @@ describe('what bkp renders, before a real kube-apiserver', () => {
 
     const again = (await api.kubectl('apply', '-k', dir, '--validate=strict')).split('\n');
     expect(again.filter(line => !line.endsWith(' unchanged'))).toEqual([]);
+  });
+
+  it('is accepted with names that are as long as a config may have them', async () => {
+    const out = tempDir();
+    await render(out, [...RENDER, ...PUSH], LONG_NAMES);
+    const tried = await api.kubectl('apply', '-k', out, '--validate=strict', '--dry-run=server');
+    expect(tried.split('\n')).toHaveLength(objectsOf(out).length);
   });
 
   it('as one stream on standard output it is the same', async () => {

@@ -1,4 +1,5 @@
 import { BkpError } from '../errors.ts';
+import { spread } from '../spread.ts';
 
 const refuse = (what: string, text: string, allowed: string): never => {
   throw new BkpError('usage', `"${text}" is no ${what}; allowed ${allowed}`);
@@ -14,6 +15,16 @@ const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 export function objectName(text: string, most = 63): string {
   if (LABEL.test(text) && text.length <= most) return text;
   return refuse('name in Kubernetes', text, `are small letters, digits and - inside, ${most} characters at most`);
+}
+
+/**
+ * A name of Kubernetes out of names of the config: as it is where that is one, else its beginning and a number that is its own, the same in
+ * every run.
+ * @param most greatest length, 10 at least
+ */
+export function fitted(text: string, most = 63): string {
+  if (text.length <= most && !text.endsWith('-')) return text;
+  return `${text.slice(0, most - 9).replace(/-+$/, '')}-${spread(text).toString(16).padStart(8, '0')}`;
 }
 
 /** A reference of an image, as it is. Throws BkpError('usage'). */

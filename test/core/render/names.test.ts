@@ -1,5 +1,6 @@
-import { expect, it } from '@jest/globals';
-import { imageName, objectName, plainPath, quantity, secretKey } from '../../../src/core/render/names.ts';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { fitted, imageName, objectName, plainPath, quantity, secretKey } from '../../../src/core/render/names.ts';
 
 it.each(['App', 'a_b', '-a', 'a-', '', 'a'.repeat(64), 'a.b'])('the name %j is refused', text => {
   expect(() => objectName(text)).toThrow(/is no name in Kubernetes/);
@@ -27,4 +28,26 @@ it.each(['srv/bkp', '/srv/${X}', '/srv/a b', '/srv/../etc', '/srv/a:b', '/srv/%i
 
 it('a slash at the end of a path says nothing', () => {
   expect(plainPath('/srv/bkp//', 'path')).toBe('/srv/bkp');
+});
+
+describe('names of the config as names of Kubernetes', () => {
+  const named = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,80}$/);
+  const most = fc.integer({ min: 10, max: 63 });
+
+  it('are names that it takes, the same each time, and as they are where that will do', () => {
+    fc.assert(
+      fc.property(named, most, (text, length) => {
+        const name = fitted(text, length);
+        expect(objectName(name, length)).toBe(fitted(text, length));
+        if (text.length <= length && !text.endsWith('-')) expect(name).toBe(text);
+      }),
+    );
+  });
+
+  it('are different ones for different names, however much of them is alike', () => {
+    const begin = 'a'.repeat(60);
+    const all = Array.from({ length: 500 }, (_, n) => fitted(`${begin}${n}`, 41));
+    expect(new Set(all).size).toBe(all.length);
+    expect(fitted(`${begin}-`, 63)).not.toBe(fitted(begin, 63));
+  });
 });

@@ -41,6 +41,14 @@ environments:
       secretive: { type: hetzner, region: fsn1, bucket: c, accessKey: "\${OTHER_KEY}", secretKey: "\${OTHER_SECRET}" }
 `;
 
+/** Sixty letters, and so the longest names that a config may have, three of which differ in their first letters or their last one only. */
+export const LONG = `${'x'.repeat(59)}-`;
+
+export const LONG_NAMES = CONFIG.replaceAll(/\b(app|old): \{/g, `$1${LONG}: {`)
+  .replace('cache: {', `${LONG}cac: {`)
+  .replace('queue: {', `${LONG}que: {`)
+  .replaceAll(/\blocal\b/g, `loc${LONG}`);
+
 export const OPTIONS: KubernetesOptions = {
   namespace: 'bkp',
   existingNamespace: false,

@@ -1,4 +1,4 @@
-import { objectName } from '../names.ts';
+import { fitted, objectName } from '../names.ts';
 import type { Rendered, Subject, World } from './types.ts';
 
 /** Labels by which everything of bkp is found, and deleted: `kubectl get all -l app.kubernetes.io/name=bkp`. */
@@ -14,8 +14,11 @@ export const labelsOf = (
   ...(component ? { 'app.kubernetes.io/component': component } : {}),
 });
 
+/** What a CronJob's name (52 characters) has left behind `bkp-backup-`. */
+const MOST = 41;
+
 /** `postgres-app`: one entry in names and labels. */
-export const partOf = ({ kind, name }: Pick<Subject, 'kind' | 'name'>): string => (name ? `${kind}-${name}` : kind);
+export const partOf = ({ kind, name }: Pick<Subject, 'kind' | 'name'>): string => fitted(name ? `${kind}-${name}` : kind, MOST);
 
 /** An object with its name checked, and the file that it is written to. */
 export function rendered(object: Record<string, any>, why: readonly string[] = [], most = 63): Rendered {

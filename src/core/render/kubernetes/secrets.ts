@@ -1,3 +1,4 @@
+import { fitted } from '../names.ts';
 import type { Secret } from '../needs.ts';
 import { refuseDoubles } from '../needs.ts';
 import { labelsOf, rendered } from './objects.ts';
@@ -5,7 +6,7 @@ import type { KubernetesOptions, Rendered, World } from './types.ts';
 
 /** Name of the Secret in which what belongs to something is kept. */
 export const secretOf = ({ secretName }: Pick<KubernetesOptions, 'secretName'>, { scope }: Pick<Secret, 'scope'>): string =>
-  `${secretName}-${scope}`;
+  fitted(`${secretName}-${scope}`);
 
 interface Wanted {
   namespace: string;

@@ -1,4 +1,4 @@
-import { objectName, plainPath, quantity, secretKey } from '../names.ts';
+import { fitted, plainPath, quantity, secretKey } from '../names.ts';
 import type { Secret } from '../needs.ts';
 import { CONFIG, SCRATCH } from './config.ts';
 import { partOf } from './objects.ts';
@@ -48,7 +48,7 @@ export function secretMounts({ options }: Pick<World, 'options'>, secrets: reado
   const files = secrets.filter(({ from }) => from === 'file');
   return [...new Set(files.map(({ scope }) => scope))].map(scope => {
     const own = files.filter(each => each.scope === scope);
-    const name = objectName(`secret-${scope}`);
+    const name = fitted(`secret-${scope}`);
     return {
       volume: {
         name,
@@ -77,7 +77,7 @@ export function storeClaims({ env, options }: Pick<World, 'env' | 'options'>, su
     if (entry.type !== 'directory') return [];
     return [
       {
-        name: `bkp-${store}-${partOf(subject)}`,
+        name: fitted(`bkp-${store}-${partOf(subject)}`),
         path: plainPath(String(entry['path']), `path of store ${store}`),
         size: options.storeSize,
         what: `store ${store} of ${subject.kind}/${subject.name}`,

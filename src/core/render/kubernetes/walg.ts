@@ -1,3 +1,4 @@
+import { fitted } from '../names.ts';
 import { namespaceIn } from './network.ts';
 import { labelsOf, rendered } from './objects.ts';
 import type { Rendered, World } from './types.ts';
@@ -28,7 +29,7 @@ export const walgNotes = (secret: Values, name: string): string[] => [
 /** WAL-G's settings for the pods of databases, in the namespace that the name of the server tells, else in that of bkp. */
 export const walgMaps = (world: World): Rendered[] =>
   world.options.walg.map(({ name, plain, secret }) => {
-    const called = `walg-${name}`;
+    const called = fitted(`walg-${name}`);
     const namespace = namespaceIn(String(world.env.targets['postgres']?.[name]?.['host'])) ?? world.options.namespace;
     const { metadata, ...map } = walgMap(plain, called);
     const { apiVersion, kind, data } = map;
