@@ -81,7 +81,7 @@ interface Sources {
 const host: Sources = { secret: source, open, cache };
 
 /** How many stores may be such that cannot be opened on this host: `some` = not all of them, `all` = whatever opens is enough. */
-type Shut = 'some' | 'all';
+type Shut = 'none' | 'some' | 'all';
 
 /** What stays of this host's environment where nothing of it may be used: where programs are, and where temporary files go. */
 const STAYS = ['PATH', 'TMPDIR'];
@@ -178,7 +178,7 @@ export class App {
   /**
    * Opens one target with its stores; `from` leaves one store only. `backupsOf` is the environment whose backups are read. With `shown`
    * its secrets stay `${…}`: it can be looked at, and not used. A store whose secret is missing is one that does not answer, and where
-   * none has its own, the first refuses, unless `shut` is `all`.
+   * none has its own, the first refuses; `shut` makes that stricter or laxer.
    */
   target(
     envName: string | undefined,
@@ -337,7 +337,7 @@ export class App {
       try {
         return this.#store(env, name, from);
       } catch (error) {
-        if (!(error instanceof BkpError)) throw error;
+        if (shut === 'none' || !(error instanceof BkpError)) throw error;
         faults.push(error);
         return shutStore(name, error);
       }
