@@ -342,7 +342,8 @@ export class App {
         return shutStore(name, error);
       }
     });
-    if (shut === 'some' && faults.length === names.length) throw faults[0];
+    const [first] = faults;
+    if (first && shut === 'some' && faults.length === names.length) throw first;
     return opened;
   }
 
