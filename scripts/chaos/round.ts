@@ -67,6 +67,9 @@ const note = ({ wrong }: State, found: readonly string[], what: string): void =>
   if (found.length > 0 && !wrong.includes(what)) wrong.push(what);
 };
 
+/** Exit codes of a stream that gives up: usage, refused, not found, conflict. */
+const FINAL = [2, 4, 6, 7];
+
 /** The stream does not have to survive everything; by whoever watches over it, it is started again. */
 async function keepStream(state: State): Promise<void> {
   const strike = state.random.chance(0.15);
@@ -76,7 +79,13 @@ async function keepStream(state: State): Promise<void> {
       await state.stream.ended;
     } else return;
   }
-  if (state.stream) note(state, secretsIn(Object.values(state.stream.output()).join(''), state.world), 'a secret was said by stream');
+  if (state.stream) {
+    const { exitCode } = state.stream.process;
+    const said = state.stream.output();
+    note(state, secretsIn(Object.values(said).join(''), state.world), 'a secret was said by stream');
+    // What no waiting mends, and no fault of these brings about: whoever starts it again would do so for ever.
+    if (exitCode !== null && FINAL.includes(exitCode)) note(state, [said.stderr], `the stream ended with ${exitCode}: ${said.stderr}`);
+  }
   state.stream = startStream(state);
 }
 

@@ -101,6 +101,33 @@ describe.each<PostgresVersion>(['15', '18'])('streaming WAL of PostgreSQL %s', v
     expect(await latest()).toBe('1,2,3,4,5,6');
   });
 
+  it('ends the receiver that a killed bkp left behind, before it can rename what the next one writes', async () => {
+    const receivers = () => db.sql('select count(*) from pg_stat_replication');
+    const first = await streaming();
+    await aBackup(at);
+    await stored(await segment(1));
+    first.kill('SIGKILL');
+    await first.ended;
+    expect(await receivers()).toBe('1');
+    const second = await streaming();
+    const ended = /pg_receivewal \(process \d+\), which a bkp that was killed left behind, is ended[\s\S]*start +stream/;
+    await waitFor(() => ended.test(second.output().stderr), 'the one that was left to be ended');
+    await waitFor(async () => (await receivers()) === '1', 'the server to see one receiver only');
+    await stored(await segment(2));
+    expect((await stopBkp(second, 'SIGTERM')).code).toBe(143);
+    expect(await latest()).toBe('1,2');
+  });
+
+  it('refuses a second stream into the same spool, which leaves the first one alone', async () => {
+    const child = await streaming();
+    expect(await runBkp(['stream', 'postgres'], at.run)).toMatchObject({
+      code: 7,
+      stderr: expect.stringMatching(/another bkp stream receives into the spool .*\n {2}→ one stream is enough/),
+    });
+    await stored(await segment(1));
+    expect((await stopBkp(child, 'SIGTERM')).code).toBe(143);
+  });
+
   it('survives a restart of the server and an outage of one store', async () => {
     const child = await streaming();
     await aBackup(at);

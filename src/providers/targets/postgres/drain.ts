@@ -7,6 +7,7 @@ import { chunkStore, Flusher } from './flusher.ts';
 import { knownLineages } from './lineage.ts';
 import { Resent } from './resent.ts';
 import { Shipper } from './shipper.ts';
+import { alone } from './soleReceiver.ts';
 import { Spool } from './spool.ts';
 
 /** Lineages of which the spool holds something. */
@@ -22,13 +23,17 @@ async function segmentBytesIn(dir: string): Promise<number> {
 async function drainOne(ctx: Context, dir: string, lineage: string): Promise<void> {
   const spool = new Spool(join(dir, lineage), await segmentBytesIn(join(dir, lineage)));
   if (spool.segmentBytes === 0) return;
+  await alone(ctx, spool.dir, () => store(ctx, spool, lineage));
+}
+
+async function store(ctx: Context, spool: Spool, lineage: string): Promise<void> {
   await new Resent(spool).takeBack();
   const stores = walStores(ctx);
   const held = await holdings(stores, ctx.base, lineage);
   const shipper = new Shipper(ctx, stores, lineage, spool, [], held.copies);
   await shipper.tick();
-  const store = ctx.config.wal.flush === 'off' ? undefined : await chunkStore(stores);
-  if (store) await new Flusher(ctx, store, lineage, spool, held.chunks).tick(await shipper.waiting(store));
+  const chunked = ctx.config.wal.flush === 'off' ? undefined : await chunkStore(stores);
+  if (chunked) await new Flusher(ctx, chunked, lineage, spool, held.chunks).tick(await shipper.waiting(chunked));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Store } from '../../../core/contracts.ts';
+import type { LineageId, Store } from '../../../core/contracts.ts';
 import { parseDuration } from '../../../core/duration.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { type Stretch, timelineOf } from '../../../core/postgres/history.ts';
@@ -18,6 +18,7 @@ import { Resent } from './resent.ts';
 import { refuseLeft, serverPath } from './serverPath.ts';
 import { Shipper } from './shipper.ts';
 import { createSlot, dropSlot, idleLimitMs } from './slot.ts';
+import { alone } from './soleReceiver.ts';
 import { Spool, SpoolFault } from './spool.ts';
 import { sql } from './sql.ts';
 import { DECLARE_GAP, isFinal, supervise, whileReceiving } from './supervise.ts';
@@ -171,6 +172,18 @@ async function session(ctx: Context, newLineage: boolean, ready: () => void): Pr
   // A spool of its own for each lineage: after a restore in place the old one holds WAL of a history that the server has left.
   const spool = new Spool(join(spoolDir(ctx), lineage), live.segmentBytes);
   await spool.prepare();
+  return alone(ctx, spool.dir, () => receiveInto(ctx, live, lineage, spool, newLineage, ready));
+}
+
+/** The session of whoever is alone in the spool. */
+async function receiveInto(
+  ctx: Context,
+  live: Live,
+  lineage: LineageId,
+  spool: Spool,
+  newLineage: boolean,
+  ready: () => void,
+): Promise<string[]> {
   const stores = walStores(ctx);
   const held = await holdings(stores, ctx.base, lineage);
   const path = await serverPath(ctx);
@@ -228,7 +241,8 @@ async function refuseLines(ctx: Context, spool: Spool, path: readonly Stretch[],
 
 /**
  * Ships the WAL of a cluster to its stores until `ctx.signal` fires, over restarts of the server and outages of stores.
- * The slot moves only to what enough stores hold whole. @throws BkpError for what waiting cannot mend: a foreign cluster, lost WAL, a conflict.
+ * The slot moves only to what enough stores hold whole. @throws BkpError for what waiting cannot mend: a foreign cluster, lost WAL, a conflict,
+ * another stream with the same spool.
  */
 export async function stream(ctx: Context, options: { newLineage: boolean }): Promise<void> {
   let { newLineage } = options;
