@@ -57,8 +57,11 @@ function answer(dir: string, dataDir: string, at: Setup, before: (name: string) 
         const { code } = await runBkp(['wal', 'fetch', 'app', name, path], { ...at.run, cwd: dataDir });
         open(join(dataDir, path));
         asked.push({ name, code, ready: existsSync(ahead) ? readdirSync(ahead).filter(each => /^[0-9A-F]{24}$/.test(each)).length : 0 });
-        writeFileSync(join(dir, `${name}.answered`), `${code ?? 255}\n`);
-        chmodSync(join(dir, `${name}.answered`), 0o666);
+        // It is read and taken away as soon as it is there.
+        const answer = join(dir, `${name}.written`);
+        writeFileSync(answer, `${code ?? 255}\n`);
+        chmodSync(answer, 0o666);
+        renameSync(answer, join(dir, `${name}.answered`));
       }
       await pause(10);
     }
