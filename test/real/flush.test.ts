@@ -117,6 +117,9 @@ describe.each<PostgresVersion>(['15', '18'])('the open segment of PostgreSQL %s'
     await db.sql('insert into t values (1)');
     const name = await db.sql('select pg_walfile_name(pg_current_wal_insert_lsn())');
     await waitFor(() => chunks(at).some(chunk => chunk.startsWith(`${name}/00000000-`)), `the beginning of ${name}`);
+    // Until the next one is there, the stream may still be about to count the first.
+    await db.sql("select pg_logical_emit_message(true, 'bkp', 'more')");
+    await waitFor(() => chunks(at).filter(chunk => chunk.startsWith(name)).length > 1, `more of ${name}`);
     renameSync(at.stores['local']!, join(tempDir(), 'lost'));
     mkdirSync(at.stores['local']!);
     await stored(2);
