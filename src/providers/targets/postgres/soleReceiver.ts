@@ -43,8 +43,8 @@ async function receiversInto(dir: string): Promise<number[]> {
 }
 
 /**
- * Ends what a bkp that was killed left behind: its pg_receivewal goes on until the segment is full, and then renames what the next one writes
- * (tried on 15). Only who holds the spool may ask for it.
+ * Ends what a bkp that was killed left behind: its pg_receivewal goes on (tried on 15 and 18), and names a segment by its path once it is
+ * full, whoever wrote what lies there by then. Only who holds the spool may ask for it.
  * @throws BkpError('conflict') when one cannot be ended
  */
 async function endLeft(ctx: Context, dir: string): Promise<void> {
