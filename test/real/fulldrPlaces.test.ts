@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -57,5 +58,19 @@ describe('restore full-dr into a directory of root', () => {
     const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
     expect(['..', '.', 'redis', 'redis/cache'].map(place => modeOf(join(root, place)))).toEqual(['711', '711', '711', '700']);
     expect(existsSync(at.journal)).toBe(false);
+  });
+
+  it('that cannot be made after all: nothing is begun, and backups are not held back', async () => {
+    const hall = aHall();
+    // With room for bytes, and for no file or directory.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m,nr_inodes=1,mode=755', 'none', hall]);
+    try {
+      const { code, stdout } = await restore(join(hall, 'dr'), '--skip', 'postgres', '--skip', 'etcd');
+      expect({ code, text: stdout }).toEqual({ code: 4, text: expect.stringMatching(/dr cannot be made: .*ENOSPC/) });
+      expect(existsSync(at.journal)).toBe(false);
+    } finally {
+      execFileSync('umount', [hall]);
+    }
+    expect(await at.bkp(['backup', 'redis', '--json'])).toMatchObject({ code: 0 });
   });
 });
