@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
@@ -35,6 +35,7 @@ import { targets } from './providers/targets/index.ts';
 import { systemClock } from './system/clock.ts';
 import { cacheDir, manifestCache } from './system/manifestCache.ts';
 import { startApart, systemRunner } from './system/runner.ts';
+import { makeScratch, sweepScratch } from './system/scratch.ts';
 import { readConfig, secretSource } from './system/secrets.ts';
 
 /** Flags that every command takes. */
@@ -107,6 +108,7 @@ export class App {
   readonly #signal: AbortSignal;
   readonly #stores = new Map<string, Store>();
   readonly #scratch: string[] = [];
+  #swept: Promise<void> | undefined;
 
   constructor(config: Config, text: string, report: Reporter, signal: AbortSignal, from = host) {
     this.config = config;
@@ -296,9 +298,23 @@ export class App {
   }
 
   async scratch(): Promise<string> {
-    const dir = await mkdtemp(join(tmpdir(), 'bkp-'));
-    this.#scratch.push(dir);
+    this.#swept ??= this.#sweep();
+    await this.#swept;
+    const { dir, whole } = await makeScratch(tmpdir());
+    this.#scratch.push(whole);
     return dir;
+  }
+
+  /** Once in a run; what cannot be removed is in nobody's way but that of the disk. */
+  async #sweep(): Promise<void> {
+    try {
+      const count = await sweepScratch(tmpdir());
+      if (count === 0) return;
+      const what = count === 1 ? 'a directory of temporary files was' : `${count} directories of temporary files were`;
+      this.#report.emit({ type: 'note', text: `${what} left in ${tmpdir()} by a bkp that was killed, and removed` });
+    } catch (error) {
+      this.#report.emit({ type: 'note', text: `what a bkp that was killed left in ${tmpdir()} cannot be removed: ${sentence(error)}` });
+    }
   }
 
   /** Starts bkp once more, as a process that outlives this one and says nothing. */
@@ -371,8 +387,8 @@ function opened(kind: NotifierKind, config: unknown): ReturnType<Notifier['open'
 /** Identities, sockets and spools of an operation live there: a file is really written, since permissions say nothing on a read-only mount. */
 async function tryTemp(dir: string): Promise<void> {
   try {
-    const trial = await mkdtemp(join(dir, 'bkp-'));
-    await writeFile(join(trial, 'trial'), 'x').finally(() => rm(trial, { recursive: true, force: true }));
+    const trial = await makeScratch(dir);
+    await writeFile(join(trial.dir, 'trial'), 'x').finally(() => rm(trial.whole, { recursive: true, force: true }));
   } catch (error) {
     throw new BkpError('usage', `the directory for temporary files, ${dir}, cannot be written: ${sentence(error)}`, {
       next: '`temp:` in the config, or TMPDIR, names another one',

@@ -268,7 +268,7 @@ describe('a drill of PostgreSQL that is not to pass', () => {
     const child = startBkp(['drill', 'postgres'], { ...at.run, env: { ...at.run.env, TMPDIR: temp } });
     const pids = () =>
       readdirSync(temp)
-        .map(name => join(temp, name, 'data/postmaster.pid'))
+        .map(name => join(temp, name, 'tmp/data/postmaster.pid'))
         .filter(existsSync);
     const pid = await waitFor(() => pids().length > 0 && Number(readFileSync(pids()[0]!, 'utf8').split('\n')[0]), 'the server');
     child.kill(signal);

@@ -12,6 +12,7 @@ import {
   isAlive,
   type Postgres,
   type PostgresVersion,
+  type Running,
   runBkp,
   startBkp,
   startPostgres,
@@ -149,17 +150,38 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, with pag
     expect(code).toBe(9);
   });
 
-  it('SIGTERM in the middle leaves no server and no directory', async () => {
+  /** A proof whose private server is up. */
+  async function inTheMiddle(): Promise<{ child: Running; pid: number }> {
     const child = startBkp(['verify', 'postgres', '--deep', '--from', 'local'], { ...at.run, env: { ...at.run.env, TMPDIR: temp } });
     const pids = () =>
       readdirSync(temp)
-        .map(name => join(temp, name, 'data/postmaster.pid'))
+        .map(name => join(temp, name, 'tmp/data/postmaster.pid'))
         .filter(existsSync);
     const pid = await waitFor(() => pids().length > 0 && Number(readFileSync(pids()[0]!, 'utf8').split('\n')[0]), 'the server');
+    return { child, pid };
+  }
+
+  it('SIGTERM in the middle leaves no server and no directory', async () => {
+    const { child, pid } = await inTheMiddle();
     child.kill('SIGTERM');
     expect((await child.ended).code).toBe(143);
     expect(isAlive(pid)).toBe(false);
     expect(filesIn(at.stores['local']!).filter(each => each.includes('/pins/'))).toEqual([]);
+  });
+
+  it('what SIGKILL in the middle leaves among the temporary files, the next run removes and tells', async () => {
+    const { child, pid } = await inTheMiddle();
+    child.kill('SIGKILL');
+    await child.ended;
+    process.kill(pid, 'SIGKILL');
+    const left = readdirSync(temp).filter(name => name.startsWith('bkp'));
+    expect(left).toHaveLength(1);
+    const { code, stderr } = await runBkp(['verify', 'postgres', '--deep', '--from', 'local'], {
+      ...at.run,
+      env: { ...at.run.env, TMPDIR: temp },
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain(`a directory of temporary files was left in ${temp} by a bkp that was killed, and removed`);
   });
 });
 

@@ -179,7 +179,9 @@ export const configSchema = (registry: Registry) =>
     timezone: timezone.default('UTC').describe('IANA zone of schedules, retention and times without an offset'),
     weekStart: z.enum(['sunday', 'monday']).default('sunday').describe('first day of the weeks that retention counts'),
     defaultEnv: name.optional().describe('environment without --env; default: the only one, else production'),
-    temp: absolute.optional().describe('scratch directory; default: $TMPDIR, else /tmp'),
+    temp: absolute
+      .optional()
+      .describe('scratch directory; default: $TMPDIR, else /tmp; what a killed bkp left in it, the next one removes'),
     keys,
     environments: z.record(name, environmentSchema(registry)),
   });

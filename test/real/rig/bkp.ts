@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Ended, type Running, start } from './child.ts';
 import { guarded } from './guard.ts';
@@ -16,18 +16,22 @@ export interface BkpOptions {
 
 const children = new Set<Running>();
 
-/** One for all tests of a process: nothing of theirs stays in the cache of the person who runs them. */
-let ownCache: string | undefined;
-const cacheHome = (): string => {
-  if (!ownCache || !existsSync(ownCache)) ownCache = tempDir();
-  return ownCache;
+/** One of each for all tests of a process: nothing of theirs stays in the cache or in the temporary files of the person who runs them. */
+const own: Record<string, string> = {};
+const ownDir = (name: string): string => {
+  const dir = own[name];
+  if (dir && existsSync(dir)) return dir;
+  const made = tempDir();
+  chmodSync(made, 0o1777);
+  own[name] = made;
+  return made;
 };
 
 const environment = (options: BkpOptions): Record<string, string> => ({
   PATH: process.env['PATH'] ?? '/usr/bin:/bin',
   HOME: process.env['HOME'] ?? '/',
-  XDG_CACHE_HOME: cacheHome(),
-  ...(process.env['TMPDIR'] ? { TMPDIR: process.env['TMPDIR'] } : {}),
+  XDG_CACHE_HOME: ownDir('cache'),
+  TMPDIR: ownDir('temp'),
   ...(options.config ? { BKP_CONFIG: options.config } : {}),
   ...options.env,
 });
