@@ -65,6 +65,7 @@ async function reporterFor(options: GlobalOptions): Promise<Reporter & { close?(
   const color = options.color !== false && !process.env['NO_COLOR'] && process.stderr.isTTY === true;
   return new TextReporter({
     stream: process.stderr,
+    ora: process.stderr.isTTY ? (await import('ora')).default : undefined,
     clock: systemClock,
     color,
     quiet: options.quiet ?? false,

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 /** What a schema finds wrong first, for a sentence: `pieces.0.name: Invalid input: …`. */
 export function firstIssue(error: z.ZodError): string {

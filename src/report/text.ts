@@ -1,5 +1,5 @@
 import { Chalk } from 'chalk';
-import ora, { type Ora } from 'ora';
+import type { Ora, default as Spin } from 'ora';
 import type { Clock, Event, Reporter } from '../core/contracts.ts';
 import { formatBytes, formatDuration } from './format.ts';
 import { progressText } from './progress.ts';
@@ -10,6 +10,8 @@ const PLAIN_EVERY_MS = 60_000;
 
 export interface TextOptions {
   stream: NodeJS.WriteStream;
+  /** Ora, where the stream is a terminal: no other run has to load it. */
+  ora?: typeof Spin | undefined;
   clock: Clock;
   color: boolean;
   quiet: boolean;
@@ -62,8 +64,9 @@ export class TextReporter implements Reporter {
     const began = this.#began.get(what) ?? now;
     this.#began.set(what, began);
     // A serial line may not know how wide it is, and then a spinner cannot be drawn over itself.
-    if (this.#options.stream.isTTY && this.#options.stream.columns > 0) {
-      this.#spinner ??= ora({ stream: this.#options.stream, discardStdin: false, color: this.#options.color ? 'cyan' : false }).start();
+    const { ora, stream, color } = this.#options;
+    if (ora && stream.isTTY && stream.columns > 0) {
+      this.#spinner ??= ora({ stream, discardStdin: false, color: color ? 'cyan' : false }).start();
       this.#spinner.text = progressText(what, bytes, size, now - began);
       return;
     }

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
+import ora from 'ora';
 import { TextReporter } from '../../src/report/text.ts';
 
 interface Seen {
@@ -19,6 +20,7 @@ function reporter(options: { color?: boolean; quiet?: boolean; tty?: boolean; re
   let now = 1_768_000_000_000;
   const report = new TextReporter({
     stream,
+    ora,
     clock: { now: () => new Date(now), sleep: async () => {} },
     color: options.color ?? false,
     quiet: options.quiet ?? false,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Trial } from '../contracts.ts';
 
 /** What a person's own check of a restored copy has to find: a text, or a number that it does not fall below. */

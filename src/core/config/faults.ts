@@ -1,5 +1,5 @@
 import { closest } from 'fastest-levenshtein';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { meant, near } from '../near.ts';
 import { NAME } from './fields.ts';
 import type { Fault, Path } from './position.ts';

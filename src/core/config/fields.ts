@@ -1,5 +1,5 @@
 import { Cron } from 'croner';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DURATION } from '../duration.ts';
 import { quoted } from './quoted.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from '../duration.ts';
 import { EVENTS, NOTIFYING, type NotifierKind } from '../notify/types.ts';
 import { duration } from './fields.ts';

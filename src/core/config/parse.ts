@@ -1,5 +1,5 @@
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { BkpError, sentence } from '../errors.ts';
 import { crossFaults } from './cross.ts';
 import { faultsOf, guessed, words } from './faults.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { NotifierKind } from '../notify/types.ts';
 import { absolute, count, duration, name, prefix, schedule, timezone } from './fields.ts';
 import { hooks } from './hooks.ts';

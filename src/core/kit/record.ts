@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Keys } from '../contracts.ts';
 import { BkpError } from '../errors.ts';
 import { isId } from '../id.ts';

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { CONFIG, type KitMeta, META } from '../../core/kit/types.ts';
 import { type KitFiles, sha256, unpackFiles } from '../../flow/kit/archive.ts';

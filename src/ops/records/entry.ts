@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ObjectInfo, PerItem, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { readAll } from '../../flow/bytes.ts';

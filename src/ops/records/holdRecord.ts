@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Store, TargetContext } from '../../core/contracts.ts';
 import { isId } from '../../core/id.ts';
 import { joinKey, sectionOf } from '../../core/key.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Store, TargetContext } from '../../core/contracts.ts';
 import { joinKey, sectionOf } from '../../core/key.ts';
 import { instant, listed, plain, readRecord } from './entry.ts';

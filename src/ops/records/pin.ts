@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ObjectInfo, Store, TargetContext } from '../../core/contracts.ts';
 import { sentence } from '../../core/errors.ts';
 import { isId } from '../../core/id.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { StackContext, Store } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { joinKey } from '../../core/key.ts';

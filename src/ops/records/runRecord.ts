@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ObjectInfo, TargetContext } from '../../core/contracts.ts';
 import { EXIT, type ExitName } from '../../core/errors.ts';
 import { joinKey, sectionOf } from '../../core/key.ts';

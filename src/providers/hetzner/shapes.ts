@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BkpError } from '../../core/errors.ts';
 import { firstIssue } from '../../core/issue.ts';
 

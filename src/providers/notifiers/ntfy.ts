@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Message, NotifierKind } from '../../core/notify/types.ts';
 import { ca, url } from './fields.ts';
 import { secretsOf, send } from './http.ts';

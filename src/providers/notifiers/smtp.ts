@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type NotifierKind, Undelivered } from '../../core/notify/types.ts';
 import { ca } from './fields.ts';
 

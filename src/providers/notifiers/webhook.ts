@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { escapeFor, fill, isJson, PLACEHOLDERS, strangers } from '../../core/notify/template.ts';
 import type { NotifierKind } from '../../core/notify/types.ts';
 import { ca, url } from './fields.ts';

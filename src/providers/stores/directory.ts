@@ -3,7 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, type FileHandle, link, lstat, open, readdir, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import pMap from 'p-map';
-import { z } from 'zod';
+import * as z from 'zod';
 import { absolute } from '../../core/config/fields.ts';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
 import { BkpError } from '../../core/errors.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkName, checksOf, expectation, judgeFound } from '../../../core/config/checks.ts';
 import type { TargetContext, Trial } from '../../../core/contracts.ts';
 import type { PostgresConfig } from './config.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { absolute } from '../../../core/config/fields.ts';
 import { DURATION, parseDuration } from '../../../core/duration.ts';
 import { checks } from './checks.ts';

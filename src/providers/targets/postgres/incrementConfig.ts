@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { nextRun } from '../../../core/due.ts';
 
 /** Hours of a period at most: clocks are put back, months are long. */

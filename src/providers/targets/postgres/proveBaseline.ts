@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 const database = z.looseObject({
   /** Its number, which is the same in a copy, where its name does not lead into it. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Keys, Rdb } from './rdb/reader.ts';
 
 const database = z.looseObject({ keys: z.number(), expires: z.number().default(0) });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { checkName, checksOf, expectation, judgeFound } from '../../../core/config/checks.ts';
 import type { Trial } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';

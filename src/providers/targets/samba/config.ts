@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { absolute, duration } from '../../../core/config/fields.ts';
 import { where } from '../../../core/config/where.ts';
 import { checks } from './checks.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { BkpError } from '../../../core/errors.ts';
 import { QUESTION } from './question.ts';
 import type { Tools } from './tools.ts';

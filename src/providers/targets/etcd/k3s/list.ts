@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { BkpError } from '../../../../core/errors.ts';
 
 /** A snapshot as `k3s etcd-snapshot ls` shows it. */

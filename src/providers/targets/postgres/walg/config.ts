@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { duration, prefix } from '../../../../core/config/fields.ts';
 
 const text = z.string().min(1);

@@ -1,6 +1,6 @@
 import { glob, lstat, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatDuration } from '../../../../core/age.ts';
 import { checkName, checksOf, expectation, judgeFound } from '../../../../core/config/checks.ts';
 import { duration } from '../../../../core/config/fields.ts';
