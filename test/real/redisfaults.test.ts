@@ -96,6 +96,24 @@ describe('dumps that come damaged', () => {
     await empty.destroy();
   });
 
+  it('RD07: one database of several without keys after a backup with some is good, and told once', async () => {
+    const several = await startRedis();
+    const other = await setUpRedis(several);
+    await fill(several, 100);
+    await several.cli('-n', '3', 'MSET', 'a', '1', 'b', '2');
+    await aRedisBackup(other);
+    await several.cli('-n', '3', 'FLUSHDB');
+    const backup = async () => {
+      const { code, stderr } = await other.bkp('backup', 'redis', 'app');
+      return { code, told: /database 3 of .* has no keys at all, and the backup before has 2 there/.test(stderr) };
+    };
+    expect([await backup(), await backup()]).toEqual([
+      { code: 0, told: true },
+      { code: 0, told: false },
+    ]);
+    await several.destroy();
+  });
+
   it('RD07: no keys at all after a backup with keys fails, says how many there were, and goes through when it is meant', async () => {
     const shrinking = await startRedis();
     const other = await setUpRedis(shrinking);

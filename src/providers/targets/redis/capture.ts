@@ -35,12 +35,15 @@ const AOF = ['appendonly', 'appenddirname', 'appendfilename', 'dbfilename'];
 const aofOf = ({ settings }: Live): Record<string, string> | undefined =>
   settings && Object.fromEntries(AOF.flatMap(name => (settings.has(name) ? [[name, settings.get(name)!]] : [])));
 
-/** Keys that were there and are all gone. */
-function emptied(ctx: Context, databases: Databases, known: readonly Known[]): string | undefined {
-  const last = readBaseline(known.findLast(({ manifest }) => manifest.anomaly === undefined)?.manifest.baseline);
-  const before = last ? totalOf(last.databases) : 0;
-  if (totalOf(databases) > 0 || before === 0) return undefined;
-  return `${called(ctx)} has no keys at all, and the backup before has ${before}`;
+/** Keys that were there and are all gone: all of them, or those of whole databases, as a queue that is done has none for a while, too. */
+function emptied(ctx: Context, databases: Databases, known: readonly Known[]): { all?: string; some: string[] } {
+  const last = readBaseline(known.findLast(({ manifest }) => manifest.anomaly === undefined)?.manifest.baseline)?.databases ?? {};
+  const gone = Object.entries(last).filter(([name, { keys }]) => keys > 0 && (databases[name]?.keys ?? 0) === 0);
+  if (gone.length === 0) return { some: [] };
+  if (totalOf(databases) === 0) return { all: `${called(ctx)} has no keys at all, and the backup before has ${totalOf(last)}`, some: [] };
+  return {
+    some: gone.map(([name, { keys }]) => `database ${name} of ${called(ctx)} has no keys at all, and the backup before has ${keys} there`),
+  };
 }
 
 const notCounted = ({ rdb }: Dump): string[] =>
@@ -53,7 +56,7 @@ function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: re
   const fault = saveFault(live.info);
   const gone = emptied(ctx, databases, known);
   return {
-    ...(gone === undefined ? {} : { emptied: gone }),
+    ...(gone.all === undefined ? {} : { emptied: gone.all }),
     identity: { ...here },
     at: recoveryPoint(live, rdb.aux.get('ctime'), lagMs(live)),
     needs: [],
@@ -72,6 +75,7 @@ function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: re
     warnings: [
       ...dump.warnings,
       ...(foreign ? [foreign] : []),
+      ...gone.some,
       ...notCounted(dump),
       ...(fault ? [`${called(ctx)}: ${fault}: the server itself keeps nothing newer on its disk`] : []),
     ],
