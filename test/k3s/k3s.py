@@ -2,7 +2,7 @@
 """A stand-in for K3s, which cannot be had here: the commands that bkp calls, over a real etcd, as its documentation and sources tell.
 
 Beside it lies `stub.json`: `tools` (directory of etcd's programs), `endpoint` (an etcd that plays K3s's own), `token` (with which the
-datastore is encrypted), `mode` (what goes wrong), and `list` (`old` = an array, as older releases print). Every call is written to
+datastore is encrypted), `mode` (what goes wrong), `s3` (its config.yaml says `etcd-s3: true`), and `list` (`old` = an array, as older releases print). Every call is written to
 `calls.log` with its arguments; `kubectl` works on the objects in `cluster.json`.
 """
 
@@ -103,6 +103,8 @@ def delete(args):
 
 
 def reset(args):
+    if STUB.get("s3") and option(args, "--etcd-s3") != "false":
+        fail("starting kubernetes: preparing server: failed to download snapshot from S3: The specified key does not exist.")
     data = pathlib.Path(option(args, "--data-dir")) / "server"
     if os.environ.get("K3S_TOKEN") != STUB["token"]:
         fail("bootstrap data already found and encrypted with different token")

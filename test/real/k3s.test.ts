@@ -367,6 +367,27 @@ describe('restore --online', () => {
     expect(readFileSync(server('db/etcd/member/snap/db'), 'utf8')).toBe('the live database');
   });
 
+  it.each([
+    ['server: "https://10.0.0.1:6443"', /has `server: https:.*resets no server that is to join another one/],
+    ['token: rotated', /has another token than the backup/],
+    ['token: [', /cannot be read/],
+  ])('what K3s would refuse when it is stopped already is refused before: %s', async (line, why) => {
+    writeFileSync(join(k3s.configDir, 'config.yaml'), `cluster-init: true\n${line}\n`);
+    const { code, stderr } = await restore('--yes');
+    expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(why) });
+    expect(stderr).not.toContain('rotated');
+    expect(k3s.calls().filter(([, verb]) => verb === 'stop')).toEqual([]);
+    expect(readFileSync(server('db/etcd/member/snap/db'), 'utf8')).toBe('the live database');
+  });
+
+  it('goes on where K3s uploads by itself and its configuration names the token of the backup in short', async () => {
+    rmSync(join(k3s.bin, 'active'));
+    k3s.be({ s3: true });
+    writeFileSync(join(k3s.configDir, 'config.yaml'), 'etcd-s3: true\ntoken: a-secret-of-the-cluster\n');
+    const { code, stderr } = await restore('--yes');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+  });
+
   it('a reset that fails says what was done and how to go back', async () => {
     rmSync(join(k3s.bin, 'active'));
     k3s.be({ mode: 'reset-fails' });

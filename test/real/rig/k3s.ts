@@ -9,6 +9,8 @@ import { tempDir } from './temp.ts';
 export interface K3sMode {
   mode?: 'silent' | 'part' | 'says-saved' | 'zip' | 'drop-once' | 'reset-fails' | '';
   list?: 'old' | 'new';
+  /** It uploads snapshots by itself, by its own configuration. */
+  s3?: boolean;
 }
 
 /** A node of K3s: its directories, and the stand-ins of its programs over a real etcd. */

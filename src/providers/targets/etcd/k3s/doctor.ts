@@ -1,27 +1,13 @@
 import { Cron } from 'croner';
-import { parse } from 'yaml';
 import type { Check, Site } from '../../../../core/contracts.ts';
 import { sentence } from '../../../../core/errors.ts';
-import { readAll } from '../../../../flow/bytes.ts';
 import type { Context } from '../config.ts';
 import { told } from '../take.ts';
 import { k3sProgram, k3sVersion } from './command.ts';
 import { datastoreOf } from './datastore.ts';
 import { listed } from './save.ts';
+import { type Settings, settings } from './settings.ts';
 import { fingerprint, readToken, refuseOpen, tokenPath } from './token.ts';
-
-type Settings = Readonly<Record<string, unknown>>;
-
-/** K3s reads config.yaml, then the files of config.yaml.d in order; the last one wins (`key+` adds, which none of ours is). */
-async function settings(ctx: Context, site: Site): Promise<Settings> {
-  const { configDir } = ctx.config.k3s;
-  const dir = `${configDir}/config.yaml.d`;
-  const more = (await site.names(dir)).filter(name => /\.ya?ml$/.test(name)).map(name => `${dir}/${name}`);
-  const first = (await site.names(configDir)).includes('config.yaml') ? [`${configDir}/config.yaml`] : [];
-  const all: Settings[] = [];
-  for (const path of [...first, ...more]) all.push((parse((await readAll(site.read(path))).toString('utf8')) as Settings | null) ?? {});
-  return Object.assign({}, ...all);
-}
 
 /** K3s's own defaults (its documentation of `etcd-snapshot-retention` and `-schedule-cron`). */
 const RETENTION = 5;

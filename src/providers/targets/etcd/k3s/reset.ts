@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Bytes, Command, Reached, RestoreRequest, Site } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
 import { BkpError, sentence } from '../../../../core/errors.ts';
+import { readAll } from '../../../../flow/bytes.ts';
 import { openSite } from '../../../../flow/site/index.ts';
 import { type Context, called } from '../config.ts';
 import { bring, type Contents, type Here, type ReadPiece } from '../pieces.ts';
@@ -12,6 +13,7 @@ import type { Offline } from '../tools.ts';
 import { refuseFull, restoredBytes, restoreSnapshot } from '../trial.ts';
 import { type Asleep, putToSleep } from './asleep.ts';
 import { k3sProgram } from './command.ts';
+import { refuseUnfit } from './settings.ts';
 import { checkState } from './sqlite.ts';
 import { fingerprint, tokenPath } from './token.ts';
 
@@ -20,6 +22,9 @@ interface Plan {
   tool: Offline | undefined;
   read: ReadPiece;
 }
+
+/** Where K3s uploads snapshots by itself, it takes the path of one for its name in that bucket. */
+const NO_S3 = '--etcd-s3=false';
 
 /** Paths of the programs on the node. */
 interface Programs {
@@ -58,7 +63,7 @@ function procedure(ctx: Context, { contents }: Plan, paths: Paths, site: Site): 
     ? [`state.db of the backup is placed in ${paths.db}`]
     : [
         `the snapshot is placed as ${paths.snapshot}`,
-        `k3s server --cluster-reset --cluster-reset-restore-path=${paths.snapshot}   # the token by K3S_TOKEN, not by an argument`,
+        `k3s server --cluster-reset ${NO_S3} --cluster-reset-restore-path=${paths.snapshot}   # the token by K3S_TOKEN, not by an argument`,
       ];
   return [
     `${called(ctx)} of ${ctx.env} → the K3s of ${site.name} (${dataDir}); what it holds now is moved aside, never removed`,
@@ -122,7 +127,7 @@ async function placeToken(ctx: Context, site: Site, reset: Reset, token: Buffer,
 }
 
 async function resetEtcd(ctx: Context, site: Site, reset: Reset, k3s: string, here: Here, paths: Paths): Promise<void> {
-  const args = ['server', '--data-dir', ctx.config.k3s.dataDir, '--cluster-reset', `--cluster-reset-restore-path=${paths.snapshot}`];
+  const args = ['server', '--data-dir', ctx.config.k3s.dataDir, '--cluster-reset', NO_S3, `--cluster-reset-restore-path=${paths.snapshot}`];
   await reset.step(`snapshot in ${paths.snapshot}`, () => site.write(paths.snapshot, bytesOf(here.file)));
   await reset.step('k3s server --cluster-reset', async () => {
     await reset.run({ file: k3s, args, env: { K3S_TOKEN: here.token!.toString('utf8').trim() } }, true);
@@ -224,6 +229,7 @@ export async function clusterReset(
   const site = await openSite(ctx, ctx.config.where);
   try {
     const tools = await programs(ctx, site, plan);
+    await refuseUnfit(ctx, site, await readAll(plan.read(plan.contents.token!)));
     const paths = pathsOf(ctx, plan.contents.manifest.id);
     const lines = procedure(ctx, plan, paths, site);
     if (request.dryRun) {

@@ -13,6 +13,15 @@ export const fingerprint = (token: Buffer): string => createHash('sha256').updat
 /** The SHA-256 of the cluster's authority, which a token `K10<hash>::server:<password>` begins with; it is the same for the cluster's whole life. */
 export const authority = (token: Buffer): string | undefined => /^K10([0-9a-f]{64})::/.exec(token.toString('utf8').trim())?.[1];
 
+const password = (token: Buffer): string =>
+  token
+    .toString('utf8')
+    .trim()
+    .replace(/^K10[0-9a-f]{64}::(?:[^:]*:)?/, '');
+
+/** Whether two tokens open the same datastore: their password does, which K3s also takes without the rest. */
+export const samePassword = (one: Buffer, other: Buffer): boolean => password(one) === password(other);
+
 /** Throws BkpError('refused') where a token would be stored for everybody to read. */
 export function refuseOpen(ctx: Context): void {
   if (ctx.keys.recipients.length > 0 || ctx.config.k3s.allowUnencryptedToken) return;
