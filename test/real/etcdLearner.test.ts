@@ -55,3 +55,28 @@ it('a learner among the endpoints is passed over by backup and doctor; learners 
   });
   expect((await runBkp(['doctor', 'etcd'], alone.run)).stdout).toMatch(/^FAIL +rights: every endpoint that answers is a learner/m);
 });
+
+it('endpoints of two clusters are refused before the first byte: one would be stored as the other', async () => {
+  const [one, other] = [await startEtcd(), await startEtcd()];
+  const both = await setUp(entryOf(one, { endpoints: [one.endpoint, other.endpoint] }));
+  const { code, stderr } = await runBkp(['backup', 'etcd'], both.run);
+  expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringMatching(/endpoints are of 2 clusters: .* of \d+, .* of \d+/) });
+  expect((await runBkp(['doctor', 'etcd'], both.run)).stdout).toMatch(/^FAIL +cluster: the endpoints are of 2 clusters/m);
+});
+
+it('a member that has lost its quorum is told as such, and gives no backup of an unknown age', async () => {
+  const etcd = await startEtcd();
+  await etcd.ask('put', 'key', 'value');
+  const at = await setUp(entryOf(etcd));
+  await etcd.ask('member', 'add', 'never-there', `--peer-urls=http://127.0.0.1:${await freePort()}`);
+  const status = async () => (await etcd.ctl(['endpoint', 'status', '-w', 'json'])).stdout;
+  await waitFor(async () => (await status()).includes('no leader'), 'the loss of the leader');
+  const { code, stderr } = await runBkp(['backup', 'etcd'], at.run);
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: expect.stringMatching(/no endpoint that answers has a leader[\s\S]*snapshot save FILE/),
+  });
+  const { stdout } = await runBkp(['doctor', 'etcd'], at.run);
+  expect(stdout).toMatch(/^FAIL +rights: no endpoint that answers has a leader/m);
+  expect(stdout).not.toMatch(/defrag|grant-role/);
+});

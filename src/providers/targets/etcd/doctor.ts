@@ -11,7 +11,7 @@ import { ask } from './client.ts';
 import type { Context } from './config.ts';
 import { isK3s } from './flavor.ts';
 import { k3sChecks } from './k3s/doctor.ts';
-import { type EndpointStatus, LEARNERS, statusOf, VOTER } from './status.ts';
+import { type EndpointStatus, hasLeader, LEARNERS, NO_LEADER, ONE_CLUSTER, QUORUM, severalClusters, statusOf, VOTER } from './status.ts';
 import { told } from './take.ts';
 import { etcdctl, minor, offline, parseVersion, serverProgram } from './tools.ts';
 import { restoredBytes } from './trial.ts';
@@ -45,9 +45,11 @@ async function* certificates(ctx: Context, site: Site): AsyncGenerator<Check> {
   }
 }
 
-function endpointCheck({ endpoint, version, dbSize, quota, errors, learner }: EndpointStatus): Check {
+function endpointCheck(status: EndpointStatus): Check {
+  const { endpoint, version, dbSize, quota, errors, learner } = status;
   const name = `endpoint ${endpoint}`;
   const size = `etcd ${version}, ${formatBytes(dbSize)}${quota ? ` of ${formatBytes(quota)}` : ''}${learner ? ', a learner' : ''}`;
+  if (!hasLeader(status)) return { name, state: 'fail', text: `${size}: ${errors.join(', ')}`, mend: QUORUM[0]! };
   if (errors.length > 0) return { name, state: 'fail', text: `${size}: ${errors.join(', ')}`, mend: 'etcdctl alarm list; etcdctl defrag' };
   if (quota && dbSize > quota * NEARLY_FULL)
     return { name, state: 'warn', text: `${size}: nearly full`, mend: 'etcdctl compact REV; etcdctl defrag' };
@@ -84,8 +86,13 @@ async function* etcdChecks(ctx: Context, site: Site): AsyncGenerator<Check, read
     }
   }
   // A learner answers next to nothing (3.4 and 3.6).
-  const voter = good.find(({ learner }) => !learner);
-  if (voter) yield await rights(ctx, site, program, voter.endpoint);
+  const voters = good.filter(({ learner }) => !learner);
+  const mixed = severalClusters(voters);
+  if (mixed) yield { name: 'cluster', state: 'fail', text: mixed, mend: ONE_CLUSTER };
+  // Without a leader nothing is answered that has to be up to date.
+  const led = voters.find(hasLeader);
+  if (led) yield await rights(ctx, site, program, led.endpoint);
+  else if (voters.length > 0) yield { name: 'rights', state: 'fail', text: NO_LEADER, mend: QUORUM[0]! };
   else if (good.length > 0) yield { name: 'rights', state: 'fail', text: LEARNERS, mend: VOTER };
   yield* certificates(ctx, site);
   return good;

@@ -11,6 +11,14 @@ export const FULL = 'NOSPACE';
 export const LEARNERS = 'every endpoint that answers is a learner, which gives no snapshot';
 export const VOTER = '`endpoints:` of the entry has to name a voting member: etcdctl member list';
 
+/** What a member says of itself while its cluster has no majority: what it holds may be of any age. */
+const LEADERLESS = 'no leader';
+export const NO_LEADER = 'no endpoint that answers has a leader: the cluster has lost its quorum, and what a member holds may be old';
+export const QUORUM = [
+  'start the members that are down: etcdctl endpoint status',
+  'before a member is given up: etcdctl --endpoints=ENDPOINT snapshot save FILE keeps what it has',
+];
+
 /** An endpoint as it describes itself. Ids are decimal text: they are larger than JavaScript's whole numbers. */
 export interface EndpointStatus {
   endpoint: string;
@@ -60,18 +68,32 @@ export async function statusOf(ctx: Context, site: Site, etcdctl: string, endpoi
   throw new BkpError('failed', `${endpoint} said nothing of its status`, { next: `etcdctl --endpoints=${endpoint} endpoint status` });
 }
 
+export const hasLeader = ({ errors }: EndpointStatus): boolean => !errors.some(text => text.includes(LEADERLESS));
+
+/** In words, when endpoints are of several clusters: one of them would be taken for the other. Pure. */
+export function severalClusters(found: readonly EndpointStatus[]): string | undefined {
+  const ids = new Set(found.map(({ clusterId }) => clusterId));
+  if (ids.size < 2) return undefined;
+  return `the endpoints are of ${ids.size} clusters: ${found.map(({ endpoint, clusterId }) => `${endpoint} of ${clusterId}`).join(', ')}`;
+}
+export const ONE_CLUSTER =
+  '`endpoints:` of the entry names members of one cluster; one that was restored by itself is another cluster than the rest';
+
 /**
  * The endpoints that can give a snapshot, the one that knows most first.
- * @throws the first failure when there is none
+ * @throws BkpError('refused') when they are of several clusters; the first failure when there is none
  */
 export async function usable(ctx: Context, site: Site, etcdctl: string): Promise<[EndpointStatus, ...EndpointStatus[]]> {
   const answers = await Promise.allSettled(ctx.config.endpoints.map(endpoint => statusOf(ctx, site, etcdctl, endpoint)));
   ctx.signal.throwIfAborted();
   for (const answer of answers.filter(({ status }) => answers.some(each => each.status === 'fulfilled') && status === 'rejected'))
     ctx.report.emit({ type: 'warning', text: ((answer as PromiseRejectedResult).reason as Error).message });
-  const good = answers.flatMap(answer => (answer.status === 'fulfilled' && !answer.value.learner ? [answer.value] : []));
-  const [first, ...others] = good.sort((a, b) => b.revision - a.revision);
+  const voters = answers.flatMap(answer => (answer.status === 'fulfilled' && !answer.value.learner ? [answer.value] : []));
+  const mixed = severalClusters(voters);
+  if (mixed) throw new BkpError('refused', `${called(ctx)}: ${mixed}`, { next: ONE_CLUSTER });
+  const [first, ...others] = voters.filter(hasLeader).sort((a, b) => b.revision - a.revision);
   if (first) return [first, ...others];
+  if (voters.length > 0) throw new BkpError('failed', `${called(ctx)}: ${NO_LEADER}`, { next: QUORUM });
   const failed = answers.find(answer => answer.status === 'rejected');
   throw failed ? failed.reason : new BkpError('failed', `${called(ctx)}: ${LEARNERS}`, { next: VOTER });
 }
