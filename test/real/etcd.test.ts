@@ -143,6 +143,20 @@ describe('restore of etcd', () => {
     expect({ code: refused.code, stderr: refused.stderr }).toEqual({ code: 2, stderr: expect.stringContaining('--initial-cluster NAME') });
   });
 
+  it.each([
+    ['m2=http://127.0.0.1:2390', /has no member m1/],
+    ['m1=127.0.0.1:2390', /is no NAME=PEER-URL/],
+    ['m1=http://127.0.0.1:2390,m2=http://127.0.0.1:2390', /is that of m1 and of m2/],
+    ['m1=http://127.0.0.1:2391', /and --initial-advertise-peer-urls says/],
+  ])('a membership that cannot be is refused before what is there is moved aside: %s', async (cluster, why) => {
+    const to = tempDir();
+    writeFileSync(join(to, 'precious'), 'x');
+    const member = ['--name', 'm1', '--initial-advertise-peer-urls', 'http://127.0.0.1:2390', '--initial-cluster', cluster];
+    const { code, stderr } = await restore('--to', to, '--force', ...member);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(why) });
+    expect(readdirSync(to)).toEqual(['precious']);
+  });
+
   it('--dry-run shows the plan and changes nothing', async () => {
     const to = aPlace();
     const { code, stderr } = await restore('--to', to, '--dry-run');

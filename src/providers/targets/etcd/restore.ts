@@ -11,6 +11,7 @@ import { complete, INCOMPLETE, type Owner, occupy, ownAll, refuseClosed, refuseF
 import { type Context, called } from './config.ts';
 import { clusterReset } from './k3s/reset.ts';
 import { checkState } from './k3s/sqlite.ts';
+import { refuseMember } from './member.ts';
 import { bring, type Contents, contentsOf, type Here, type ReadPiece, refuseMissing } from './pieces.ts';
 import { inspectPlace, ownerOf, unpackConfig, writeSecret } from './place.ts';
 import { FULL } from './status.ts';
@@ -158,6 +159,8 @@ export async function restore(
   read: (piece: PieceRef, from: readonly Store[]) => Bytes,
   begin: (id: Id) => Promise<void> = async () => {},
 ): Promise<Reached | undefined> {
+  const member = memberOf(request.options);
+  refuseMember(member);
   const chosen = chooseBackup(known, request.want, called(ctx), ctx.clock.now());
   const contents = contentsOf(chosen.manifest);
   await refuseMissing(ctx.stores, contents);
@@ -166,7 +169,7 @@ export async function restore(
   const plan: Plan = {
     contents,
     tool: contents.sqlite ? undefined : await offline(ctx, writtenBy(contents)),
-    member: memberOf(request.options),
+    member,
     read: piece => read(piece, holders),
   };
   await refuseFull(ctx, await ctx.scratch(), contents.data.bytes, 'the backup on its way');
