@@ -202,6 +202,21 @@ describe('what the operator got wrong', () => {
       expect(doctor.code).toBe(0);
     });
 
+    it.each([
+      ['no client certificate', { cert: undefined, key: undefined }, /ends the connection[\s\S]*`cert:`|TLS fails/],
+      ['http:// to a port of TLS', { endpoints: undefined }, /ends the connection[\s\S]*does it speak TLS/],
+    ])('%s is not told as a server that is down', async (_, less, why) => {
+      const plain = 'endpoints' in less ? { endpoints: [secure.endpoint.replace('https', 'http')] } : {};
+      const { code, stderr } = await runBkp(['backup', 'etcd'], (await at({ ...less, ...plain })).run);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(why) });
+      expect(stderr).not.toContain('is it running');
+    });
+
+    it('a certificate without its key', async () => {
+      const { code, stderr } = await runBkp(['backup', 'etcd'], (await at({ key: undefined })).run);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/belong together[\s\S]*→ `cert:` and `key:`/) });
+    });
+
     it('users that are client certificates and have no password are proven, by the certificate of one', async () => {
       const ca = await selfSigned('clients');
       const extensions = 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n';

@@ -38,6 +38,17 @@ const REASONS: readonly [RegExp, string, string][] = [
     '`cacert:`, `cert:`, `key:` and https:// in `endpoints:`',
   ],
   [
+    /KeyFile and CertFile must both/,
+    'a client certificate and its key belong together, and one of them is missing',
+    '`cert:` and `key:` of the entry',
+  ],
+  [
+    // With TLS 1.3 a server turns a client away after the handshake, by ending the connection.
+    /latest balancer error: (?!.*Error while dialing).*(?:broken pipe|connection reset|server preface)/,
+    'something answers there and ends the connection',
+    'https://: is the client certificate missing, or has it expired? `cert:` and `key:`; http://: does it speak TLS, or is it no client port? `endpoints:`',
+  ],
+  [
     /no such file or directory.*\.(?:pem|crt|key)|open .*: (?:no such file|permission)/,
     'a certificate or key cannot be read',
     '`cacert:`, `cert:` and `key:` name files there',
