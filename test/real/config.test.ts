@@ -99,6 +99,14 @@ describe('config check', () => {
     expect(await config('check', path)).toMatchObject({ code: 2, stderr: expect.stringContaining('not UTF-8') });
   });
 
+  it('a reference without quotes within braces is told as such, and nothing that follows from it; a second document in words of the config', async () => {
+    const bare = await check('environments:\n  production:\n    stores: { local: { type: directory, path: ${HOME} } }\n    redis: {}\n');
+    expect(bare.code).toBe(2);
+    expect(bare.stderr).toMatch(/^bkp: bkp.yaml:3:47: \$\{…\} without quotes .*"\$\{NAME\}"\n {2}→/);
+    const two = await check(`${good}---\nx: 1\n`);
+    expect(two).toMatchObject({ code: 2, stderr: expect.stringMatching(/^bkp: bkp.yaml:\d+:1: a second document begins here; /) });
+  });
+
   it('every fault is told at once, in the order of the file', async () => {
     const { stderr } = await check(
       good.replace('engine: native', 'engine: nativ\n        port: abc').replace('environments:', 'timezone: Mars\nenvironments:'),
@@ -198,6 +206,11 @@ test('config schema is JSON Schema, needs no config, and names what a config may
   expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['keys', 'environments', 'timezone', 'temp']));
   expect(schema.required).toEqual(expect.arrayContaining(['keys', 'environments']));
   expect(stdout).toContain('"directory"');
+});
+
+test('a home that takes no directories costs the caches and nothing else', async () => {
+  const env = { APP_PGPASSWORD: PASSWORD, HOME: '/proc', NODE_DISABLE_COMPILE_CACHE: '' };
+  expect(await runBkp(['config', 'check'], { config: goodPath, env })).toMatchObject({ code: 0, stderr: '' });
 });
 
 test('a config is found by --config, then BKP_CONFIG, then in the working directory, then under XDG_CONFIG_HOME', async () => {

@@ -18,16 +18,23 @@ const EMPTY = 'the config is empty; it needs `keys` and `environments`; `bkp ini
 const SYNTAX: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'a tab is used as indentation; allowed are spaces',
   DUPLICATE_KEY: 'this key stands twice in one map; allowed is once',
+  MULTIPLE_DOCS: 'a second document begins here; allowed is one, without a line of ---',
 };
+const UNQUOTED = '${…} without quotes between { } or [ ]; allowed is "${NAME}"';
 
 /** What the parser puts behind a colon is text of the file, and that may be a password. */
 const withoutText = (message: string): string => message.split(/ at line \d+/)[0]!.split(': ')[0]!;
 
-const syntax = (doc: Document, lines: LineCounter): Line[] =>
-  [...doc.errors, ...doc.warnings].map(({ code, message, pos }) => ({
+/** What the parser says from a `${` on that it took for the begin of a map is of its guess. */
+function syntax(text: string, doc: Document, lines: LineCounter): Line[] {
+  const all = [...doc.errors, ...doc.warnings];
+  const cut = all.findIndex(({ pos }) => text.startsWith('${', pos[0] - 1));
+  const told = (cut < 0 ? all : all.slice(0, cut)).map(({ code, message, pos }) => ({
     ...lines.linePos(pos[0]),
     text: SYNTAX[code] ?? withoutText(message),
   }));
+  return cut < 0 ? told : [...told, { ...lines.linePos(all[cut]!.pos[0] - 1), text: UNQUOTED }];
+}
 
 /** zod leaves this name out of a map without a word: an entry would be in no backup. */
 const LOST = '__proto__';
@@ -122,7 +129,7 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
 export function parseConfig(text: string, file: string, registry: Registry): Config {
   const lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const found = [...syntax(doc, lines), ...lost(doc, lines)];
+  const found = [...syntax(text, doc, lines), ...lost(doc, lines)];
   if (!readable(doc)) return refuse(file, found);
   const read = data(doc);
   if ('fault' in read) return refuse(file, faultLines(doc, lines, [read.fault]));
