@@ -7,6 +7,7 @@ import { readBlock } from '../flow/open.ts';
 import { allObjects, backupPrefix, catalog, heldObjects, lacking, manifestKey, type Problem, streamed } from './catalog.ts';
 import { isProven, type Proof, proveNewest } from './prove.ts';
 import { recordRun } from './records/run.ts';
+import { sealedForOthers } from './sealedFor.ts';
 
 export interface VerifyOptions {
   /** Every byte is read back, and the newest good backup of each store is restored and tried. */
@@ -179,6 +180,7 @@ async function verifyStore(
   const itself = (manifest: Manifest): boolean =>
     bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)) ||
     heldObjects(manifest).some(({ key }) => broken.has(key));
+  const shut = await sealedForOthers(ctx, look.known, store.name);
   const find = finder(look.known.map(({ manifest }) => manifest));
   const whole = look.known.filter(({ manifest }) => {
     const { members, missing } = chainOf(manifest, find);
@@ -195,7 +197,7 @@ async function verifyStore(
     objects: objects.length,
     bytesRead: bytes,
     ...('proof' in proven ? { proof: proven.proof } : {}),
-    findings: [...absent(all, store.name), ...bad, ...own, ...proven.findings, ...strays(target, ctx, look)],
+    findings: [...absent(all, store.name), ...bad, ...own, ...shut, ...proven.findings, ...strays(target, ctx, look)],
   };
 }
 

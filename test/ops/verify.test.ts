@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { BkpError } from '../../src/core/errors.ts';
 import { verdict, verifyTarget } from '../../src/ops/verify.ts';
-import { BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
+import { agePair, BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
 
 const target = fakeTarget(() => ({ data: chunks(Buffer.alloc(3 << 20, 'x')) }));
 const look = (r: Rig, options: { deep: boolean; sample?: number } = { deep: false }, change = {}) =>
@@ -21,6 +22,23 @@ test('a whole backup in both stores is good, and --deep says how much was read',
     { store: 'two', backups: 1, whole: 1, bytesRead: bytes },
   ]);
   expect(verdict(results)).toBe('done');
+});
+
+test('a backup that no identity of this host opens is not called good; one of two is enough, and a host without any restores nothing', async () => {
+  using r = rig();
+  const { manifest } = await r.backup(target);
+  const having = (identity: () => string) => look(r, { deep: false }, { keys: { ...r.ctx.keys, identity } });
+  const other = agePair().identity;
+  const shut = await having(() => other);
+  expect(findings(shut)).toMatchObject(
+    ['one', 'two'].map(store => ({ store, state: 'unproven', text: expect.stringContaining(manifest.id) })),
+  );
+  expect(verdict(shut)).toBe('partial');
+  expect(findings(await having(() => `# new\n${other}\n${r.ctx.keys.identity()}\n`))).toEqual([]);
+  const none = () => {
+    throw new BkpError('usage', 'keys.identity is not set');
+  };
+  expect(findings(await having(none))).toEqual([]);
 });
 
 test('no backup at all is a failure', async () => {

@@ -209,7 +209,7 @@ test('config schema is JSON Schema, needs no config, and names what a config may
 });
 
 test('a home that takes no directories costs the caches and nothing else', async () => {
-  const env = { APP_PGPASSWORD: PASSWORD, HOME: '/proc', NODE_DISABLE_COMPILE_CACHE: '' };
+  const env = { APP_PGPASSWORD: PASSWORD, HOME: '/proc', XDG_CACHE_HOME: '/proc/.cache' };
   expect(await runBkp(['config', 'check'], { config: goodPath, env })).toMatchObject({ code: 0, stderr: '' });
 });
 
