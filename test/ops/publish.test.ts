@@ -91,7 +91,8 @@ describe('a pushgateway that is none', () => {
     server = createServer((request, response) => {
       seen = { url: request.url, authorization: request.headers.authorization };
       request.resume();
-      if (answer > 0) response.writeHead(answer).end('no thanks');
+      if (request.url === '/sign-in') response.end('who are you?');
+      else if (answer > 0) response.writeHead(answer, { location: '/sign-in' }).end('no thanks');
     });
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
   });
@@ -110,6 +111,15 @@ describe('a pushgateway that is none', () => {
     const refused = push(`http://user:s%40cret@${address()}`, {}, 'x 1\n', signal);
     await expect(refused).rejects.toMatchObject({ exit: 'failed', message: expect.stringMatching(/401 no thanks$/) });
     await expect(refused).rejects.not.toMatchObject({ message: expect.stringMatching(/cret|user/) });
+  });
+
+  it.each([302, 303, 308])('MO01: that leads elsewhere by %s has not taken them, whatever the page there answers', async status => {
+    answer = status;
+    await expect(push(`http://${address()}`, {}, 'x 1\n', signal)).rejects.toMatchObject({
+      exit: 'failed',
+      message: expect.stringContaining(`${status}, a redirect, and those are not followed`),
+    });
+    expect(seen.url).toBe('/metrics/job/bkp');
   });
 
   it('MO01: that gives no answer is given up in time, and one that is not there is told by its reason', async () => {

@@ -48,6 +48,8 @@ export async function push(
       method: 'PUT',
       headers: { ...headers, 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
       body: text,
+      // A redirect to a page that signs people in ends with a 200 of that page, and nothing would have been handed over.
+      redirect: 'manual',
       signal: AbortSignal.any([signal, AbortSignal.timeout(ms)]),
     });
     answer = { ok: response.ok, status: response.status, body: await response.text() };
@@ -55,5 +57,7 @@ export async function push(
     signal.throwIfAborted();
     throw fail((error as Error).name === 'TimeoutError' ? `no answer in ${ms / 1000} s` : reasonOf(error), error);
   }
+  if (answer.status >= 300 && answer.status < 400)
+    throw fail(`${answer.status}, a redirect, and those are not followed: name the address itself`);
   if (!answer.ok) throw fail(`${answer.status} ${answer.body.trim().slice(0, SHOWN)}`);
 }
