@@ -95,7 +95,7 @@ async function store(ctx: Context, id: Id, { parts }: Source, touched: Set<Store
 }
 
 async function copyToOthers(ctx: Context, id: Id, { parts }: Source, stored: Stored, touched: Set<Store>): Promise<Failed> {
-  const snapshots = parts.map(({ paths }, n) => ({ id: stored.taken[n]!.summary.snapshot, paths }));
+  const snapshots = parts.map(({ paths }, n) => ({ id: stored.taken[n]!.summary.snapshot, paths, blobs: stored.taken[n]!.summary.blobs }));
   const failed = [...stored.failed];
   for (const to of ctx.stores) {
     if (to === stored.store || failed.some(each => each.store === to)) continue;

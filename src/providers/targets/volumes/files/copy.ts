@@ -3,6 +3,7 @@ import { BkpError } from '../../../../core/errors.ts';
 import { withSource } from './bridge.ts';
 import { type Context, prefixOf, who } from './context.ts';
 import { refuseFailed } from './faults.ts';
+import { indexesIn, refuseLost } from './packs.ts';
 import { type Ended, fromEnvironment } from './program.ts';
 import { onRepository, ready, snapshotsIn } from './repository.ts';
 
@@ -10,6 +11,8 @@ import { onRepository, ready, snapshotsIn } from './repository.ts';
 interface Original {
   id: string;
   paths: readonly string[];
+  /** Pieces that were new where it was made, where that was now. */
+  blobs?: number;
 }
 
 const key = (paths: readonly string[]): string => JSON.stringify([...paths].sort());
@@ -18,9 +21,11 @@ async function pathsIn(ctx: Context, store: Store, id: Id): Promise<Set<string>>
   return new Set((await snapshotsIn(ctx, store, id)).map(({ paths }) => key(paths)));
 }
 
-/** Whether the store shows each snapshot that restic says it saved, as many as were copied. */
-async function areShown(ctx: Context, store: Store, { lines }: Ended, count: number): Promise<boolean> {
-  const saved = lines.flatMap(line => /^\s*snapshot ([0-9a-f]{8,}) saved/.exec(line)?.[1] ?? []);
+/** The snapshots that restic says it saved. */
+const savedBy = ({ lines }: Ended): string[] => lines.flatMap(line => /^\s*snapshot ([0-9a-f]{8,}) saved/.exec(line)?.[1] ?? []);
+
+/** Whether the store shows each of them, as many as were copied. */
+async function areShown(ctx: Context, store: Store, saved: readonly string[], count: number): Promise<boolean> {
   if (saved.length < count) return false;
   const there: string[] = [];
   const start = `${prefixOf(ctx)}/snapshots/`;
@@ -30,11 +35,18 @@ async function areShown(ctx: Context, store: Store, { lines }: Ended, count: num
 
 /** @throws BkpError when the store does not show all of them afterwards: an exit code proves nothing */
 async function copy(ctx: Context, id: Id, from: Store, to: Store, missing: readonly Original[]): Promise<void> {
+  const before = await indexesIn(ctx, to);
   const ended = await withSource(ctx, from, to, source =>
     onRepository(ctx, to, ['copy', ...missing.map(snapshot => snapshot.id)], { env: fromEnvironment(ctx, source) }),
   );
   refuseFailed(ctx, to, `copy from store ${from.name}`, ended);
-  if (await areShown(ctx, to, ended, missing.length)) return;
+  const saved = savedBy(ended);
+  if (!(await areShown(ctx, to, saved, missing.length))) await refuseUnshown(ctx, id, to, missing);
+  const blobs = missing.reduce((sum, each) => sum + (each.blobs ?? Number.NaN), 0);
+  await refuseLost(ctx, to, before, { snapshots: saved, blobs: Number.isNaN(blobs) ? undefined : blobs });
+}
+
+async function refuseUnshown(ctx: Context, id: Id, to: Store, missing: readonly Original[]): Promise<void> {
   const shown = await pathsIn(ctx, to, id);
   const lost = missing.find(({ paths }) => !shown.has(key(paths)));
   if (lost)

@@ -6,6 +6,8 @@ export interface Summary {
   /** Bytes of all files that were processed, and of what was new in the repository. */
   bytes: number;
   added: number;
+  /** Pieces that were new in the repository. */
+  blobs: number;
 }
 
 /** One line of `backup --json`; undefined for what is none of these. */
@@ -52,6 +54,7 @@ export function saidOf(line: string): Said | undefined {
           files: whole(message.total_files_processed),
           bytes: whole(message.total_bytes_processed),
           added: whole(message.data_added_packed ?? message.data_added),
+          blobs: whole(message.data_blobs) + whole(message.tree_blobs),
         },
       };
     case 'exit_error':

@@ -4,6 +4,7 @@ import { partsOf } from './baseline.ts';
 import { type Context, prefixOf } from './context.ts';
 import { reachFor, runRestic, words } from './program.ts';
 import { hasRepository, locksIn, snapshotsIn } from './repository.ts';
+import { few } from './take.ts';
 
 const STALE_MS = 30 * 60_000;
 
@@ -35,17 +36,32 @@ async function* locks(ctx: Context, { store }: StoreLook): AsyncGenerator<Findin
       yield { store: store.name, state: 'note', text: `${key}: a lock of a restic that died; the next backup takes it away` };
 }
 
-/** What `restic check` says of the repository; `deep` has every byte read. */
+/** What restic 0.14 says of a pack that its indexes know and no listing shows. */
+const GONE = /^pack [0-9a-f]{64}: does not exist/;
+
+/**
+ * What `restic check` says of the repository; `deep` has every byte read. Where a pack with a directory is gone, restic goes on asking for it
+ * for a quarter of an hour, and says at the begin that it is not there.
+ */
 async function* checked(ctx: Context, { store, deep, known }: StoreLook): AsyncGenerator<Finding> {
   const what = deep(prefixOf(ctx)) ? ['check', '--read-data'] : ['check'];
-  const { code, signal, lines } = await runRestic(ctx, await reachFor(ctx, store), [...what, '--no-lock']);
-  if (code === 0) return;
-  yield {
+  const gone: string[] = [];
+  const onLine = (line: string): void => void (GONE.test(line) && gone.push(line));
+  const damaged = (text: string): Finding => ({
     store: store.name,
     state: 'damaged',
-    text: `restic ${what.join(' ')} ${signal ? `was ended by signal ${signal}` : `ended with exit code ${code}`}: ${words(lines)}`,
+    text: `restic ${what.join(' ')} ${text}`,
     breaks: known.map(({ manifest }) => `backup ${manifest.id}`),
-  };
+  });
+  try {
+    const { code, signal, lines } = await runRestic(ctx, await reachFor(ctx, store), [...what, '--no-lock'], { onLine });
+    if (code === 0) return;
+    yield damaged(`${signal ? `was ended by signal ${signal}` : `ended with exit code ${code}`}: ${words(lines)}`);
+  } catch (error) {
+    ctx.signal.throwIfAborted();
+    if (gone.length === 0) throw error;
+    yield damaged(`got no further: ${few(gone)}`);
+  }
 }
 
 /** Whether the repository of a store has the snapshots that its manifests name, and is whole by restic's own word. */
