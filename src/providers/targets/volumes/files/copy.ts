@@ -3,7 +3,7 @@ import { BkpError } from '../../../../core/errors.ts';
 import { withSource } from './bridge.ts';
 import { type Context, prefixOf, who } from './context.ts';
 import { refuseFailed } from './faults.ts';
-import { indexesIn, refuseLost } from './packs.ts';
+import { indexesIn, refuseLost, storedSince } from './packs.ts';
 import { type Ended, fromEnvironment } from './program.ts';
 import { onRepository, ready, snapshotsIn } from './repository.ts';
 
@@ -39,11 +39,12 @@ async function copy(ctx: Context, id: Id, from: Store, to: Store, missing: reado
   const ended = await withSource(ctx, from, to, source =>
     onRepository(ctx, to, ['copy', ...missing.map(snapshot => snapshot.id)], { env: fromEnvironment(ctx, source) }),
   );
+  const stored = await storedSince(ctx, to, before);
   refuseFailed(ctx, to, `copy from store ${from.name}`, ended);
   const saved = savedBy(ended);
   if (!(await areShown(ctx, to, saved, missing.length))) await refuseUnshown(ctx, id, to, missing);
   const blobs = missing.reduce((sum, each) => sum + (each.blobs ?? Number.NaN), 0);
-  await refuseLost(ctx, to, before, { snapshots: saved, blobs: Number.isNaN(blobs) ? undefined : blobs });
+  await refuseLost(ctx, to, stored, { snapshots: saved, blobs: Number.isNaN(blobs) ? undefined : blobs });
 }
 
 async function refuseUnshown(ctx: Context, id: Id, to: Store, missing: readonly Original[]): Promise<void> {

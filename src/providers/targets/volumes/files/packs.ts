@@ -59,62 +59,58 @@ async function unknownIn(ctx: Context, store: Store, snapshots: readonly string[
   }
 }
 
-/** What a store has lost of a run, in words, and which of the new indexes tell of it as if it were there. */
-interface Lost {
-  text: string;
-  indexes: readonly string[];
+/** What a store has of the packs of a run. */
+export interface Stored {
+  /** Pieces in them, by the indexes. */
+  blobs: number;
+  /** In words, what is not there. */
+  lost?: string;
 }
 
-async function lostOf(ctx: Context, store: Store, before: ReadonlySet<string>, { snapshots, blobs }: Claim): Promise<Lost | undefined> {
+/**
+ * Looks whether a store has the packs that are new in its indexes: restic asks for none of them again, and takes any answer of 200 for a pack
+ * that is stored (tried with 0.14). An index that names one which is not there is removed, whatever became of the run: the next one would
+ * count on it. No `rebuild-index` for that: it removes the old indexes once it has written a new one, which such a store may lose as well.
+ * @param before `indexesIn` from before the run
+ * @throws BkpError when the store does not answer
+ */
+export async function storedSince(ctx: Context, store: Store, before: ReadonlySet<string>): Promise<Stored> {
   const fresh = [...(await indexesIn(ctx, store))].filter(name => !before.has(name));
   const lost: string[] = [];
-  const indexes: string[] = [];
-  let [count, known] = [0, 0];
+  const broken: string[] = [];
+  let [count, blobs] = [0, 0];
   for (const index of fresh) {
     const packs = await packsOf(ctx, store, index);
     const gone = await lacking(ctx, store, packs);
-    if (gone.length > 0) indexes.push(index);
+    if (gone.length > 0) broken.push(`${prefixOf(ctx)}/index/${index}`);
     lost.push(...gone);
     count += packs.length;
-    known += packs.reduce((sum, pack) => sum + pack.blobs.length, 0);
+    blobs += packs.reduce((sum, pack) => sum + pack.blobs.length, 0);
   }
-  if (lost.length > 0) {
-    const more = lost.length > SHOWN ? ` and ${lost.length - SHOWN} more` : '';
-    return { text: `${lost.length} of ${count} new pack(s) of restic are not there: ${lost.slice(0, SHOWN).join(', ')}${more}`, indexes };
-  }
-  if (blobs !== undefined && known >= blobs) return undefined;
-  const text = await unknownIn(ctx, store, snapshots);
-  return text === undefined ? undefined : { text, indexes };
+  if (lost.length === 0) return { blobs };
+  const kept = (await store.remove(broken)).find(({ ok }) => !ok);
+  if (kept) stillCounted(ctx, store, `${kept.key}: ${kept.reason}`);
+  const more = lost.length > SHOWN ? ` and ${lost.length - SHOWN} more` : '';
+  return { blobs, lost: `${lost.length} of ${count} new pack(s) of restic are not there: ${lost.slice(0, SHOWN).join(', ')}${more}` };
+}
+
+function stillCounted(ctx: Context, store: Store, why: string): void {
+  const text = `store ${store.name}: restic still counts on what the store has lost: ${why} → bkp verify volumes ${ctx.name}`;
+  ctx.report.emit({ type: 'warning', text });
 }
 
 /**
- * Takes out of the repository what would make the next backups believe that they need not store it. No `rebuild-index`: it removes the
- * old indexes once it has written a new one, which such a store may lose as well.
+ * @throws BkpError('failed') when a store has not all that a run of restic says that it stored; the snapshots are gone then, and the next
+ *   run stores it anew
  */
-async function takeBack(ctx: Context, store: Store, snapshots: readonly string[], { indexes }: Lost): Promise<void> {
-  const alive = { ...ctx, signal: new AbortController().signal };
-  try {
-    await forget(alive, store, snapshots);
-    const failed = (await store.remove(indexes.map(name => `${prefixOf(ctx)}/index/${name}`))).find(({ ok }) => !ok);
-    if (failed) throw new Error(`${failed.key}: ${failed.reason}`);
-  } catch (error) {
-    const text = `store ${store.name}: restic still counts on what the store has lost: ${sentence(error)} → bkp verify volumes ${ctx.name}`;
-    ctx.report.emit({ type: 'warning', text });
-  }
-}
-
-/**
- * Looks whether a store has what a run of restic says that it stored: restic asks for none of it again, and takes any answer of 200 for a
- * pack that is stored (tried with 0.14).
- * @param before `indexesIn` from before the run
- * @throws BkpError('failed') when something of it is not there; the snapshots are gone then, and the next run stores it anew
- */
-export async function refuseLost(ctx: Context, store: Store, before: ReadonlySet<string>, claim: Claim): Promise<void> {
-  if (claim.snapshots.length === 0) return;
-  const lost = await lostOf(ctx, store, before, claim);
+export async function refuseLost(ctx: Context, store: Store, stored: Stored, { snapshots, blobs }: Claim): Promise<void> {
+  if (snapshots.length === 0) return;
+  const all = blobs !== undefined && stored.blobs >= blobs;
+  const lost = stored.lost ?? (all ? undefined : await unknownIn(ctx, store, snapshots));
   if (lost === undefined) return;
-  await takeBack(ctx, store, claim.snapshots, lost);
-  throw new BkpError('failed', `${who(ctx)}: store ${store.name} has not what it took from restic: ${lost.text}`, {
+  const alive = { ...ctx, signal: new AbortController().signal };
+  await forget(alive, store, snapshots).catch(error => stillCounted(ctx, store, sentence(error)));
+  throw new BkpError('failed', `${who(ctx)}: store ${store.name} has not what it took from restic: ${lost}`, {
     next: `bkp doctor shows how the store answers; bkp verify volumes ${ctx.name} looks at what it has`,
   });
 }

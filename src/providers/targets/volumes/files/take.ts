@@ -3,7 +3,7 @@ import type { Id, Store } from '../../../../core/contracts.ts';
 import { BkpError } from '../../../../core/errors.ts';
 import { type Context, hostOf, prefixOf, who } from './context.ts';
 import { refuseFailed } from './faults.ts';
-import { indexesIn, refuseLost } from './packs.ts';
+import { indexesIn, refuseLost, storedSince } from './packs.ts';
 import { runRestic, words } from './program.ts';
 import { onRepository } from './repository.ts';
 import { type Said, type Summary, saidOf } from './said.ts';
@@ -105,6 +105,7 @@ export async function take(ctx: Context, store: Store, id: Id, paths: readonly s
   const heard = hearing(ctx);
   const before = await indexesIn(ctx, store);
   const ended = await onRepository(ctx, store, args, { onLine: heard.onLine }, reader.start);
+  const stored = await storedSince(ctx, store, before);
   if (ended.code !== 3) refuseFailed(ctx, store, 'backup', ended);
   const summary = heard.summary();
   if (!summary) throw new BkpError('failed', `${who(ctx)}: restic backup ended with exit code ${ended.code} and told of no snapshot`);
@@ -119,7 +120,7 @@ export async function take(ctx: Context, store: Store, id: Id, paths: readonly s
     throw new Unfit('failed', `${who(ctx)}: restic could not read all files: ${words(ended.lines)}`);
   refuseEmpty(ctx, summary, paths);
   await refuseUnshown(ctx, store, summary.snapshot);
-  await refuseLost(ctx, store, before, { snapshots: [summary.snapshot], blobs: summary.blobs });
+  await refuseLost(ctx, store, stored, { snapshots: [summary.snapshot], blobs: summary.blobs });
   const warnings =
     gone.length > 0 ? [`${gone.length} file(s) vanished while they were backed up: ${few(gone.map(({ path }) => path))}`] : [];
   return { summary, warnings };
