@@ -34,15 +34,25 @@ async function packsOf(ctx: Context, store: Store, index: string): Promise<reado
   return (JSON.parse(text) as { packs?: Pack[] }).packs ?? [];
 }
 
-/** Packs that a store has not, or not to their end. */
+/** Packs that a store has not, or not to their end. Since an index goes for it, a listing has to say so as well: one answer of 404 may be wrong. */
 async function lacking(ctx: Context, store: Store, packs: readonly Pack[]): Promise<string[]> {
   const lost: string[] = [];
   for (let at = 0; at < packs.length; at += AT_ONCE) {
     const some = packs.slice(at, at + AT_ONCE);
-    const found = await Promise.all(some.map(({ id }) => store.stat(`${prefixOf(ctx)}/data/${id.slice(0, 2)}/${id}`)));
-    lost.push(...some.filter(({ blobs }, n) => !found[n] || found[n].bytes < endOf(blobs)).map(({ id }) => id));
+    const found = await Promise.all(some.map(({ id }) => store.stat(keyOf(ctx, id))));
+    for (const [n, { id, blobs }] of some.entries()) {
+      const isWhole = (bytes: number): boolean => bytes >= endOf(blobs);
+      if (!isWhole(found[n]?.bytes ?? -1) && !isWhole(await listedBytes(store, keyOf(ctx, id)))) lost.push(id);
+    }
   }
   return lost;
+}
+
+const keyOf = (ctx: Context, id: string): string => `${prefixOf(ctx)}/data/${id.slice(0, 2)}/${id}`;
+
+async function listedBytes(store: Store, key: string): Promise<number> {
+  for await (const found of store.list(key)) if (found.key === key) return found.bytes;
+  return -1;
 }
 
 const endOf = (blobs: Pack['blobs']): number => blobs.reduce((end, { offset, length }) => Math.max(end, offset + length), 0);
