@@ -1,4 +1,6 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -34,6 +36,20 @@ describe('a textfile', () => {
     expect(statSync(path).mode & 0o777).toBe(0o644);
     expect(statSync(path).ino).not.toBe(before);
     expect(readdirSync(dir)).toEqual(['bkp.prom']);
+  });
+
+  it('is written through a link, and into a pipe or a device: no file takes their place', async () => {
+    const [file, link, pipe] = ['bkp.prom', 'link', 'pipe'].map(name => join(dir, name)) as [string, string, string];
+    writeFileSync(file, 'old');
+    symlinkSync('bkp.prom', link);
+    await writeWhole(link, 'new\n');
+    expect(readFileSync(file, 'utf8')).toBe('new\n');
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    execFileSync('mkfifo', [pipe]);
+    const [read] = await Promise.all([readFile(pipe, 'utf8'), writeWhole(pipe, 'piped\n')]);
+    expect(read).toBe('piped\n');
+    expect(lstatSync(pipe).isFIFO()).toBe(true);
+    expect(readdirSync(dir).sort()).toEqual(['bkp.prom', 'link', 'pipe']);
   });
 
   it('MO01: that cannot be written is a failure with the reason, and what was there stays', async () => {

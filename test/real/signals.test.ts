@@ -70,6 +70,7 @@ describe('ended midway', () => {
   };
 
   it('a full disk under its output cuts no backup short, and is not the end of one that is done', async () => {
+    expect(statSync('/dev/full').isCharacterDevice()).toBe(true);
     const [file, args] = bkpCommand(['backup', 'postgres']);
     const env = { PATH: process.env['PATH'] ?? '', HOME: temp, BKP_CONFIG: at.run.config, ...at.run.env };
     const { code, stderr } = await start('sh', ['-c', 'exec "$@" >/dev/full', 'sh', file, ...args], { env }).ended;
