@@ -351,6 +351,22 @@ describe('a clone over the network', () => {
     expect(running(/samba/).filter(line => line.includes(temp))).toEqual([]);
   });
 
+  it('its SMB may come later than its LDAP', async () => {
+    const conf = readFileSync(dc.conf, 'utf8');
+    const tries = join(tempDir(), 'tries');
+    const refusing = `sh -c 'echo try >> ${tries}; test "$(wc -l < ${tries})" -gt 2'`;
+    writeFileSync(dc.conf, conf.replace('[sysvol]', `$&\n\troot preexec = ${refusing}\n\troot preexec close = yes`));
+    const late = setUp(offline);
+    await backedUp(late).finally(() => writeFileSync(dc.conf, conf));
+    const { code, stdout } = await bkp(late, ['verify', 'samba', '--deep', '--json']);
+    const [store] = lastJson(stdout)['stores'] as Yaml[];
+    expect({ code, failed: (store!['proof']['checks'] as Yaml[]).filter(({ state }) => state === 'fail') }).toEqual({
+      code: 0,
+      failed: [],
+    });
+    expect(readFileSync(tries, 'utf8')).toMatch(/^(try\n){3}/);
+  });
+
   it('a drill asks the copy what the config wants to know, and names what does not come back', async () => {
     const [, id = ''] = /backups\/([^/]+)\/manifest\.json/.exec(filesIn(at.store).join('\n')) ?? [];
     resigned(at.store, keysDir, id, ({ baseline }) => {

@@ -17,18 +17,23 @@ const PAUSE_MS = 250;
 const isOfHost = (text: string): boolean =>
   /No space left|Cannot allocate|Too many open files|Permission denied|Operation not permitted|SIGKILL/i.test(text);
 
-/** Asks the started copy over the network until it answers, by a Kerberos ticket, LDAP and SMB. */
+/**
+ * Asks the started copy over the network until it answers, by a Kerberos ticket, LDAP and SMB. smbd is a process of its own, and on a busy
+ * host not there yet when LDAP is (4.17): an answer without sysvol is taken only once the time is over.
+ */
 async function firstAnswer(ctx: Context, apart: Apart, question: () => Promise<Look>): Promise<Look> {
   const end = ctx.clock.now().getTime() + millis(ctx, 'start');
   for (;;) {
+    const late = () => ctx.clock.now().getTime() >= end;
     try {
-      return await question();
+      const seen = await question();
+      if (seen.sysvol || late()) return seen;
     } catch (error) {
       ctx.signal.throwIfAborted();
       if (!apart.running()) throw new BkpError('verifyFailed', `samba ended at once: ${apart.said()}`);
-      if (ctx.clock.now().getTime() >= end) throw explained('the started copy did not answer in time', error);
-      await ctx.clock.sleep(PAUSE_MS, ctx.signal);
+      if (late()) throw explained('the started copy did not answer in time', error);
     }
+    await ctx.clock.sleep(PAUSE_MS, ctx.signal);
   }
 }
 
