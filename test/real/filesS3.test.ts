@@ -5,7 +5,18 @@ import { join } from 'node:path';
 import { ListObjectVersionsCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BASE, filesWorld, fill, picture, type World } from './filesWorld.ts';
-import { cleanUp, errorIn200, type S3Server, type Seen, s3Client, stall, startFaulty, startRgw, startVersity } from './rig/index.ts';
+import {
+  answer,
+  cleanUp,
+  errorIn200,
+  type S3Server,
+  type Seen,
+  s3Client,
+  stall,
+  startFaulty,
+  startRgw,
+  startVersity,
+} from './rig/index.ts';
 
 afterAll(cleanUp);
 
@@ -142,5 +153,25 @@ describe('a store that answers 200 and has stored nothing', () => {
       expect(picture(to)).toBe(picture(at.source));
       expect((await at.bkp('verify', 'volumes', '--deep')).code).toBe(0);
     }
+  });
+
+  it('what it says once not to have, though a listing shows it, is not lost: no index goes for that', async () => {
+    const faulty = await startFaulty(await startVersity());
+    const { region, endpoint, accessKey, secretKey } = faulty;
+    const at = await filesWorld({
+      s3: { type: 's3', region, endpoint, accessKey, secretKey, pathStyle: true, bucket: await faulty.bucket() },
+    });
+    fill(at.source);
+    await at.result(0, 'backup', 'volumes');
+    writeFileSync(join(at.source, 'more'), randomBytes(3_000_000));
+    const told: string[] = [];
+    const isLook = ({ method, path }: Seen): boolean => method === 'HEAD' && path.includes('/restic/data/');
+    faulty.faults = [{ when: seen => isLook(seen) && told.push(seen.path) > 0, act: answer(404, '') }];
+    const { backups } = await at.result(0, 'backup', 'volumes');
+    faulty.faults = [];
+    expect(told).not.toEqual([]);
+    const to = join(at.dir, 'back');
+    await at.result(0, 'restore', 'volumes', 'data', '--from-backup', backups[0].id, '--to', to, '--yes');
+    expect(picture(to)).toBe(picture(at.source));
   });
 });
