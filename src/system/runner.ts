@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { accessSync, closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { accessSync, closeSync, constants, openSync, realpathSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { isSea } from 'node:sea';
 import { PassThrough, Readable, type Writable } from 'node:stream';
@@ -182,6 +182,22 @@ function hold(stdin: Writable | null, text: string): void {
   stdin?.write(text);
 }
 
+const found = (file: string, dirs: readonly string[] = []): string | undefined => {
+  if (file.includes('/')) return isExecutable(file) ? file : undefined;
+  return [...dirs, ...(process.env['PATH'] ?? '').split(delimiter)]
+    .filter(dir => dir !== '')
+    .map(dir => join(dir, file))
+    .find(isExecutable);
+};
+
+/** A command that the kernel ends with its parent: prctl(2), PR_SET_PDEATHSIG. It stays the same process. The setpriv of busybox cannot do it. */
+function tied(command: Command): Command {
+  const setpriv = found('setpriv');
+  const file = found(command.file);
+  if (!setpriv || !file || basename(realpathSync(setpriv)) === 'busybox') return command;
+  return { ...command, file: setpriv, args: ['--pdeathsig', 'KILL', '--', file, ...command.args] };
+}
+
 /** The runner over real processes. */
 export const systemRunner: Runner = {
   async text(command, options = {}) {
@@ -213,7 +229,8 @@ export const systemRunner: Runner = {
 
   pipeline: joined,
 
-  start(command, options = {}) {
+  start(wanted, options = {}) {
+    const command = options.tied ? tied(wanted) : wanted;
     const child = spawn(command.file, [...command.args], {
       ...place(command),
       env: environment(command),
@@ -237,7 +254,7 @@ export const systemRunner: Runner = {
     const ended: Child['ended'] = new Promise((resolve, reject) => {
       child.once('error', error => {
         merged.end();
-        reject(spawnFailure(command, error));
+        reject(spawnFailure(wanted, error));
       });
       child.once('close', (code, signal) => resolve({ code, signal, stderr }));
     });
@@ -256,13 +273,7 @@ export const systemRunner: Runner = {
     };
   },
 
-  which(file, dirs = []) {
-    if (file.includes('/')) return isExecutable(file) ? file : undefined;
-    return [...dirs, ...(process.env['PATH'] ?? '').split(delimiter)]
-      .filter(dir => dir !== '')
-      .map(dir => join(dir, file))
-      .find(isExecutable);
-  },
+  which: found,
 };
 
 /** Starts this very program with other arguments in a session of its own, in the same directory and environment; nothing of it is heard. */

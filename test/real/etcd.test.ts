@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aBackup, aPlace, type EtcdSetup, entryOf, manifestOf, objectsOf, setUp } from './etcdSetup.ts';
+import { killedBeside } from './orphans.ts';
 import { cleanUp, type Etcd, etcdBin, runBkp, startEtcd, tempDir } from './rig/index.ts';
 
 afterAll(cleanUp);
@@ -62,6 +63,8 @@ describe.each(['3.4', '3.6'] as const)('etcd %s', version => {
     expect(text).toContain('2 keys at revision 5');
     expect(readdirSync(at.temp)).toEqual([]);
   });
+
+  it('a proof that is killed leaves no etcd', () => killedBeside(/--listen-client-urls/, ['verify', 'etcd', '--deep'], at.run));
 
   it('a cluster above its quota: the alarm is in its data, is told, and is no fault of the backup', async () => {
     const full = await startEtcd({ version, quota: 600_000 });

@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { layOut, namesOf } from '../../src/providers/targets/redis/layout.ts';
+import { killedBeside } from './orphans.ts';
 import { aDir, aRedisBackup, digestOf, done, fill, keyspaceOf, manifestsOf, type RedisSetup, setUpRedis } from './redissetup.ts';
 import { cleanUp, type Redis, type RedisVersion, startRedis, tempDir } from './rig/index.ts';
 
@@ -72,6 +73,8 @@ describe.each<[RedisVersion]>([['redis7'], ['valkey9']])('backup and restore of 
       ...['unpack ok', 'keys ok', 'functions ok', 'write ok', 'keys by AOF ok', 'stop ok'],
     ]);
   });
+
+  it('a proof that is killed leaves no server', () => killedBeside(/--unixsocket/, ['verify', 'redis', 'app', '--deep'], at.run));
 
   it('doctor finds nothing to mend but that this server saves nothing by itself', async () => {
     const { checks } = await done(at, 'doctor', 'redis', 'app');

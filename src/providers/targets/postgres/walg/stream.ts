@@ -32,11 +32,14 @@ async function session(ctx: Context, newLineage: boolean, copiers: Map<string, C
   await tellRpo(ctx);
   const copier = copiers.get(lineage) ?? new Copier(ctx, lineage);
   copiers.set(lineage, copier);
-  const child = ctx.run.start({
-    file: program(ctx),
-    args: ['wal-receive'],
-    env: { ...env, WALG_SLOTNAME: slotName(ctx.name), PGAPPNAME: 'bkp' },
-  });
+  const child = ctx.run.start(
+    {
+      file: program(ctx),
+      args: ['wal-receive'],
+      env: { ...env, WALG_SLOTNAME: slotName(ctx.name), PGAPPNAME: 'bkp' },
+    },
+    { tied: true },
+  );
   ready();
   return whileReceiving(ctx, child, { everyMs: COPY_MS, signal: 'SIGTERM' }, () => copier.round());
 }
