@@ -1,4 +1,4 @@
-import type { Finding, Known, TargetContext } from '../core/contracts.ts';
+import type { Known, TargetContext } from '../core/contracts.ts';
 import { BkpError } from '../core/errors.ts';
 import { identitiesOf } from '../flow/derive.ts';
 import { recipientsOf } from '../flow/kit/seal.ts';
@@ -18,19 +18,23 @@ async function ownRecipients(ctx: TargetContext): Promise<readonly string[] | un
   return own.length > 0 && own.length === identitiesOf(text).length ? own : undefined;
 }
 
-/** Backups of a store that are whole and that no identity of this host opens, such as those from before a new key. A host without an identity restores nothing anyway. */
-export async function sealedForOthers(ctx: TargetContext, known: readonly Known[], store: string): Promise<Finding[]> {
-  const own = await ownRecipients(ctx);
-  if (!own) return [];
+/**
+ * Backups that no identity at hand opens, such as those from before a new key. A host without an identity restores nothing anyway.
+ * @param own where the identities at hand stand, in words
+ * @returns a sentence; undefined where there is none such
+ */
+export async function sealedForOthers(ctx: TargetContext, known: readonly Known[], own: string): Promise<string | undefined> {
+  const ours = await ownRecipients(ctx);
+  if (!ours) return undefined;
   const shut = known
     .map(({ manifest }) => manifest)
-    .filter(({ recipients }) => recipients.length > 0 && !recipients.some(each => own.includes(each)));
-  if (shut.length === 0) return [];
+    .filter(({ recipients }) => recipients.length > 0 && !recipients.some(each => ours.includes(each)));
+  if (shut.length === 0) return undefined;
   const ids = shut.slice(0, SHOWN).map(({ id }) => id);
   const more = shut.length > SHOWN ? ` and ${shut.length - SHOWN} more` : '';
   const others = [...new Set(shut.flatMap(({ recipients }) => recipients))];
-  const text =
-    `${shut.length} of ${known.length} backup(s) are sealed for another key than keys.identity of this host, which opens none of them ` +
-    `(${ids.join(', ')}${more}; sealed for ${others.join(', ')}) → put that identity into keys.identity too, a line each`;
-  return [{ store, state: 'unproven', text }];
+  return (
+    `${shut.length} of ${known.length} backup(s) are sealed for another key than ${own}, which opens none of them ` +
+    `(${ids.join(', ')}${more}; sealed for ${others.join(', ')})`
+  );
 }

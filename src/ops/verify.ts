@@ -154,6 +154,11 @@ function absent(known: readonly Known[], store: string): Finding[] {
     }));
 }
 
+async function shutIn(ctx: TargetContext, known: readonly Known[], store: string): Promise<Finding[]> {
+  const text = await sealedForOthers(ctx, known, 'keys.identity of this host');
+  return text ? [{ store, state: 'unproven', text: `${text} → put that identity into keys.identity too, a line each` }] : [];
+}
+
 async function verifyStore(
   target: Target,
   ctx: TargetContext,
@@ -180,7 +185,7 @@ async function verifyStore(
   const itself = (manifest: Manifest): boolean =>
     bad.some(({ key }) => key?.startsWith(`${backupPrefix(ctx.base, manifest.id)}/`)) ||
     heldObjects(manifest).some(({ key }) => broken.has(key));
-  const shut = await sealedForOthers(ctx, look.known, store.name);
+  const shut = await shutIn(ctx, look.known, store.name);
   const find = finder(look.known.map(({ manifest }) => manifest));
   const whole = look.known.filter(({ manifest }) => {
     const { members, missing } = chainOf(manifest, find);

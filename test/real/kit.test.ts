@@ -446,6 +446,26 @@ it('files are there while restic has each snapshot of the newest backup, in the 
   });
 });
 
+it('does not call itself good when it opens the newest backup and not those from before a new key', async () => {
+  const redis = await startRedis();
+  const written = await makeConfig({ stores: { one: tempDir() }, redis: { cache: redis.entry() } });
+  const at = { config: written.path, env: {} };
+  expect((await runBkp(['backup'], at)).code).toBe(0);
+  const [next, file] = [agePair(), join(tempDir(), 'identity.txt')];
+  writeFileSync(file, `${next.identity}\n`);
+  const run = changed({ run: at } as Setup, ({ keys }) =>
+    Object.assign(keys, { recipients: [next.recipient], identity: `\${file:${file}}` }),
+  );
+  expect((await runBkp(['backup'], run)).code).toBe(0);
+  const poor = await checkHere(run, await aKit(run), '--json');
+  expect({ code: poor.code, stores: lastJson(poor.stdout)['stores'] }).toMatchObject({
+    code: 3,
+    stores: [{ state: 'partly', backups: 2, text: expect.stringContaining('1 of 2 backup(s) are sealed for another key') }],
+  });
+  writeFileSync(file, `${next.identity}\n${readFileSync(written.identityFile, 'utf8')}`);
+  expect((await checkHere(run, await aKit(run))).code).toBe(0);
+});
+
 it('includes files of the host, and says where they go', async () => {
   const [store, certificate] = [tempDir(), join(tempDir(), 'ca.pem')];
   writeFileSync(certificate, 'a certificate');

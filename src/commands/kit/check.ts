@@ -94,6 +94,9 @@ async function askCluster(source: KitSource, kit: Kit, look: Look, session: Bare
   }
 }
 
+/** Whether the newest backup comes back. */
+const restores = ({ state }: Tryout): boolean => state === 'ok' || state === 'partly';
+
 /** One entry in the stores that are asked for. */
 async function tried(each: OpenedTarget, session: BareSession, kit: Kit, flags: CheckFlags, look: Look): Promise<Tryout[]> {
   const { onlyNear } = await import('../../ops/kit/source.ts');
@@ -108,7 +111,7 @@ async function tried(each: OpenedTarget, session: BareSession, kit: Kit, flags: 
   if (asked.ctx.stores.length === 0)
     look.notes.push(`${each.ctx.kind}/${each.ctx.name} is not in store ${flags.store}, and was not looked at`);
   const rows = await tryTarget(asked, { deep: flags.deep ?? false, random: () => randomBytes(8) });
-  const good = within(name => rows.some(({ store, state }) => store === name && state === 'ok'));
+  const good = within(name => rows.some(row => row.store === name && restores(row)));
   if (good.ctx.stores.length === 0) return rows;
   await tokensSince(good, kit.meta).then(
     stale => look.stale.push(...stale),
@@ -134,18 +137,18 @@ async function alone(session: BareSession, kit: Kit, flags: CheckFlags, look: Lo
   });
 }
 
-/** Damage, and an entry that no store brings back, is worst; a store that is silent beside another is less. */
+/** Damage, and an entry that no store brings back, is worst; a store that is silent beside another, and older backups that stay shut, are less. */
 function endOf(rows: readonly Tryout[], look: Look): ExitName {
   const targets = [...new Set(rows.map(({ target }) => target))];
-  const lost = targets.some(target => !rows.some(row => row.target === target && row.state === 'ok'));
+  const lost = targets.some(target => !rows.some(row => row.target === target && restores(row)));
   return worst([
     lost || look.bad.length > 0 || rows.some(({ state }) => state === 'bad') ? 'verifyFailed' : 'done',
     look.stale.length + look.alarms.length > 0 ? 'unhealthy' : 'done',
-    look.unknown.length > 0 || rows.some(({ state }) => state === 'silent') ? 'partial' : 'done',
+    look.unknown.length > 0 || rows.some(({ state }) => state === 'silent' || state === 'partly') ? 'partial' : 'done',
   ]);
 }
 
-const WORD: Readonly<Record<Tryout['state'], string>> = { ok: 'ok', bad: 'BAD', silent: 'SILENT' };
+const WORD: Readonly<Record<Tryout['state'], string>> = { ok: 'ok', partly: 'PARTLY', bad: 'BAD', silent: 'SILENT' };
 
 /** `bkp kit check`. */
 export async function checkKit(session: BareSession, file: string, flags: CheckFlags): Promise<ExitName> {

@@ -4,13 +4,17 @@ import type { KitMeta } from '../../core/kit/types.ts';
 import { openPiece } from '../../flow/open.ts';
 import { type Catalog, catalog, heldBy, heldOf, lackingChain, streamed } from '../catalog.ts';
 import { findingsOf, isProven, newestGood, proveBackup } from '../prove.ts';
+import { sealedForOthers } from '../sealedFor.ts';
 import type { OpenedTarget } from './source.ts';
 
-/** One entry in one store, tried with nothing but the kit. `ok` = it can be restored from there. */
+/**
+ * One entry in one store, tried with nothing but the kit. `ok` = it can be restored from there, `partly` = so can its newest backup, and
+ * older ones are sealed for keys that are not in the kit.
+ */
 export interface Tryout {
   target: string;
   store: string;
-  state: 'ok' | 'bad' | 'silent';
+  state: 'ok' | 'partly' | 'bad' | 'silent';
   backups: number;
   backup?: string;
   text: string;
@@ -91,7 +95,14 @@ async function tried(each: OpenedTarget, store: Store, options: TryoutOptions): 
   const deep = options.deep && each.target.prove !== undefined;
   try {
     const text = deep ? await proven(each, store, newest, options.random()) : await opened(each, store, newest);
-    return { backups: whole.length, backup: newest.id, state: other ? 'bad' : 'ok', text: other ? `${text}; but ${other}` : text };
+    const shut = await sealedForOthers(each.ctx, whole, 'the identity in the kit');
+    const but = [other, shut && `${shut} → put that identity into keys.identity too, a line each, and make a new kit`].filter(Boolean);
+    return {
+      backups: whole.length,
+      backup: newest.id,
+      state: other ? 'bad' : shut ? 'partly' : 'ok',
+      text: [text, ...but].join('; but '),
+    };
   } catch (error) {
     each.ctx.signal.throwIfAborted();
     return { backups: whole.length, backup: newest.id, state: stateOf(error), text: sentence(error) };

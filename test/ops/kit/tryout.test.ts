@@ -98,3 +98,17 @@ test('with deep it is proven out of each store, and nothing is written down ther
   expect(states(await look(r, provable('fail'), {}, true))).toEqual(['one bad', 'two bad']);
   expect([...r.files('one'), ...r.files('two')]).toEqual(before);
 });
+
+test('older backups that no identity of the kit opens are told, though the newest comes back', async () => {
+  using r = rig();
+  const next = agePair();
+  const { manifest: old } = await r.backup(small);
+  await r.backup(small, { keys: { ...r.ctx.keys, recipients: [next.recipient] } });
+  const having = (...identities: string[]) => look(r, small, { keys: { ...r.ctx.keys, identity: () => `${identities.join('\n')}\n` } });
+  const rows = await having(next.identity);
+  expect(states(rows)).toEqual(['one partly', 'two partly']);
+  expect(rows[0]!.text).toMatch(
+    new RegExp(`^small was opened whole, 5 bytes; but 1 of 2 backup\\(s\\) are sealed for another key .*\\(${old.id}; sealed for age1`),
+  );
+  expect(states(await having(next.identity, r.ctx.keys.identity()))).toEqual(['one ok', 'two ok']);
+});
