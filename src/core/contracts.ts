@@ -62,8 +62,8 @@ export interface Runner {
     commands: readonly Command[],
     options?: { signal?: AbortSignal; input?: Bytes; onStderr?: (index: number, line: string) => void },
   ): Pipeline;
-  /** `tied`: the child is killed when this process is gone, however it ended; only where the host has the `setpriv` of util-linux. */
-  start(command: Command, options?: { signal?: AbortSignal; stdin?: boolean; detached?: boolean; tied?: boolean }): Child;
+  /** `tied`: what the child gets when this process is gone, however it ended; only where the host has the `setpriv` of util-linux. */
+  start(command: Command, options?: { signal?: AbortSignal; stdin?: boolean; detached?: boolean; tied?: NodeJS.Signals }): Child;
   /** Absolute path of a tool on PATH or in `dirs` (looked at first), or undefined. */
   which(file: string, dirs?: readonly string[]): string | undefined;
 }

@@ -190,12 +190,12 @@ const found = (file: string, dirs: readonly string[] = []): string | undefined =
     .find(isExecutable);
 };
 
-/** A command that the kernel ends with its parent: prctl(2), PR_SET_PDEATHSIG. It stays the same process. The setpriv of busybox cannot do it. */
-function tied(command: Command): Command {
+/** A command that the kernel sends a signal when its parent is gone: prctl(2), PR_SET_PDEATHSIG. It stays the same process. The setpriv of busybox cannot do it. */
+function tied(command: Command, signal: NodeJS.Signals): Command {
   const setpriv = found('setpriv');
   const file = found(command.file);
   if (!setpriv || !file || basename(realpathSync(setpriv)) === 'busybox') return command;
-  return { ...command, file: setpriv, args: ['--pdeathsig', 'KILL', '--', file, ...command.args] };
+  return { ...command, file: setpriv, args: ['--pdeathsig', signal, '--', file, ...command.args] };
 }
 
 /** The runner over real processes. */
@@ -230,7 +230,7 @@ export const systemRunner: Runner = {
   pipeline: joined,
 
   start(wanted, options = {}) {
-    const command = options.tied ? tied(wanted) : wanted;
+    const command = options.tied ? tied(wanted, options.tied) : wanted;
     const child = spawn(command.file, [...command.args], {
       ...place(command),
       env: environment(command),

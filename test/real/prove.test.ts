@@ -169,11 +169,11 @@ describe.each<PostgresVersion>(['15', '18'])('a proof of PostgreSQL %s, with pag
     expect(filesIn(at.stores['local']!).filter(each => each.includes('/pins/'))).toEqual([]);
   });
 
-  it('what SIGKILL in the middle leaves among the temporary files, the next run removes and tells', async () => {
+  it('SIGKILL in the middle ends its server too; what it leaves among the temporary files, the next run removes and tells', async () => {
     const { child, pid } = await inTheMiddle();
     child.kill('SIGKILL');
     await child.ended;
-    process.kill(pid, 'SIGKILL');
+    await waitFor(() => !isAlive(pid), 'the end of its server');
     const left = readdirSync(temp).filter(name => name.startsWith('bkp'));
     expect(left).toHaveLength(1);
     const { code, stderr } = await runBkp(['verify', 'postgres', '--deep', '--from', 'local'], {

@@ -7,7 +7,7 @@ test('a tied child ends with the process that started it, however that ends; ano
   const module = JSON.stringify(join(root, 'src/system/runner.ts'));
   const script = `const { systemRunner } = await import(${module});
     const begin = options => systemRunner.start({ file: 'sleep', args: ['600'] }, options).pid;
-    console.log(JSON.stringify([begin({ tied: true }), begin({})]));
+    console.log(JSON.stringify([begin({ tied: 'SIGKILL' }), begin({})]));
     setInterval(() => {}, 1000);`;
   const parent = start(node24(), ['--no-warnings', '--input-type=module', '-e', script]);
   await waitFor(() => parent.output().stdout.endsWith('\n'), 'both children');
@@ -23,12 +23,12 @@ test('a tied child ends with the process that started it, however that ends; ano
 });
 
 test('a tied child is the program itself, and one that is not there is told as such', async () => {
-  const child = systemRunner.start({ file: 'sh', args: ['-c', 'echo $$ $0', '--x'] }, { tied: true });
+  const child = systemRunner.start({ file: 'sh', args: ['-c', 'echo $$ $0', '--x'] }, { tied: 'SIGKILL' });
   let said = '';
   for await (const line of child.lines()) said += line;
   expect(said).toBe(`${child.pid} --x`);
   expect(await child.ended).toMatchObject({ code: 0 });
-  await expect(systemRunner.start({ file: 'no-such-program', args: [] }, { tied: true }).ended).rejects.toMatchObject({
+  await expect(systemRunner.start({ file: 'no-such-program', args: [] }, { tied: 'SIGKILL' }).ended).rejects.toMatchObject({
     message: 'no-such-program could not be started: there is no such program',
   });
 });

@@ -112,7 +112,7 @@ export async function startControlPlane(ctx: Context, endpoint: string, dir: str
   const [file, kubectl] = [program(ctx, 'kube-apiserver'), program(ctx, 'kubectl')];
   const [port] = await freePorts();
   const { args, kubeconfig } = await prepared(dir, endpoint, port);
-  const child = ctx.run.start({ file, args, cwd: dir }, { signal: ctx.signal, tied: true });
+  const child = ctx.run.start({ file, args, cwd: dir }, { signal: ctx.signal, tied: 'SIGKILL' });
   const { heard, isOver, over } = heardFrom(child);
   const plane: ControlPlane = {
     async kubectl(words) {

@@ -91,7 +91,7 @@ export async function startPrivate(
   const urls = ['--listen-client-urls', client, '--advertise-client-urls', client, '--listen-peer-urls', peer];
   const child = ctx.run.start(
     { file: program.file, args: ['--name', 'default', '--data-dir', dataDir, ...urls, ...secure, ...NO_QUOTA], cwd: join(dataDir, '..') },
-    { signal: ctx.signal, tied: true },
+    { signal: ctx.signal, tied: 'SIGKILL' },
   );
   const heard: string[] = [];
   const listening = (async () => {

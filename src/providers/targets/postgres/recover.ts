@@ -59,7 +59,7 @@ async function serving(ctx: Context, place: Private, recovery: Recovery, course:
     restore_command: await restoreCommand(ctx, place, feeder.socket),
   });
   await feeder.listen();
-  const child = ctx.run.start(command);
+  const child = ctx.run.start(command, { tied: 'SIGQUIT' });
   const stop = () => child.kill('SIGINT');
   ctx.signal.addEventListener('abort', stop, { once: true });
   try {

@@ -95,7 +95,7 @@ export async function withPrivate(
   appendonly: 'yes' | 'no',
   use: (info: Info) => Promise<void>,
 ): Promise<void> {
-  const child = ctx.run.start(command(place, appendonly), { signal: ctx.signal, tied: true });
+  const child = ctx.run.start(command(place, appendonly), { signal: ctx.signal, tied: 'SIGKILL' });
   const { gone } = listening(child);
   let ended: Awaited<ReturnType<typeof stop>>;
   try {

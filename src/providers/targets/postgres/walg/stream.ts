@@ -38,7 +38,7 @@ async function session(ctx: Context, newLineage: boolean, copiers: Map<string, C
       args: ['wal-receive'],
       env: { ...env, WALG_SLOTNAME: slotName(ctx.name), PGAPPNAME: 'bkp' },
     },
-    { tied: true },
+    { tied: 'SIGKILL' },
   );
   ready();
   return whileReceiving(ctx, child, { everyMs: COPY_MS, signal: 'SIGTERM' }, () => copier.round());
