@@ -218,10 +218,11 @@ export async function verifyTarget(target: Target, ctx: TargetContext, options: 
   return results;
 }
 
-/** How it ended is written down in each store that was looked at, so that `status` can tell when that last went well. */
+/** How it ended is written down in each store that was looked at, so that `status` can tell when that last went well. One that could not look, in part or at all, takes nothing back of what the one before it found. */
 async function record(ctx: TargetContext, result: Verified, startedAt: string, options: VerifyOptions): Promise<void> {
   const store = ctx.stores.find(({ name }) => name === result.store);
-  if (!store || result.findings.some(({ state }) => state === 'unreachable')) return;
+  const exit = verdict([result]);
+  if (!store || exit === 'partial' || result.findings.some(({ state }) => state === 'unreachable')) return;
   const message = result.findings.find(({ state }) => state !== 'note' && state !== 'stray')?.text;
   const { deep, sample, random } = options;
   const { backups, bytesRead, proof } = result;
@@ -238,7 +239,7 @@ async function record(ctx: TargetContext, result: Verified, startedAt: string, o
     verb: 'verify',
     startedAt,
     finishedAt,
-    exit: verdict([result]),
+    exit,
     ...(message ? { message } : {}),
     details,
   } as const;

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import type { Target } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
+import { lastRuns } from '../../src/ops/records/run.ts';
 import { verdict, verifyTarget } from '../../src/ops/verify.ts';
 import { agePair, BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
 
@@ -39,6 +41,32 @@ test('a backup that no identity of this host opens is not called good; one of tw
     throw new BkpError('usage', 'keys.identity is not set');
   };
   expect(findings(await having(none))).toEqual([]);
+});
+
+test('what could not be looked at counts as no verification: the last good one stays what it was, and damage that was found stays found', async () => {
+  using r = rig();
+  await r.backup(target);
+  const shut: Target = {
+    ...target,
+    async *verify(_, { store }) {
+      yield { store: store.name, state: 'unproven', text: 'the password does not open the repository' };
+    },
+  };
+  const looked = async (how: Target) => verdict(await verifyTarget(how, r.context(), { random: () => randomBytes(3), deep: false }));
+  const recorded = async () => (await lastRuns(r.ctx, r.stores[0]!)).verify;
+  expect(await looked(shut)).toBe('partial');
+  expect(await recorded()).toBeUndefined();
+  expect(await looked(target)).toBe('done');
+  const { success } = (await recorded())!;
+  const object = objectIn(r, 'one');
+  const bytes = readFileSync(object);
+  rmSync(object);
+  expect(await looked(target)).toBe('verifyFailed');
+  const damage = await recorded();
+  expect(damage).toMatchObject({ success, failure: { exit: 'verifyFailed' } });
+  writeFileSync(object, bytes);
+  expect(await looked(shut)).toBe('partial');
+  expect(await recorded()).toEqual(damage);
 });
 
 test('no backup at all is a failure', async () => {

@@ -3,8 +3,7 @@ import { isId } from '../../core/id.ts';
 import { joinKey } from '../../core/key.ts';
 import { listed } from '../records/entry.ts';
 import { lastBefore, type RunRecord, recordRun } from '../records/run.ts';
-
-const ended = ({ exit }: RunRecord): boolean => exit === 'done' || exit === 'partial';
+import { endedWell } from '../records/runRecord.ts';
 
 /** `20260115T020000`: ids of backups begin with it. */
 const stamp = (instant: string): string => new Date(instant).toISOString().replace(/[-:]/g, '').slice(0, 15);
@@ -21,7 +20,7 @@ async function overBefore(ctx: TargetContext, store: Store, failure: RunRecord, 
 /** The newest record of a verb from before an instant, in any store that answers, when it is a failure. */
 export async function lastFailure(ctx: TargetContext, verb: RunRecord['verb'], before: Date): Promise<RunRecord | undefined> {
   const found = await Promise.all(ctx.stores.map(store => lastBefore(ctx, store, verb, before).catch(() => undefined)));
-  return found.flatMap(each => (each && !ended(each) ? [each] : [])).sort((a, b) => b.finishedAt.localeCompare(a.finishedAt))[0];
+  return found.flatMap(each => (each && !endedWell(each) ? [each] : [])).sort((a, b) => b.finishedAt.localeCompare(a.finishedAt))[0];
 }
 
 /**

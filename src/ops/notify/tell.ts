@@ -1,7 +1,8 @@
 import type { Clock, StackContext, TargetContext } from '../../core/contracts.ts';
 import { type About, endMessage, redacted, startMessage } from '../../core/notify/message.ts';
-import { eventsOf, heard, isRed, wantsVerb } from '../../core/notify/select.ts';
+import { heard, isRed, wantsVerb } from '../../core/notify/select.ts';
 import type { Message, NotifyVerb, Outcome } from '../../core/notify/types.ts';
+import { endedWell } from '../records/runRecord.ts';
 import { type Delivery, deliver, type Notifier, worstOf } from './deliver.ts';
 import { recordDelivery } from './health.ts';
 import { isSpared, type Known, knownRed, recordTold } from './known.ts';
@@ -73,7 +74,7 @@ async function judged(telling: Telling, outcome: Outcome): Promise<Judged> {
   const ctx = telling.context(outcome.target);
   if (!ctx) return { outcome };
   if (verb === 'status') return ofStatus(telling, ctx, outcome);
-  const well = eventsOf(outcome).some(event => event === 'success' || event === 'partial');
+  const well = endedWell({ verb, exit: outcome.exit });
   return { outcome: well && (await isRecovery(ctx, verb, startedAt, outcome.id, random(3))) ? { ...outcome, recovered: true } : outcome };
 }
 

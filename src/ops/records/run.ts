@@ -8,7 +8,7 @@ import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, ru
 
 export type { RunRecord } from './runRecord.ts';
 
-/** The newest run of one verb that ended well (`done` or `partial`), and the newest that did not. */
+/** The newest run of one verb that ended well, and the newest that did not. */
 export interface LastRuns {
   success?: RunRecord;
   failure?: RunRecord;

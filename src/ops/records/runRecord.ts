@@ -54,11 +54,15 @@ const NAME = /^([a-z]+)\/(\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{6})\.(done|failed)\.json$
 
 export const runsUnder = (ctx: TargetContext): string => sectionOf(ctx.base, 'runs');
 
-const outcomeOf = (exit: ExitName): Outcome => (exit === 'done' || exit === 'partial' ? 'done' : 'failed');
+/** A backup that fewer stores have is one; a prune that was refused some of it, or a verification that could not look, is none. */
+export const endedWell = ({ verb, exit }: { verb: string; exit: ExitName }): boolean =>
+  exit === 'done' || (exit === 'partial' && verb === 'backup');
+
+const outcomeOf = (run: RunRecord): Outcome => (endedWell(run) ? 'done' : 'failed');
 
 /** `runs/…/<verb>/<id>.<done|failed>.json`: the newest of either is found by its name alone. */
-export const runKey = (ctx: TargetContext, id: string, { verb, exit }: RunRecord): string =>
-  joinKey(runsUnder(ctx), verb, `${id}.${outcomeOf(exit)}.json`);
+export const runKey = (ctx: TargetContext, id: string, run: RunRecord): string =>
+  joinKey(runsUnder(ctx), run.verb, `${id}.${outcomeOf(run)}.json`);
 
 /** The records in a listing, newest first. */
 export function runsAmong(ctx: TargetContext, objects: readonly ObjectInfo[]): ListedRun[] {
@@ -76,8 +80,9 @@ export const encodeRun = ({ env, kind, name, keys }: TargetContext, id: string, 
 
 /** Reads a record back. Throws when no trusted key signed it, or it was signed under another name or for another target. */
 export function decodeRun(ctx: TargetContext, run: ListedRun, bytes: Buffer, what: string): RunRecord {
-  const { id, env, kind, name, ...said } = shape.parse(decodeSigned(bytes, ctx.keys.verify, what));
-  const isIt = id === run.id && said.verb === run.verb && outcomeOf(said.exit) === run.outcome;
+  const { id, env, kind, name, ...rest } = shape.parse(decodeSigned(bytes, ctx.keys.verify, what));
+  const said = rest as RunRecord;
+  const isIt = id === run.id && said.verb === run.verb && outcomeOf(said) === run.outcome;
   if (!isIt || env !== ctx.env || kind !== ctx.kind || name !== ctx.name) throw new Error(`${what} is the record of another run`);
-  return said as RunRecord;
+  return said;
 }

@@ -2,7 +2,9 @@ import { expect, it } from '@jest/globals';
 import { EVENTS, type Message, type NotifyEvent, type Outcome } from '../../../src/core/notify/types.ts';
 import type { Notifier } from '../../../src/ops/notify/deliver.ts';
 import { type Telling, tellEnd, tellStart } from '../../../src/ops/notify/tell.ts';
+import { type RunRecord, recordRun } from '../../../src/ops/records/run.ts';
 import { systemClock } from '../../../src/system/clock.ts';
+import { world } from '../records/world.ts';
 
 interface Heard extends Notifier {
   got: Message[];
@@ -85,4 +87,21 @@ it('a start that hangs is given up when the run is ended', async () => {
 it('nobody is told of what nobody wants to hear of', async () => {
   const all = [listening('a', ['success']), listening('b', ['start'])];
   expect(await tellEnd(telling(all), [failed], [], true)).toEqual([]);
+});
+
+it.each([
+  ['backup', 'partial', true],
+  ['verify', 'done', true],
+  ['verify', 'partial', false],
+  ['prune', 'partial', false],
+  ['drill', 'partial', false],
+] as const)('after a failure a %s that ends with %s is a recovery: %s', async (verb, exit, recovered) => {
+  const w = world();
+  const at = (minute: number) => new Date(Date.UTC(2026, 0, 15, 2, minute)).toISOString();
+  const before: RunRecord = { version: 1, verb, startedAt: at(0), finishedAt: at(1), exit: 'verifyFailed', message: 'a part is gone' };
+  await recordRun(w.ctx, [w.store], before, Buffer.from([1, 2, 3]));
+  const one = listening('one', ['recovered']);
+  const seen = telling([one], { verb, context: () => w.ctx, startedAt: new Date(at(2)) });
+  await tellEnd(seen, [{ target: 'fake/app', exit }], [], true);
+  expect(one.got).toHaveLength(recovered ? 1 : 0);
 });
