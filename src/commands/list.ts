@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ExitName } from '../core/errors.ts';
+import { BkpError, type ExitName } from '../core/errors.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
 import { withEach } from './everywhere.ts';
@@ -74,6 +74,10 @@ export const listCommand = (run: Run): Command =>
     .action((kind: string | undefined, name: string | undefined, flags: Flags) =>
       run(session => {
         const from = flags.from === undefined ? {} : { from: flags.from };
+        if (isFullDr(kind) && flags.window)
+          throw new BkpError('usage', 'a set is one state of the whole stack, and has no window', {
+            next: ['bkp list --window', 'bkp points'],
+          });
         if (isFullDr(kind)) return showSets(session, from);
         return (flags.window ? showWindows : showList)(session, kind, name, from);
       }),

@@ -7,6 +7,7 @@ import { BkpError, type ExitName } from '../core/errors.ts';
 import { checkId } from '../core/id.ts';
 import { formatLsn, parseLsn } from '../core/postgres/lsn.ts';
 import { type OptionValue, restoreOptions } from '../core/restoreOptions.ts';
+import { type Restored, strayOption } from '../core/strayOption.ts';
 import { readTargetTime, type TargetTime } from '../core/time.ts';
 import { formatAge } from '../report/format.ts';
 import { confirm } from './confirm.ts';
@@ -72,11 +73,14 @@ function timeOf(session: Session, text: string): TargetTime {
   return time;
 }
 
+/** The long name of an option as it is typed, without the dashes before it. */
+const dashed = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+
 /** What is given and empty was meant to be something: a variable that was not set, as a rule. */
 function refuseEmpty(flags: Flags): void {
   const [empty] = Object.entries(flags).find(([, value]) => value === '' || (Array.isArray(value) && value.includes(''))) ?? [];
   if (empty)
-    throw new BkpError('usage', `--${empty.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)} is empty`, {
+    throw new BkpError('usage', `--${dashed(empty)} is empty`, {
       next: 'give it a value, or leave it out',
     });
   if (flags.targetXid !== undefined && !/^\d{1,20}$/.test(flags.targetXid))
@@ -85,17 +89,18 @@ function refuseEmpty(flags: Flags): void {
     throw new BkpError('usage', 'a restore point has a name of 63 bytes at most: pg_create_restore_point takes no longer one');
 }
 
-/** The options that only this kind has; one of another kind is refused, since it would say nothing. */
-function ownOptions(flags: Flags, kind: string): RestoreRequest['options'] {
+/** What is given and would do nothing was meant to do something. */
+function refuseStray(flags: Flags, to: Restored): void {
+  const given = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [dashed(name)]));
+  const stray = strayOption(given, to);
+  if (stray) throw new BkpError('usage', stray.text, stray.next ? { next: stray.next } : {});
+}
+
+/** The options that only this kind has. */
+function ownOptions(flags: Flags, kind: string): Record<string, OptionValue> {
   const given = flags as Readonly<Record<string, unknown>>;
-  const found: Record<string, OptionValue> = {};
-  for (const [of, option] of kindOptions()) {
-    const value = given[option.attributeName()];
-    if (value === undefined) continue;
-    if (of !== kind) throw new BkpError('usage', `${option.long} is an option of ${of}, and says nothing to ${kind}`);
-    found[option.name()] = value as OptionValue;
-  }
-  return found;
+  const own = kindOptions().flatMap(([of, option]) => (of === kind ? [[option.name(), given[option.attributeName()]]] : []));
+  return Object.fromEntries(own.filter((pair): pair is [string, OptionValue] => pair[1] !== undefined));
 }
 
 /** `--online` goes into the running source; what it is called stands where a directory would. */
@@ -128,11 +133,13 @@ async function restore(session: Session, kind: string, name: string | undefined,
     ...(flags.from ? { from: flags.from } : {}),
     ...(env.restoresFrom ? { backupsOf: env.restoresFrom } : {}),
   });
+  const { engine } = opened.ctx.config as { engine?: string };
+  refuseStray(flags, { kind, online: flags.online ?? false, ...(engine ? { engine } : {}) });
   const request: RestoreRequest = {
     want,
     to: flags.online ? onlinePlace(opened, flags, kind) : place(opened, flags, kind, name !== undefined),
     ...(flags.online ? { online: true, secure: () => secure(session, opened.target, kind, opened.ctx.name) } : {}),
-    options: ownOptions(flags, kind) ?? {},
+    options: ownOptions(flags, kind),
     force: flags.force ?? false,
     serve: flags.serve ?? false,
     dryRun: flags.dryRun ?? false,
@@ -170,21 +177,11 @@ async function restore(session: Session, kind: string, name: string | undefined,
   return differs.length > 0 ? ('partial' as const) : ('done' as const);
 }
 
-const STACK_ONLY = ['skip', 'journal', 'restart'] as const;
-const TARGET_ONLY = ['owner', 'tablespace', 'serve', 'online'] as const;
-
-/** The whole stack goes another way than one target; what only the other one knows is refused. */
+/** The whole stack goes another way than one target. */
 function stackOrTarget(session: Session, kind: string, name: string | undefined, flags: Flags): Promise<ExitName> {
-  const stack = isFullDr(kind);
-  const stray = (stack ? TARGET_ONLY : STACK_ONLY).find(flag => flags[flag] !== undefined);
-  if (stray)
-    throw new BkpError('usage', stack ? `--${stray} says nothing to full-dr` : `--${stray} is an option of full-dr`, {
-      next: stack ? '`fullDr:` of an entry says how it comes back' : 'bkp restore full-dr …',
-    });
-  if (!stack) return restore(session, kind, name, flags);
+  if (!isFullDr(kind)) return restore(session, kind, name, flags);
+  refuseStray(flags, { kind, online: false });
   if (name !== undefined) throw new BkpError('usage', `full-dr is the whole of an environment and has no entry "${name}"`);
-  if (Object.keys(ownOptions(flags, kind) ?? {}).length > 0)
-    throw new BkpError('usage', 'options of one kind stand in `fullDr.options` of its entry');
   return restoreStackCommand(session, wantOf(session, flags), flags);
 }
 

@@ -14,6 +14,11 @@ describe('options of a restore in the config', () => {
     expect(wrongOption(kind, name, value).wrong).toBe(wrong);
   });
 
+  it('are of one engine of the kind, where another has no use for them', () => {
+    expect(wrongOption('volumes', 'path', '/srv', 'server-snapshot').wrong).toBe('is an option of engine files alone');
+    expect(wrongOption('volumes', 'path', '/srv', 'files').wrong).toBeUndefined();
+  });
+
   it('are written as on the command line, a list once for each', () => {
     expect(optionArgs({ include: ['a b', 'c'], 'host-ip': '10.0.0.9', 'beside-live-dc': true })).toEqual([
       '--include',

@@ -239,7 +239,9 @@ describe('SQLite as the datastore', () => {
     expect(piecesOf(id)).toEqual(['state.db', 'token', 'config.tar']);
     expect(manifestOf(at, id)['baseline']).toMatchObject({ datastore: 'sqlite', revision: 101, keys: 99 });
     const to = aPlace();
-    const { code, stderr } = await runBkp(['restore', 'etcd', 'main', '--latest', '--to', to, '--yes'], at.run);
+    const restore = (...args: string[]) => runBkp(['restore', 'etcd', 'main', '--latest', '--to', to, '--yes', ...args], at.run);
+    expect(await restore('--name', 'one')).toMatchObject({ code: 2, stderr: expect.stringContaining('is of SQLite') });
+    const { code, stderr } = await restore();
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(stderr).not.toContain('Experimental');
     const copy = new DatabaseSync(join(to, 'state.db'), { readOnly: true });

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp, makeKeys, type Postgres, runBkp, startPostgres, tempDir } from './rig/index.ts';
+import { cleanUp, makeConfig, makeKeys, type Postgres, runBkp, startPostgres, tempDir } from './rig/index.ts';
 import { aBackup, aPlace, type Setup, setUp } from './setup.ts';
 
 afterAll(cleanUp);
@@ -112,4 +112,35 @@ describe('what a restore refuses', () => {
     expect(wrong.stdout + wrong.stderr).not.toContain("p@s%41'#$x");
     expect(wrong.stderr).toContain('password authentication failed');
   });
+});
+
+it.each([
+  ['redis', ['--serve'], '--serve is an option of postgres, and says nothing to redis'],
+  ['redis', ['--tablespace', '/a=/b'], '--tablespace is an option of postgres'],
+  ['redis', ['--host-ip', '10.0.0.9'], '--host-ip is an option of samba'],
+  ['redis', ['--online', '--owner', 'nobody'], '--owner is for a restore into a directory'],
+  ['etcd', ['--serve'], '--serve is an option of postgres, and says nothing to etcd'],
+  ['etcd', ['--online', '--name', 'one'], '--name is for a restore into a directory'],
+  ['volumes', ['--serve'], '--serve is an option of postgres, and says nothing to volumes'],
+  ['volumes', ['--rebuild', '7'], '--rebuild is an option of engine server-snapshot, and says nothing to engine files of volumes'],
+  ['samba', ['--server-name', 'new', '--serve'], '--serve is an option of postgres, and says nothing to samba'],
+  ['full-dr', ['--serve'], '--serve is an option of postgres, and says nothing to full-dr'],
+  ['redis', ['--restart'], '--restart is an option of full-dr, and says nothing to redis'],
+])('a restore of %s with %j, which would do nothing, is refused before anything is asked', async (kind, flags, said) => {
+  const written = await makeConfig({
+    stores: { one: tempDir() },
+    redis: { app: { host: '127.0.0.1' } },
+    etcd: { app: { endpoints: ['https://127.0.0.1:2379'] } },
+    samba: { app: { server: '127.0.0.1' } },
+    volumes: { app: { engine: 'files', paths: [tempDir()] } },
+  });
+  const place = flags.includes('--online') ? [] : ['--to', join(tempDir(), 'to')];
+  const { code, stderr } = await runBkp(['restore', kind, '--latest', ...place, ...flags, '--yes'], { config: written.path, env: {} });
+  expect({ code, said: stderr.includes(said) ? said : stderr }).toEqual({ code: 2, said });
+});
+
+it('sets have no window, and `list full-dr --window` says so instead of listing them', async () => {
+  const written = await makeConfig({ stores: { one: tempDir() }, redis: { app: { host: '127.0.0.1' } } });
+  const { code, stderr } = await runBkp(['list', 'full-dr', '--window'], { config: written.path, env: {} });
+  expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('has no window') });
 });

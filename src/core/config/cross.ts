@@ -95,7 +95,7 @@ function* ofOrder(env: Data, registry: Registry, path: Path): Generator<Fault> {
 function* ofRestoreOptions(kind: string, entry: Data, path: Path): Generator<Fault> {
   const options = isData(entry['fullDr']) ? entry['fullDr']['options'] : undefined;
   for (const [name, value] of isData(options) ? Object.entries(options) : []) {
-    const { wrong, allowed } = wrongOption(kind, name, value);
+    const { wrong, allowed } = wrongOption(kind, name, value, entry['engine']);
     const isKnown = allowed.includes(name);
     if (wrong) yield { path: [...path, 'fullDr', 'options', name], key: !isKnown, text: `${wrong}${isKnown ? '' : hint(name, allowed)}` };
   }

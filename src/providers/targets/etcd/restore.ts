@@ -163,6 +163,8 @@ export async function restore(
   refuseMember(member);
   const chosen = chooseBackup(known, request.want, called(ctx), ctx.clock.now());
   const contents = contentsOf(chosen.manifest);
+  if (contents.sqlite && Object.keys(member).length > 0)
+    throw new BkpError('usage', `backup ${contents.manifest.id} is of SQLite, to which a name and members say nothing`);
   await refuseMissing(ctx.stores, contents);
   if (contents.manifest.line.includes('age')) await assertOpens(ctx.keys.identity(), contents.manifest.recipients);
   const holders = ctx.stores.filter(store => chosen.stores.includes(store.name));

@@ -31,11 +31,6 @@ interface Plan {
   aside: boolean;
 }
 
-function refuseStrange({ owner, tablespaces, serve }: RestoreRequest): void {
-  const option = [owner && '--owner', tablespaces?.size && '--tablespace', serve && '--serve'].find(Boolean);
-  if (option) throw new BkpError('usage', `${option} says nothing to samba: a DC runs as root, and is started by you`);
-}
-
 function baselineOf({ manifest }: Known): Baseline {
   const baseline = readBaseline(manifest.baseline);
   if (baseline) return baseline;
@@ -43,7 +38,6 @@ function baselineOf({ manifest }: Known): Baseline {
 }
 
 function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Omit<Plan, 'aside'> {
-  refuseStrange(request);
   refuseUnwritable(request.to);
   refuseUnprivileged();
   const chosen = chooseBackup(known, request.want, `samba/${ctx.name}`, ctx.clock.now());

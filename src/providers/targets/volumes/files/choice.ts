@@ -11,15 +11,6 @@ export type Options = NonNullable<RestoreRequest['options']>;
 export const text = (options: Options, name: string): string | undefined =>
   typeof options[name] === 'string' ? (options[name] as string) : undefined;
 
-/** @throws BkpError('usage' | 'refused') for what files do not have */
-export function refuseUnmeant(request: RestoreRequest): void {
-  if (request.owner !== undefined)
-    throw new BkpError('usage', '--owner says nothing to files: each gets the owner back that it had', {
-      next: 'run it as root, and `chown -R` afterwards where they are to belong to somebody else',
-    });
-  if (request.serve || request.tablespaces) throw new BkpError('usage', 'files are neither served nor in tablespaces');
-}
-
 /** @throws BkpError('notFound') naming the paths that there are */
 export function pathsOf(manifest: Manifest, parts: readonly Part[], one: string | undefined): string[] {
   const all = parts.flatMap(({ paths }) => paths);

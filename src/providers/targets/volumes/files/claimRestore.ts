@@ -7,7 +7,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, INCOMPLETE } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
-import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { type Choice, chooseStore, fromAny, includeOf, pathsOf, text } from './choice.ts';
 import { resticIn, roomIn } from './claims.ts';
 import { type Claim, type Claims, listOf, type Pod, usersOf } from './cluster.ts';
 import { compare, type Difference, type Seen, unstaged } from './compare.ts';
@@ -105,7 +105,6 @@ async function refuseUnfit(ctx: Context, claims: Claims, name: string): Promise<
 }
 
 async function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<Plan> {
-  refuseUnmeant(request);
   const { claims, claim } = nameOf(ctx, request.to);
   const options = request.options ?? {};
   const chosen = chooseBackup(known, request.want, who(ctx), ctx.clock.now());

@@ -8,7 +8,7 @@ import { BkpError, sentence } from '../../../../core/errors.ts';
 import { formatBytes } from '../../../../core/size.ts';
 import { asidePath, exists, inspect, occupy, refuseFull, refuseOurs } from '../../../../flow/place.ts';
 import { baselineOf, partsOf } from './baseline.ts';
-import { type Choice, chooseStore, fromAny, includeOf, pathsOf, refuseUnmeant, text } from './choice.ts';
+import { type Choice, chooseStore, fromAny, includeOf, pathsOf, text } from './choice.ts';
 import { intoClaim, isClaim } from './claimRestore.ts';
 import { added, compare, type Difference, SAME, unstaged } from './compare.ts';
 import { type Context, passwordOf, who } from './context.ts';
@@ -34,7 +34,6 @@ interface Plan extends Choice {
 }
 
 async function planned(ctx: Context, request: RestoreRequest, known: readonly Known[]): Promise<Plan> {
-  refuseUnmeant(request);
   const options = request.options ?? {};
   const chosen = chooseBackup(known, request.want, who(ctx), ctx.clock.now());
   const { manifest } = chosen;
