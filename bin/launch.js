@@ -52,7 +52,8 @@ export async function launch({ version, load }) {
       return;
     }
     const { main } = await load(program);
-    process.exitCode = spoken(archiving, await main(program === 'ready' ? args.slice(3) : process.argv));
+    const toCaller = code => spoken(archiving, code);
+    process.exitCode = toCaller(await main(program === 'ready' ? args.slice(3) : process.argv, toCaller));
   } catch (error) {
     fail(error?.hint ?? `it broke down, which is a defect of bkp: ${sentence(error)}`);
   }

@@ -33,6 +33,12 @@ import { BkpError, EXIT, type ExitName, sentence } from './core/errors.ts';
 import { fitted, terminalWidth, wrapWords } from './report/table.ts';
 
 let exit: number = EXIT.failed;
+/** A code that a command chose itself: `wal fetch` speaks PostgreSQL's language. */
+let forced: number | undefined;
+/** What becomes of a code on its way out: an archiving command of PostgreSQL has others. */
+let spoken = (code: number): number => code;
+/** With what the process ends, as far as is known. */
+const ending = (): number => spoken(forced ?? exit);
 let redactText = (text: string): string => text;
 
 const out = (text: string): void => void process.stdout.write(`${redactText(text)}\n`);
@@ -84,7 +90,7 @@ function fail(error: unknown, options: GlobalOptions): void {
   const known = error instanceof BkpError ? error : undefined;
   const code: ExitName = known?.exit ?? 'failed';
   exit = EXIT[code];
-  if (options.json) out(JSON.stringify({ type: 'error', code, exit, message: sentence(error), next: known?.next ?? [] }));
+  if (options.json) out(JSON.stringify({ type: 'error', code, exit: ending(), message: sentence(error), next: known?.next ?? [] }));
   err(fitted(`bkp: ${sentence(error)}`, terminalWidth(process.stderr)));
   for (const line of known?.next ?? []) err(`  → ${line}`);
   if (options.verbose && error instanceof Error)
@@ -95,7 +101,7 @@ function fail(error: unknown, options: GlobalOptions): void {
 function misused(error: CommanderError, options: GlobalOptions): void {
   exit = error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (options.json && exit !== EXIT.done)
-    out(JSON.stringify({ type: 'error', code: 'usage', exit, message: error.message.replace(/^error: /, ''), next: [] }));
+    out(JSON.stringify({ type: 'error', code: 'usage', exit: ending(), message: error.message.replace(/^error: /, ''), next: [] }));
 }
 
 /** Runs an action that may need no config. */
@@ -212,8 +218,8 @@ export function build(): Command {
     .option('--no-color', 'no colours (NO_COLOR does the same)');
   const run = runnerFor(program);
   const end = (code: number, error?: unknown): void => {
-    if (error) fail(error, program.opts<GlobalOptions>());
     forced = code;
+    if (error) fail(error, program.opts<GlobalOptions>());
   };
   const [completion, complete] = completionCommands({ ...keygenDeps(program), program });
   const commands = [
@@ -253,9 +259,6 @@ export function build(): Command {
   return program;
 }
 
-/** A code that a command chose itself: `wal fetch` speaks PostgreSQL's language. */
-let forced: number | undefined;
-
 /** A signal's own words, with what the work that it ended leaves behind. */
 const ended = (reason: BkpError, error: unknown): BkpError =>
   error instanceof BkpError && error !== reason ? new BkpError(reason.exit, reason.message, { next: error.next, cause: error }) : reason;
@@ -263,9 +266,11 @@ const ended = (reason: BkpError, error: unknown): BkpError =>
 /**
  * Runs one command line.
  * @param argv as `process.argv`
- * @returns the exit code
+ * @param toCaller what the caller of the process makes of an exit code
+ * @returns the exit code, as the caller wants it
  */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], toCaller: typeof spoken = code => code): Promise<number> {
+  spoken = toCaller;
   const program = build();
   try {
     await program.parseAsync([...argv]);
@@ -276,5 +281,5 @@ export async function main(argv: readonly string[]): Promise<number> {
   await written();
   if (unsaid && exit === EXIT.done)
     fail(new BkpError('failed', `what this run had to say could not be written: ${unsaid.message}`), program.opts<GlobalOptions>());
-  return forced ?? exit;
+  return ending();
 }

@@ -209,6 +209,20 @@ describe('wal fetch never ends with 1 to 125, except 74 at the proven end', () =
     expect(code).toBeGreaterThan(125);
   });
 
+  it.each([
+    ['a config that is not there', ['--config', '/nowhere', '--json', 'wal', 'fetch', 'app', SEGMENT, 'x'], 'usage'],
+    ['an unknown option', ['--json', 'wal', 'fetch', '--nosuch', 'app', SEGMENT, 'x'], 'usage'],
+  ])('%s: --json says the code with which it ends', async (_, args, name) => {
+    const { code, stdout } = await fetch(args, { HOME: tempDir() });
+    expect({ code, said: JSON.parse(stdout.trim().split('\n').at(-1)!) }).toMatchObject({ code: 255, said: { code: name, exit: 255 } });
+  });
+
+  it('what it cannot fetch: --json says the code with which it ends', async () => {
+    const { path } = await makeConfig({ stores: { local: tempDir() }, postgres: { app: { engine: 'native' } } });
+    const { code, stdout } = await runBkp(['--json', 'wal', 'fetch', 'app', SEGMENT, 'x'], { config: path, cwd: tempDir() });
+    expect({ code, said: JSON.parse(stdout.trim().split('\n').at(-1)!) }).toMatchObject({ code: 255, said: { type: 'error', exit: 255 } });
+  });
+
   /** The program as it is installed, without dist/. */
   function installed(): string {
     const dir = tempDir();
