@@ -19,6 +19,23 @@ const parse = (bytes: Buffer): unknown => {
   }
 };
 
+/** Of every signed record. */
+const FORMAT = 1;
+const LATER = new Error(`a format later than ${FORMAT}`);
+
+/** Whether a record is sound, and of a format that only a newer bkp reads. */
+export const isLater = (error: unknown): boolean => error instanceof BkpError && error.cause === LATER;
+
+function read(body: Buffer, what: string): unknown {
+  const value = parse(body);
+  const { version } = (value ?? {}) as { version?: unknown };
+  if (typeof version !== 'number' || version <= FORMAT) return value;
+  throw new BkpError('verifyFailed', `${what} was written by a newer bkp, in format ${version}; this one reads format ${FORMAT}`, {
+    next: 'run the bkp that wrote it, or a newer one; `bkp version` says which one this is',
+    cause: LATER,
+  });
+}
+
 type Seal = Parameters<Keys['verify']>[1];
 
 function split(bytes: Buffer, what: string): { body: Buffer; seal: Seal } {
@@ -38,17 +55,17 @@ const untrusted = ({ key }: Seal, what: string): BkpError =>
 /**
  * Reads a signed record back.
  * @param what names the object in errors
- * @throws BkpError('verifyFailed') when it is no signed record, or no trusted key signed these bytes
+ * @throws BkpError('verifyFailed') when it is no signed record, no trusted key signed these bytes, or a newer bkp did (`isLater`)
  */
 export function decodeSigned(bytes: Buffer, verify: Keys['verify'], what: string): unknown {
   const { body, seal } = split(bytes, what);
   if (!verify(body, seal)) throw untrusted(seal, what);
-  return parse(body);
+  return read(body, what);
 }
 
 /** As `decodeSigned`, with the signature checked in another thread. Rejects as that throws. */
 export async function decodeSignedAside(bytes: Buffer, verify: Keys['verifyAside'], what: string): Promise<unknown> {
   const { body, seal } = split(bytes, what);
   if (!(await verify(body, seal))) throw untrusted(seal, what);
-  return parse(body);
+  return read(body, what);
 }

@@ -19,6 +19,7 @@ import { BkpError, sentence } from '../core/errors.ts';
 import { isId } from '../core/id.ts';
 import { joinKey } from '../core/key.ts';
 import { decodeManifestAside } from '../core/manifest.ts';
+import { isLater } from '../core/signed.ts';
 import { readAll } from '../flow/bytes.ts';
 
 /** Something in a store that keeps a backup from counting. */
@@ -27,6 +28,8 @@ export interface Problem {
   /** Absent = the store as a whole did not answer. */
   key?: string;
   error: string;
+  /** It is sound, and a newer bkp reads it. */
+  later?: true;
 }
 
 /** What one store shows under a target's `backups/`. */
@@ -90,7 +93,7 @@ async function look(store: Store, base: string, key: string, keys: Keys, remembe
     return { id, raw, manifest };
   } catch (error) {
     if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-    return { store: store.name, key, error: sentence(error) };
+    return { store: store.name, key, error: sentence(error), ...(isLater(error) ? { later: true } : {}) };
   }
 }
 

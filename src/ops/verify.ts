@@ -123,13 +123,16 @@ const blockLength = (piece: PieceRef, object: StoredObject, n: number): number =
 const stateOf = (error: unknown): Finding['state'] =>
   error instanceof BkpError && /^(storeUnreachable|usage)$/.test(error.exit) ? 'unreachable' : 'damaged';
 
-/** What lies under the target's prefix and belongs to nothing: it breaks no restore, and somebody should know. */
-function strays(target: Target, ctx: TargetContext, look: StoreLook): Finding[] {
+/** What lies under the target's prefix and belongs to nothing: it breaks no restore, and somebody should know. Beside a manifest that cannot be read are the parts of that backup. */
+function strays(target: Target, ctx: TargetContext, look: StoreLook, unread: readonly string[]): Finding[] {
   const store = look.store.name;
+  const folders = unread.map(key => key.slice(0, key.lastIndexOf('/') + 1)).filter(folder => folder !== '');
+  const isStray = (key: string): boolean =>
+    key.startsWith(`${ctx.base}/`) && !named.has(key) && !folders.some(folder => key.startsWith(folder));
   const named = new Set(look.known.flatMap(({ manifest }) => [manifestKey(ctx.base, manifest.id)]));
   for (const { object } of pieceObjects(look.known)) named.add(object.key);
   return look.objects
-    .filter(({ key }) => key.startsWith(`${ctx.base}/`) && !named.has(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
+    .filter(({ key }) => isStray(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
     .map(({ key, bytes }) => ({
       store,
       state: 'stray',
@@ -138,10 +141,11 @@ function strays(target: Target, ctx: TargetContext, look: StoreLook): Finding[] 
     }));
 }
 
-const problemOf = ({ store, key, error }: Problem): Finding =>
-  key === undefined
-    ? { store, state: 'unreachable', text: error }
-    : { store, state: 'damaged', key, text: error, breaks: ['the backup whose manifest it is'] };
+function problemOf({ store, key, error, later }: Problem): Finding {
+  if (key === undefined) return { store, state: 'unreachable', text: error };
+  if (later) return { store, state: 'unproven', key, text: error };
+  return { store, state: 'damaged', key, text: error, breaks: ['the backup whose manifest it is'] };
+}
 
 /** The newest backup has to be in every store that answers; an older one that a store never had is only told. */
 function absent(known: readonly Known[], store: string): Finding[] {
@@ -165,6 +169,7 @@ async function verifyStore(
   store: Store,
   all: readonly Known[],
   options: VerifyOptions,
+  unread: readonly string[],
 ): Promise<Verified> {
   const objects = await allObjects(target, ctx, store);
   const now = ctx.clock.now();
@@ -202,7 +207,7 @@ async function verifyStore(
     objects: objects.length,
     bytesRead: bytes,
     ...('proof' in proven ? { proof: proven.proof } : {}),
-    findings: [...absent(all, store.name), ...bad, ...own, ...shut, ...proven.findings, ...strays(target, ctx, look)],
+    findings: [...absent(all, store.name), ...bad, ...own, ...shut, ...proven.findings, ...strays(target, ctx, look, unread)],
   };
 }
 
@@ -255,7 +260,7 @@ async function lookAtAll(target: Target, ctx: TargetContext, options: VerifyOpti
     if (findings.some(({ state }) => state === 'unreachable')) results.push(none);
     else results.push(await looked(target, ctx, store, known, options, findings));
   }
-  if (known.length === 0)
+  if (known.length === 0 && !problems.some(({ later }) => later))
     results[0]?.findings.push({
       store: ctx.stores[0]!.name,
       state: 'missing',
@@ -273,7 +278,8 @@ async function looked(
   findings: Finding[],
 ): Promise<Verified> {
   try {
-    const seen = await verifyStore(target, ctx, store, known, options);
+    const unread = findings.flatMap(({ key }) => key ?? []);
+    const seen = await verifyStore(target, ctx, store, known, options, unread);
     return { ...seen, findings: [...findings, ...seen.findings] };
   } catch (error) {
     ctx.signal.throwIfAborted();

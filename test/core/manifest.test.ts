@@ -89,6 +89,12 @@ test('another key, no signature, and no manifest at all are refused', () => {
   refused(Buffer.alloc(0), /carries no signature/);
 });
 
+test('one of a later format is told as such, where it is signed by a key of ours', () => {
+  const later = { ...manifest, version: 2 as never, pieces: 'otherwise' as never };
+  refused(encodeManifest(later, ours.sign), /^m was written by a newer bkp, in format 2; this one reads format 1$/);
+  refused(encodeManifest(later, keysOf(2).sign), /not signed by a key of keys.trusted/);
+});
+
 describe('a signed manifest is still checked word by word', () => {
   const [piece] = manifest.pieces;
   test.each<[string, object]>([
@@ -98,7 +104,7 @@ describe('a signed manifest is still checked word by word', () => {
     ['pieces', { pieces: [{ ...piece, objects: [{ key: '../x', bytes: 1, blocks: [hash] }] }] }],
     ['pieces', { pieces: [{ ...piece, sha256: 'short' }] }],
     ['line', { line: ['sh'] }],
-    ['version', { version: 2 }],
+    ['version', { version: 0 }],
     ['startedAt', { startedAt: 'yesterday' }],
     ['wal', { wal: { ...manifest.wal, from: '$(id)' } }],
   ])('%s', (field, change) => {

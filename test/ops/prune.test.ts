@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, test } from '@jest/globals';
@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import type { TargetEntry } from '../../src/core/config/index.ts';
 import type { CaptureOptions, Manifest, Store, TargetContext } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
+import { encodeManifest } from '../../src/core/manifest.ts';
 import { readAll } from '../../src/flow/bytes.ts';
 import { openPiece } from '../../src/flow/open.ts';
 import { catalog, manifestKey, streamed } from '../../src/ops/catalog.ts';
@@ -255,6 +256,39 @@ describe('what stays whatever the policy says', () => {
     const [one] = await prune(r, { confirm: false, entry: { retention: { last: 1 }, schedule: '@weekly' } });
     expect(one!.plan!.lines.every(({ keep }) => keep)).toBe(true);
     expect(one!.plan!.lines[1]!.reasons.join()).toMatch(/newest/);
+  });
+});
+
+describe('what cannot be read', () => {
+  /** Six weeks ago a full one, two that build on it, and an old full one; then a new one. */
+  const chained = async (r: Rig) => {
+    const before = await aged(r, 50);
+    const full = await aged(r, 45);
+    const first = await aged(r, 44, { facts: { needs: [{ backup: full.id }] } });
+    const second = await aged(r, 43, { facts: { needs: [{ backup: first.id }, { backup: full.id }] } });
+    await aged(r, 0.1);
+    return { before, full, first, second };
+  };
+  const path = (r: Rig, { id }: Manifest) => join(r.dir, 'one', BASE, 'backups', id, 'manifest.json');
+  const goes = async (r: Rig, log?: object) => {
+    const [one] = await pruneTarget({ ...target, ...(log ? { log: log as never } : {}) }, r.context(), entry({ retention: { last: 1 } }), {
+      confirm: false,
+      force: false,
+      random: n => randomBytes(n),
+    });
+    return one!.plan!.lines.filter(({ keep }) => !keep).map(({ id }) => id);
+  };
+
+  it('may build on what was there before it, in a kind that has increments: that chain stays', async () => {
+    using r = rig();
+    const { before, full, first, second } = await chained(r);
+    const log = { state: () => [], expired: () => [] };
+    expect(await goes(r, log)).toEqual([before, full, first, second].map(({ id }) => id));
+    writeFileSync(path(r, second), encodeManifest({ ...second, version: 2 as never }, r.ctx.keys.sign));
+    expect(await goes(r, log)).toEqual([before.id]);
+    expect(await goes(r)).toEqual([before, full, first].map(({ id }) => id));
+    writeFileSync(path(r, first), 'garbage');
+    expect(await goes(r, log)).toEqual([before.id]);
   });
 });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { Target } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
+import { encodeManifest } from '../../src/core/manifest.ts';
 import { lastRuns } from '../../src/ops/records/run.ts';
 import { verdict, verifyTarget } from '../../src/ops/verify.ts';
 import { agePair, BASE, chunks, fakeTarget, frail, keySet, type Rig, rig } from './rig.ts';
@@ -67,6 +68,23 @@ test('what could not be looked at counts as no verification: the last good one s
   writeFileSync(object, bytes);
   expect(await looked(shut)).toBe('partial');
   expect(await recorded()).toEqual(damage);
+});
+
+test('a backup that a newer bkp wrote is neither damaged nor a stray: it is told whose it is, and cannot be proven here', async () => {
+  using r = rig();
+  const { manifest } = await r.backup(target);
+  const path = join(r.dir, 'one', r.files('one').find(name => name.endsWith('manifest.json'))!);
+  writeFileSync(path, encodeManifest({ ...manifest, version: 2 as never, pieces: 'otherwise' as never }, r.ctx.keys.sign));
+  const alone = await look(r, { deep: false }, { stores: [r.stores[0]!] });
+  expect(findings(alone)).toEqual([
+    {
+      store: 'one',
+      state: 'unproven',
+      key: expect.stringContaining(manifest.id),
+      text: expect.stringMatching(/was written by a newer bkp, in format 2; this one reads format 1$/),
+    },
+  ]);
+  expect(verdict(alone)).toBe('partial');
 });
 
 test('no backup at all is a failure', async () => {

@@ -1,4 +1,5 @@
 import type { Known, Manifest, ObjectInfo, Store, Target, TargetContext } from '../../core/contracts.ts';
+import { guardUnread } from '../../core/retention/unread.ts';
 import type { Candidate } from '../../core/retention.ts';
 import { allObjects, heldObjects, idOf, lacking, readManifests } from '../catalog.ts';
 import { holdsIn } from '../records/hold.ts';
@@ -78,7 +79,12 @@ function candidateOf(manifest: Manifest, sizes: ReadonlyMap<string, number>, gua
  * @param storeNow the time by the store's own clock where it is known, else by this host's
  * @throws BkpError('storeUnreachable') when any part of it cannot be read: a plan over half a listing would delete what is needed
  */
-export async function survey(ctx: TargetContext, store: Store, storeNow: Date, target: Pick<Target, 'places'> = {}): Promise<Survey> {
+export async function survey(
+  ctx: TargetContext,
+  store: Store,
+  storeNow: Date,
+  target: Pick<Target, 'places' | 'log'> = {},
+): Promise<Survey> {
   const objects = await allObjects(target, ctx, store);
   const keys = byBackup(ctx.base, objects);
   const listed = objects.filter(({ key }) => idOf(ctx.base, key) !== undefined);
@@ -95,7 +101,15 @@ export async function survey(ctx: TargetContext, store: Store, storeNow: Date, t
     else candidates.push({ id: idOf(ctx.base, each.key!)!, state: 'unreadable', anomalous: false, needs: [], guards: [each.error] });
   }
   const lastFailure = (await lastRuns(ctx, store)).backup?.failure;
-  return { store, objects, candidates, manifests, keys, rolling, ...(lastFailure ? { lastFailure } : {}) };
+  return {
+    store,
+    objects,
+    candidates: target.log ? guardUnread(candidates) : candidates,
+    manifests,
+    keys,
+    rolling,
+    ...(lastFailure ? { lastFailure } : {}),
+  };
 }
 
 /** The backups of a survey as other operations know them. */
