@@ -254,16 +254,46 @@ describe('servers that do not send what they should', () => {
     await replica.destroy();
   });
 
-  it('RD08: a kind of value that the format of an older client cannot hold fails, and says which client can', async () => {
-    const log = join(tempDir(), 'valkey.log');
-    const valkey = await startRedis({ version: 'valkey9', settings: { logfile: log } });
-    await valkey.cli('HSET', 'h', 'f', 'v');
-    await valkey.cli('HEXPIRE', 'h', '1000', 'FIELDS', '1', 'f');
-    const other = await setUpRedis(valkey);
-    const { code, stderr } = await other.bkp('backup', 'redis', 'app');
-    expect(code).toBe(1);
-    expect(stderr).toContain('valkey-cli 9');
-    await valkey.destroy();
+  it.each([
+    ['has its log at hand', true],
+    ['logs where nobody here reads it', false],
+  ])(
+    'RD08: a kind of value that the format of an older client cannot hold fails, and says which client can: the server %s',
+    async (_, logged) => {
+      const valkey = await startRedis({ version: 'valkey9', settings: logged ? { logfile: join(tempDir(), 'valkey.log') } : {} });
+      await valkey.cli('HSET', 'h', 'f', 'v');
+      await valkey.cli('HEXPIRE', 'h', '1000', 'FIELDS', '1', 'f');
+      const other = await setUpRedis(valkey);
+      const { code, stderr } = await other.bkp('backup', 'redis', 'app');
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        /redis-cli ended with exit code 1; [^\n]*\n {2}→ [^\n]*redis-cli asks for the format of Redis[^\n]*valkey-cli 9/,
+      );
+      expect(stderr.includes('its log says')).toBe(logged);
+      const { checks } = await done(other, 'doctor', 'redis', 'app');
+      expect(checks.find(({ name }: { name: string }) => name === 'client')).toMatchObject({
+        state: 'warn',
+        text: expect.stringMatching(/redis-cli on this host is of Redis [\d.]+.*no backup once a field of a hash has a time to live/),
+        mend: expect.stringContaining('valkey-cli 9'),
+      });
+      await valkey.destroy();
+    },
+  );
+
+  it('a master that becomes a replica while it sends is told as a failover', async () => {
+    const [old, next] = [await startRedis({ settings: { 'rdb-key-save-delay': '500' } }), await startRedis()];
+    await old.cli('DEBUG', 'POPULATE', '20000', 'key', '100');
+    const other = await setUpRedis(old);
+    const backup = other.bkp('backup', 'redis', 'app');
+    await waitFor(async () => (await old.info('rdb_bgsave_in_progress')) === '1', 'the dump to begin');
+    await old.cli('REPLICAOF', '127.0.0.1', String(next.port));
+    const { code, stderr } = await backup;
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining(`it has become a replica of 127.0.0.1:${next.port} meanwhile, as after a failover`),
+    });
+    expect(manifestsOf(other)).toEqual([]);
+    await Promise.all([old.destroy(), next.destroy()]);
   });
 
   it('a copy that its server does not start on is a failed proof, and the command ends', async () => {

@@ -2,6 +2,7 @@ import type { Command, Site, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { openSite } from '../../../flow/site/index.ts';
 import type { RedisConfig } from './config.ts';
+import type { Version } from './formats.ts';
 
 export type Context = TargetContext<RedisConfig>;
 
@@ -91,8 +92,8 @@ export function serverError(ctx: Context, reason: string, cause?: unknown): BkpE
 const words = (error: unknown): string =>
   sentence(error)
     .split('\n')
-    .map(line => line.trim())
-    .filter(line => line !== '' && !/^sending REPLCONF|^SYNC sent/.test(line))
+    .map(line => line.trim().replace(/(^|: )(sending REPLCONF|SYNC sent).*$/, ''))
+    .filter(line => line !== '')
     .join('; ');
 
 function checked(ctx: Context, { stdout, stderr }: { stdout: string; stderr: string }): string {
@@ -155,6 +156,16 @@ export async function withCli<T>(ctx: Context, work: (cli: Cli) => Promise<T>): 
     await cli.site.close();
   }
 }
+
+/** The version of the client itself, as `redis-cli 7.0.15` says it. */
+export async function clientVersion({ site, file }: Cli): Promise<Version | undefined> {
+  const { stdout } = await site.text({ file, args: ['--version'] }, { timeoutMs: ANSWER_MS });
+  const [, flavor, version] = /^(redis|valkey)-cli (\d\S*)/.exec(stdout) ?? [];
+  return version === undefined ? undefined : { flavor: flavor as Version['flavor'], version };
+}
+
+export const NEWER_CLIENT =
+  'redis-cli asks for the format of Redis, which cannot hold what Valkey 9 added: put valkey-cli 9 on PATH, or name it in `bin:`';
 
 /** Why a dump did not come, in the client's words. */
 export const dumpError = (ctx: Context, error: unknown): BkpError => serverError(ctx, words(error), error);

@@ -4,7 +4,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { freeBytes } from '../../../flow/place.ts';
 import { inWords } from './baseline.ts';
-import { type Cli, type Context, openCli, withCli } from './cli.ts';
+import { type Cli, type Context, clientVersion, NEWER_CLIENT, openCli, withCli } from './cli.ts';
 import { nameOf } from './formats.ts';
 import { markerOf } from './identity.ts';
 import { keyspace, numberOf } from './info.ts';
@@ -15,6 +15,7 @@ import {
   type Live,
   linkIsUp,
   liveState,
+  majorOf,
   NO_WRITES,
   refuseOrphan,
   refuseParts,
@@ -50,6 +51,16 @@ async function attempt(name: string, mend: string, work: () => Promise<Check>): 
     const next = error instanceof BkpError ? error.next.join('\n') : '';
     return { name, state: 'fail', text: sentence(error), mend: next || mend };
   }
+}
+
+/** Valkey 9 sends fields of hashes with a time to live only to a client that says that it knows them, and ends the dump for any other. */
+async function clientCheck(cli: Cli, live: Live): Promise<Check> {
+  const name = 'client';
+  const where = `${cli.file} on ${cli.site.name}`;
+  const client = live.flavor === 'valkey' && majorOf(live) >= 9 ? await clientVersion(cli) : undefined;
+  if (!client || (client.flavor === 'valkey' && majorOf(client) >= 9)) return { name, state: 'ok', text: where };
+  const text = `${where} is of ${nameOf(client)} and older than the server: there is no backup once a field of a hash has a time to live`;
+  return { name, state: 'warn', text, mend: NEWER_CLIENT };
 }
 
 /** Whether it is a server whose data are all here and of now. */
@@ -190,14 +201,15 @@ export async function* doctor(ctx: Context): AsyncIterable<Check> {
     return;
   }
   try {
-    yield { name: 'client', state: 'ok', text: `${cli.file} on ${cli.site.name}` };
     let live: Live;
     try {
       live = await liveState(ctx, cli);
     } catch (error) {
+      yield { name: 'client', state: 'ok', text: `${cli.file} on ${cli.site.name}` };
       yield { name: 'server', state: 'fail', text: sentence(error), mend: unanswered(ctx, error) };
       return;
     }
+    yield await clientCheck(cli, live);
     yield {
       name: 'server',
       state: 'ok',

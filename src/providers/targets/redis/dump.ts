@@ -6,10 +6,10 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
 import { spent } from '../../../core/spent.ts';
 import { freeBytes } from '../../../flow/place.ts';
-import { type Cli, type Context, dumpError } from './cli.ts';
+import { type Cli, type Context, dumpError, NEWER_CLIENT } from './cli.ts';
 import { fileBytes } from './fileBytes.ts';
 import { isHere } from './here.ts';
-import { called, infoOf, type Live, saveFault, untilInfo } from './live.ts';
+import { called, infoOf, isReplica, type Live, majorOf, saveFault, untilInfo } from './live.ts';
 import { type Rdb, RdbReader } from './rdb/reader.ts';
 
 /** How often a dump that came damaged is asked for. */
@@ -82,16 +82,23 @@ async function explained(ctx: Context, cli: Cli, live: Live, error: unknown): Pr
   if (!info) return told;
   const fault = saveFault(info);
   const log = await logOf(ctx, cli, live);
-  const reasons = [fault, log && `its log says: ${log}`].filter(Boolean).join('; ');
-  const old = live.flavor === 'valkey' && cli.file.endsWith('redis-cli') && /RDB version/.test(log);
+  const turned = !isReplica(live) && isReplica({ ...live, info });
+  const master = `${info.get('master_host')}:${info.get('master_port')}`;
+  const reasons = [turned && `it has become a replica of ${master} meanwhile, as after a failover`, fault, log && `its log says: ${log}`];
+  const reason = reasons.filter(Boolean).join('; ');
+  const foreign = live.flavor === 'valkey' && majorOf(live) >= 9 && cli.file.endsWith('redis-cli');
+  const old = foreign && /RDB version/.test(log);
   const next = [
+    ...(turned ? [`run it again once that is in step, or name the master as \`host:\` and \`port:\``] : []),
     ...(old
-      ? ['redis-cli asks for the format of Redis, which cannot hold what Valkey 9 added: put valkey-cli 9 on PATH, or name it in `bin:`']
-      : []),
+      ? [NEWER_CLIENT]
+      : foreign && log === '' && !fault && !turned
+        ? [`where fields of hashes have a time to live: ${NEWER_CLIENT}`]
+        : []),
     ...(fault && !old ? [`the server saves into ${live.settings?.get('dir') ?? 'its directory'}: is there room, and may it write?`] : []),
     ...(fault && !old && !isDiskless(live) ? ['CONFIG SET repl-diskless-sync yes sends a dump without writing it there first'] : []),
   ];
-  const message = `${called(ctx)}: the server did not send its data: ${told.message.replace(/^.*?: /, '')}${reasons ? `; ${reasons}` : ''}`;
+  const message = `${called(ctx)}: the server did not send its data: ${told.message.replace(/^.*?: /, '')}${reason ? `; ${reason}` : ''}`;
   return new BkpError('failed', message, { next: next.length > 0 ? next : told.next, cause: error });
 }
 

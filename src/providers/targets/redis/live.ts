@@ -21,7 +21,7 @@ export const SETTINGS = [
   'min-replicas-to-write',
 ];
 
-const majorOf = ({ version }: Version): number => Number(version.split('.')[0]);
+export const majorOf = ({ version }: Version): number => Number(version.split('.')[0]);
 
 /** Asks for settings; one by one before Redis 7, which takes one name. Undefined where that is not allowed, or the command has no name. */
 export async function settingsOf(cli: Cli, server: Version, names: readonly string[]): Promise<ReadonlyMap<string, string> | undefined> {
