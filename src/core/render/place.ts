@@ -46,3 +46,12 @@ export function hostOf(kind: string, entry: TargetEntry): Host | undefined {
   if (kind !== 'samba') return undefined;
   return (entry['mode'] ?? (entry['user'] === undefined ? 'offline' : 'online')) === 'offline' ? 'dc' : undefined;
 }
+
+/** Addresses that are those of whoever asks. */
+export const isLoopback = (host: unknown): boolean => /^(127\.|localhost$|\[?::1\]?$|\/)/.test(String(host));
+
+const hostIn = (endpoint: string): string => /^(?:https?:\/\/)?(\[[^\]]*\]|[^:/]*)/.exec(endpoint)?.[1] ?? '';
+
+/** An etcd none of whose members is where bkp runs is asked over the network, by a pod too, unless a K3s is meant. */
+export const isFar = (kind: string, entry: TargetEntry): boolean =>
+  kind === 'etcd' && entry['flavor'] !== 'k3s' && !(entry['endpoints'] as string[]).some(each => isLoopback(hostIn(each)));

@@ -383,6 +383,43 @@ describe('what is rendered for Kubernetes', () => {
     expect(made.of('Namespace').map(({ metadata }) => metadata.name)).toEqual(['bkp']);
   });
 
+  describe('an etcd elsewhere', () => {
+    const etcd = (entry: string, options = {}) =>
+      kubernetes(CONFIG.replace('main: { ', `main: { ${entry}, `), { nodeJobs: false, ...options });
+    const far = 'flavor: etcd, endpoints: ["https://etcd.data.svc:2379"], cacert: /etc/etcd/ca.pem';
+
+    it('is asked by a pod, which has its certificates by a Secret and reaches nothing else', () => {
+      const made = etcd(far);
+      expect(made.warnings.join()).not.toContain('etcd/main');
+      const { pod, namespace } = podsOf(made.objects).find(({ name }) => name === 'bkp-backup-etcd-main')!;
+      expect({ namespace, hostNetwork: pod.hostNetwork }).toEqual({ namespace: 'bkp', hostNetwork: undefined });
+      expect(pod.volumes.filter((each: any) => each.hostPath)).toEqual([]);
+      const mounts = container(pod).volumeMounts.map(({ name, mountPath }: any) => `${name} ${mountPath}`);
+      expect(mounts).toContain('secret-etcd-main /etc/etcd/ca.pem');
+      expect(made.one('NetworkPolicy', 'bkp-source-etcd-main').spec.egress).toEqual([
+        expect.objectContaining({ ports: [{ protocol: 'TCP', port: 2379 }] }),
+      ]);
+    });
+
+    it('is asked from a server node where --node-jobs says so', () => {
+      expect(podsOf(etcd(far, { nodeJobs: true }).objects).find(({ name }) => name === 'bkp-backup-etcd-main')!.namespace).toBe('bkp-node');
+    });
+
+    it.each([
+      ['may be a K3s', 'endpoints: ["https://10.0.0.7:2379"]', /--node-jobs; a plain etcd is asked by a pod, with `flavor: etcd`$/],
+      ['has a member where bkp runs', 'flavor: etcd, endpoints: ["https://10.0.0.7:2379", "https://[::1]:2379"]', /--node-jobs$/],
+    ])('that %s gets no pod, and that is said', (_, entry, said) => {
+      expect(etcd(entry).warnings).toContainEqual(expect.stringMatching(said));
+    });
+  });
+
+  it('where nothing is left, nothing is rendered, and each entry says why', () => {
+    const alone = CONFIG.replace(/ {4}postgres:[\s\S]*?(?= {4}etcd:)/, '');
+    expect(() => kubernetes(alone, { nodeJobs: false })).toThrow(
+      expect.objectContaining({ exit: 'usage', next: [expect.stringContaining('bkp render systemd etcd main there')] }),
+    );
+  });
+
   it('the alerts are those of deploy/prometheus, and silence is looked for entry by entry', () => {
     const file = parse(readFileSync(join(root, 'deploy/prometheus/bkp.rules.yml'), 'utf8'));
     expect(ALERTS).toEqual(file.groups[0].rules);

@@ -1,6 +1,6 @@
 import { BkpError } from '../../errors.ts';
 import { jobsOf } from '../jobs.ts';
-import { clusterOf, hostOf, kubectlOf, sshOf } from '../place.ts';
+import { clusterOf, type Host, hostOf, isFar, isLoopback, kubectlOf, sshOf } from '../place.ts';
 import { nodeNamespace, type Subject, type World } from './types.ts';
 import { storeClaims } from './volumes.ts';
 
@@ -10,11 +10,19 @@ export interface Chosen {
   name: string;
 }
 
+/** As `hostOf`, in a cluster: a plain etcd elsewhere is asked by a pod, unless the certificates of a server node are wanted. */
+function placeOf({ env, options }: World, { kind, name }: Chosen): Host | undefined {
+  const entry = env.targets[kind]![name]!;
+  return isFar(kind, entry) && entry['flavor'] === 'etcd' && !options.nodeJobs ? undefined : hostOf(kind, entry);
+}
+
 /** Why an entry gets no jobs in a cluster, and what backs it up instead; undefined = it gets them. */
-function leftOut({ env, options }: World, { kind, name }: Chosen): string | undefined {
-  const host = hostOf(kind, env.targets[kind]![name]!);
-  if (host === 'server' && !options.nodeJobs)
-    return `${kind}/${name} is backed up on a server node: bkp render systemd ${kind} ${name} there, or --node-jobs`;
+function leftOut(world: World, { kind, name }: Chosen): string | undefined {
+  const host = placeOf(world, { kind, name });
+  if (host === 'server' && !world.options.nodeJobs) {
+    const plain = isFar(kind, world.env.targets[kind]![name]!) ? '; a plain etcd is asked by a pod, with `flavor: etcd`' : '';
+    return `${kind}/${name} is backed up on a server node: bkp render systemd ${kind} ${name} there, or --node-jobs${plain}`;
+  }
   if (host === 'dc') return `${kind}/${name} is backed up on the DC: bkp render systemd ${kind} ${name} there, or \`where: {kubectl: …}\``;
   if (host === 'files')
     return `${kind}/${name} is of directories, and is backed up where they lie: bkp render systemd ${kind} ${name} there`;
@@ -28,9 +36,6 @@ function refuseContext({ env }: World, { kind, name }: Chosen): void {
     next: 'leave `context` out for the cluster of the pod itself, or name a `kubeconfig` for another one',
   });
 }
-
-/** Addresses that are the pod's own wherever it runs. */
-const isLoopback = (host: unknown): boolean => /^(127\.|localhost$|::1$|\/)/.test(String(host));
 
 function doubts({ env }: World, { kind, name }: Chosen): string[] {
   const entry = env.targets[kind]![name]!;
@@ -54,10 +59,11 @@ export function subjectsOf(world: World, chosen: readonly Chosen[]): { subjects:
     }
     refuseContext(world, { kind, name });
     notes.push(...doubts(world, { kind, name }));
-    const node = hostOf(kind, world.env.targets[kind]![name]!) === 'server';
+    const node = placeOf(world, { kind, name }) === 'server';
     const namespace = node ? nodeNamespace(world.options) : world.options.namespace;
     const jobs = jobsOf(world.env, kind, name, world.traits[kind]!, world.options.schedules);
     subjects.push({ kind, name, node, namespace, jobs, claims: storeClaims(world, { kind, name }) });
   }
+  if (subjects.length === 0) throw new BkpError('usage', 'nothing of what is asked for is backed up by a pod', { next: notes });
   return { subjects, notes };
 }
