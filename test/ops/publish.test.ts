@@ -38,18 +38,14 @@ describe('a textfile', () => {
     expect(readdirSync(dir)).toEqual(['bkp.prom']);
   });
 
-  it('is written through a link, and into a pipe or a device: no file takes their place', async () => {
-    const [file, link, pipe] = ['bkp.prom', 'link', 'pipe'].map(name => join(dir, name)) as [string, string, string];
-    writeFileSync(file, 'old');
-    symlinkSync('bkp.prom', link);
-    await writeWhole(link, 'new\n');
-    expect(readFileSync(file, 'utf8')).toBe('new\n');
-    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  it.each(['pipe', 'link'])('is written into a %s that leads to no file: no file takes its place', async name => {
+    const [pipe, link] = [join(dir, 'pipe'), join(dir, 'link')];
     execFileSync('mkfifo', [pipe]);
-    const [read] = await Promise.all([readFile(pipe, 'utf8'), writeWhole(pipe, 'piped\n')]);
+    symlinkSync('pipe', link);
+    const [read] = await Promise.all([readFile(pipe, 'utf8'), writeWhole(join(dir, name), 'piped\n')]);
     expect(read).toBe('piped\n');
-    expect(lstatSync(pipe).isFIFO()).toBe(true);
-    expect(readdirSync(dir).sort()).toEqual(['bkp.prom', 'link', 'pipe']);
+    expect([lstatSync(pipe).isFIFO(), lstatSync(link).isSymbolicLink()]).toEqual([true, true]);
+    expect(readdirSync(dir).sort()).toEqual(['link', 'pipe']);
   });
 
   it('MO01: that cannot be written is a failure with the reason, and what was there stays', async () => {
