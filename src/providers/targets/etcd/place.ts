@@ -1,9 +1,8 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RestoreRequest } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
 import { exists, inspect, type Owner, parentOwner, refuseOurs, userOf } from '../../../flow/place.ts';
-import { checkMember, TarScan } from '../../../flow/tarScan.ts';
 import type { Context } from './config.ts';
 import { isRunning } from './running.ts';
 
@@ -29,17 +28,6 @@ export async function ownerOf(ctx: Context, request: RestoreRequest): Promise<Ow
   if (process.getuid?.() !== 0) return undefined;
   const named = request.owner ?? ctx.config.owner;
   return named ? userOf(ctx, named) : parentOwner(request.to);
-}
-
-/**
- * Unpacks the configuration into a directory of its own, for a person to look at: nothing of a running system is written over.
- * @throws BkpError('verifyFailed') for a member that leads out
- */
-export async function unpackConfig(ctx: Context, tar: string, into: string): Promise<void> {
-  const scan = new TarScan(checkMember);
-  scan.push(await readFile(tar));
-  if (!scan.ended) throw new BkpError('verifyFailed', 'config.tar is cut short: its end mark is missing');
-  await ctx.run.text({ file: 'tar', args: ['-x', '-p', '--no-same-owner', '-f', tar, '-C', into] }, { signal: ctx.signal });
 }
 
 /** A secret as a file that only its owner reads. */

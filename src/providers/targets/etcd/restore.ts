@@ -13,10 +13,11 @@ import { clusterReset } from './k3s/reset.ts';
 import { checkState } from './k3s/sqlite.ts';
 import { refuseMember } from './member.ts';
 import { bring, type Contents, contentsOf, type Here, type ReadPiece, refuseMissing } from './pieces.ts';
-import { inspectPlace, ownerOf, unpackConfig, writeSecret } from './place.ts';
+import { inspectPlace, ownerOf, writeSecret } from './place.ts';
 import { FULL } from './status.ts';
 import { type Offline, offline, parseVersion } from './tools.ts';
 import { BUMP, type Member, refuseFull, restoredBytes, restoreSnapshot } from './trial.ts';
+import { unpackConfig } from './unpackConfig.ts';
 
 /** Membership out of the options of `bkp restore`; a name with its peer URL is a cluster of one. */
 export function memberOf(options: RestoreRequest['options'] = {}): Member {
