@@ -125,13 +125,19 @@ describe('doctor', () => {
   const { db, at, doctor, archive } = clinic('18');
 
   it('MO02 MO10: a server that is not there', async () => {
-    const { code, check } = await doctor(
-      changed(at(), config => {
-        entryOf(config)['port'] = 1;
-      }),
-    );
+    const run = changed(at(), config => {
+      entryOf(config)['port'] = 1;
+    });
+    const { code, check } = await doctor(run);
     expect(code).toBe(10);
-    expect(check('server')).toMatchObject({ state: 'fail', text: expect.stringMatching(/refused/) });
+    // Rights mend what a server refuses; they do not mend one that is not there.
+    const mend = expect.stringMatching(/^does it run and listen there\? pg_isready -h 127\.0\.0\.1 -p \d+; /);
+    expect(check('server')).toMatchObject({ state: 'fail', text: expect.stringMatching(/refused/), mend });
+    const { code: failed, stderr } = await runBkp(['backup', 'postgres'], run);
+    expect({ failed, stderr }).toEqual({
+      failed: 1,
+      stderr: expect.stringMatching(/refused\n.*\n {2}→ does it run and listen there\? pg_isready/),
+    });
   });
 
   it('a store that is not there, with what to type; the other one is still tried', async () => {

@@ -15,7 +15,7 @@ import { shippingChecks } from './liveChecks.ts';
 import { shippingOf } from './shipping.ts';
 import { idleLimitMs } from './slot.ts';
 import { slotRoom } from './slotRoom.ts';
-import { identifySystem, sql } from './sql.ts';
+import { howToReach, identifySystem, sql } from './sql.ts';
 import { clientTools } from './tools.ts';
 
 type Context = TargetContext<PostgresConfig>;
@@ -24,6 +24,8 @@ const role = (user: string): string => (/^[a-z_][a-z0-9_]*$/.test(user) ? user :
 
 /** What to paste for the role and its access. */
 const grants = ({ config }: Context, why = ''): string => {
+  const reach = howToReach(config, why);
+  if (reach) return reach;
   if (why.includes(`database "${config.database}" does not exist`)) return `database: NAME   # one that is there, in the entry`;
   // libpq names where a FATAL came from only where code of the database raised it.
   if (/^CONTEXT: /m.test(why))

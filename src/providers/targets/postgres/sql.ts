@@ -31,11 +31,30 @@ export const psqlCommand = (ctx: TargetContext<PostgresConfig>, args: readonly s
   env: connectionEnv(ctx.config, database),
 });
 
-/** Runs one statement and returns what psql prints, unaligned and without headers. Throws BkpError('failed') with the server's reason. */
-export async function sql(ctx: TargetContext<PostgresConfig>, statement: string, database?: string): Promise<string> {
-  const { stdout } = await ctx.run.text(psqlCommand(ctx, ['-c', statement], database), { signal: ctx.signal });
-  return stdout.trim();
+const AWAY = /Connection refused|timeout expired|timed out|No route to host|Network is unreachable|could not translate host name/;
+const NOT_YET = /the database system is (?:starting up|in recovery mode|shutting down|not yet accepting connections)/;
+
+/** What to do about a server that does not answer, or not yet; undefined where it answered. */
+export function howToReach({ host, port }: PostgresConfig, reason: string): string | undefined {
+  if (NOT_YET.test(reason)) return 'wait until it is up; its log says what it is at';
+  return AWAY.test(reason) ? `does it run and listen there? pg_isready -h ${host} -p ${port}; its log says why it ended` : undefined;
 }
+
+/** Runs psql and returns what it prints. Throws BkpError('failed') with the server's reason, and what to do where it does not answer. */
+async function psql(ctx: TargetContext<PostgresConfig>, command: Command, options: { input?: string } = {}): Promise<string> {
+  try {
+    return (await ctx.run.text(command, { signal: ctx.signal, ...options })).stdout.trim();
+  } catch (error) {
+    if (!(error instanceof BkpError)) throw error;
+    const next = howToReach(ctx.config, error.message);
+    if (!next) throw error;
+    throw new BkpError(error.exit, error.message, { next: [...error.next, next], cause: error });
+  }
+}
+
+/** Runs one statement and returns what psql prints, unaligned and without headers. Throws BkpError('failed') with the server's reason. */
+export const sql = (ctx: TargetContext<PostgresConfig>, statement: string, database?: string): Promise<string> =>
+  psql(ctx, psqlCommand(ctx, ['-c', statement], database));
 
 /** What mends a server that takes no further connection for replication, none of its roles and rules being at fault. */
 const moreSenders = async (ctx: TargetContext<PostgresConfig>): Promise<string[]> => [
@@ -49,8 +68,7 @@ const moreSenders = async (ctx: TargetContext<PostgresConfig>): Promise<string[]
  */
 export async function identifySystem(ctx: TargetContext<PostgresConfig>): Promise<string> {
   try {
-    const { stdout } = await ctx.run.text(psqlCommand(ctx, ['-d', 'replication=true', '-c', 'IDENTIFY_SYSTEM']), { signal: ctx.signal });
-    return stdout.trim();
+    return await psql(ctx, psqlCommand(ctx, ['-d', 'replication=true', '-c', 'IDENTIFY_SYSTEM']));
   } catch (error) {
     if (!/max_wal_senders/.test(sentence(error))) throw error;
     throw new BkpError('failed', sentence(error), { next: await moreSenders(ctx), cause: error });
@@ -88,11 +106,8 @@ export const namedBy = (name: string, oid: string, octets: number): Named =>
 async function answer(ctx: TargetContext<PostgresConfig>, statement: string, into: Named | undefined, encoding: string): Promise<string> {
   const oid = into?.byOid;
   const command = oid === undefined ? psqlCommand(ctx, ['-c', statement], into?.name) : psqlCommand(ctx, ['-f', '-']);
-  const { stdout } = await ctx.run.text(
-    { ...command, env: { ...command.env, PGCLIENTENCODING: encoding } },
-    { signal: ctx.signal, ...(oid === undefined ? {} : { input: `${enterBy(oid)}${statement};\n` }) },
-  );
-  return stdout.trim();
+  const there = { ...command, env: { ...command.env, PGCLIENTENCODING: encoding } };
+  return psql(ctx, there, oid === undefined ? {} : { input: `${enterBy(oid)}${statement};\n` });
 }
 
 /** What the server refused, as psql ends then (1 for an argument, 3 for its input), and no connection that did not come about. */
