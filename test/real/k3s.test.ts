@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -59,6 +59,24 @@ describe('backup of K3s', () => {
     expect(gone).toEqual({ code: 1, stderr: expect.stringMatching(/server token .*server\/token .*cannot be read[\s\S]*→/) });
     k3s.put('server/token', '\n');
     expect(await failed()).toEqual({ code: 1, stderr: expect.stringContaining('is empty') });
+  });
+
+  it('a symbolic link that leads nowhere, or to itself, is told and left out; the rest of the configuration is kept', async () => {
+    const manifests = join(k3s.dataDir, 'server/manifests');
+    for (const [name, to] of [
+      ['gone [1].yaml', '/nowhere/gone.yaml'],
+      ['self.yaml', 'self.yaml'],
+      ['app-link.yaml', 'app.yaml'],
+    ])
+      symlinkSync(to!, join(manifests, name!));
+    const { code, stderr } = await backup();
+    for (const name of ['gone [1].yaml', 'self.yaml', 'app-link.yaml']) rmSync(join(manifests, name), { force: true });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr.replace(/\s+/g, ' ')).toMatch(/gone \[1\]\.yaml, \S+self\.yaml: symbolic links that lead nowhere/);
+    const to = aPlace();
+    expect((await runBkp(['restore', 'etcd', 'main', '--latest', '--to', to, '--yes'], at.run)).code).toBe(0);
+    expect(readdirSync(join(to, 'config', manifests)).sort()).toEqual(['app-link.yaml', 'app.yaml']);
+    expect(readFileSync(join(to, 'config', manifests, 'app-link.yaml'), 'utf8')).toBe('kind: Namespace');
   });
 
   it('EK01: the token lies encrypted in the store, and a restore gives it back', async () => {

@@ -28,11 +28,12 @@ async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** Token and configuration, as pieces of their own. */
-export async function* beside(ctx: Context, site: Site, { token }: Surroundings): AsyncGenerator<Piece, void> {
+/** Token and configuration, as pieces of their own. @returns warnings */
+export async function* beside(ctx: Context, site: Site, { token }: Surroundings): AsyncGenerator<Piece, string[]> {
   yield { name: 'token', bytes: once(token) };
-  const config = await configTar(ctx, site);
-  if (config) yield config;
+  const { piece, warnings } = await configTar(ctx, site);
+  if (piece) yield piece;
+  return warnings;
 }
 
 /** The facts of a backup of K3s. */
@@ -54,8 +55,8 @@ export const factsOf = (
 async function* sqlite(ctx: Context, site: Site, around: Surroundings): AsyncGenerator<Piece, Facts> {
   const taken = await copyState(ctx, site);
   yield { name: 'state.db', bytes: bytesOf(taken.file) };
-  yield* beside(ctx, site, around);
-  return factsOf(around, 'sqlite', taken);
+  const warnings = yield* beside(ctx, site, around);
+  return { ...factsOf(around, 'sqlite', taken), warnings };
 }
 
 async function* etcd(ctx: Context, site: Site, k3s: string, around: Surroundings, id: Id): AsyncGenerator<Piece, Facts> {
@@ -63,8 +64,8 @@ async function* etcd(ctx: Context, site: Site, k3s: string, around: Surroundings
   try {
     const taken = await saveSnapshot(ctx, site, k3s, id);
     yield { name: 'snapshot.db', bytes: bytesOf(taken.file) };
-    yield* beside(ctx, site, around);
-    return factsOf(around, 'etcd', taken);
+    const warnings = yield* beside(ctx, site, around);
+    return { ...factsOf(around, 'etcd', taken), warnings };
   } finally {
     await removeOwn(ctx, site, k3s, id);
   }

@@ -28,8 +28,8 @@ async function* captureFile(ctx: Context, { path, name }: There, at: Date, known
     const dir = await ctx.scratch();
     const taken = await tried(ctx, await plainFile(ctx, site, path, dir), dir, undefined, `snapshot ${name}`);
     yield { name: 'snapshot.db', bytes: bytesOf(taken.file) };
-    yield* beside(ctx, site, around);
-    return { ...factsOf(around, 'etcd', { ...taken, at }), warnings: [] };
+    const warnings = yield* beside(ctx, site, around);
+    return { ...factsOf(around, 'etcd', { ...taken, at }), warnings };
   } finally {
     await site.close();
     await free();
