@@ -1,7 +1,8 @@
-import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isScalar, LineCounter, visit } from 'yaml';
 import type * as z from 'zod';
 import { BkpError, sentence } from '../errors.ts';
 import { crossFaults } from './cross.ts';
+import { isMerge, mergedFrom, readDocument } from './document.ts';
 import { faultsOf, guessed, words } from './faults.ts';
 import { dotted, type Fault, type Path, positionOf } from './position.ts';
 import { configSchema, type Registry } from './schema.ts';
@@ -21,6 +22,8 @@ const SYNTAX: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: 'a second document begins here; allowed is one, without a line of ---',
 };
 const UNQUOTED = '${…} without quotes between { } or [ ]; allowed is "${NAME}"';
+
+const UNMERGED = '<< takes the settings of a map; allowed is <<: *ANCHOR, or a list of such';
 
 /** What the parser puts behind a colon is text of the file, and that may be a password. */
 const withoutText = (message: string): string => message.split(/ at line \d+/)[0]!.split(': ')[0]!;
@@ -45,6 +48,18 @@ function lost(doc: Document, lines: LineCounter): Line[] {
     Pair: (_, { key }) => {
       if (isScalar(key) && key.value === LOST)
         found.push({ ...lines.linePos(key.range?.[0] ?? 0), text: `${LOST} cannot be a name here; allowed is another one` });
+    },
+  });
+  return found;
+}
+
+/** Places where `<<:` takes from what has no settings. */
+function unmerged(doc: Document, lines: LineCounter): Line[] {
+  const found: Line[] = [];
+  visit(doc, {
+    Pair: (_, pair) => {
+      if (isMerge(pair) && !mergedFrom(doc, pair))
+        found.push({ ...lines.linePos((pair.key as { range?: number[] }).range?.[0] ?? 0), text: UNMERGED });
     },
   });
   return found;
@@ -98,7 +113,7 @@ function refuse(file: string, found: readonly Line[]): never {
 export function refuseFaults(text: string, file: string, faults: readonly Fault[]): void {
   if (faults.length === 0) return;
   const lines = new LineCounter();
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const doc = readDocument(text, lines);
   refuse(file, faultLines(doc, lines, faults));
 }
 
@@ -128,9 +143,11 @@ function toEnvironment(name: string, raw: any, kinds: readonly string[]): Enviro
  */
 export function parseConfig(text: string, file: string, registry: Registry): Config {
   const lines = new LineCounter();
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const doc = readDocument(text, lines);
   const found = [...syntax(text, doc, lines), ...lost(doc, lines)];
   if (!readable(doc)) return refuse(file, found);
+  const strange = unmerged(doc, lines);
+  if (strange.length > 0) return refuse(file, [...found, ...strange]);
   const read = data(doc);
   if ('fault' in read) return refuse(file, faultLines(doc, lines, [read.fault]));
   if (read.value === null || read.value === undefined) return refuse(file, [{ line: 1, col: 1, text: EMPTY }]);

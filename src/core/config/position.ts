@@ -1,4 +1,5 @@
-import { type Document, isAlias, isMap, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
+import { type Document, isAlias, isMap, isSeq, type LineCounter, type Node } from 'yaml';
+import { pairOf } from './document.ts';
 
 export type Path = readonly PropertyKey[];
 
@@ -12,16 +13,13 @@ export interface Fault {
 /** `environments.production.stores` */
 export const dotted = (path: Path): string => path.map(String).join('.');
 
-const pairOf = (node: unknown, key: PropertyKey): Pair<Node, Node | null> | undefined =>
-  isMap<Node, Node | null>(node) ? node.items.find(pair => String((pair.key as { value?: unknown }).value) === String(key)) : undefined;
-
 /** Offset of the nearest thing at or above `path`: what is missing is shown where it should stand. */
 function offsetOf(doc: Document, path: Path, key: boolean): number {
   let node: unknown = doc.contents;
   let offset = doc.contents?.range?.[0] ?? 0;
   for (const [index, part] of path.entries()) {
     if (isAlias(node)) node = node.resolve(doc);
-    const pair = pairOf(node, part);
+    const pair = pairOf(doc, node, part);
     const next = pair ? pair.value : isSeq<Node>(node) ? node.items[Number(part)] : undefined;
     if (!pair && !next) return offset;
     const own = key && index === path.length - 1;

@@ -1,4 +1,5 @@
-import { Document, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
+import { Document, isAlias, isMap, isScalar, isSeq, visit } from 'yaml';
+import { isMerge, readDocument } from '../config/document.ts';
 import { type SecretRef, secretsIn } from '../config/index.ts';
 import { IDENTITY, type KitSecret } from './types.ts';
 
@@ -38,9 +39,12 @@ function fileOf(reference: string, taken: ReadonlyMap<string, string>): string {
 
 /** The document without anchors, which a change in one place would carry to others. */
 function plain(text: string): Document {
-  const doc = parseDocument(text) as unknown as Document;
+  const doc = readDocument(text);
   let aliased = false;
   visit(doc, {
+    Pair: (_key, pair) => {
+      aliased ||= isMerge(pair);
+    },
     Node: (_key, node) => {
       aliased ||= isAlias(node);
     },

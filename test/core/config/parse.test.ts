@@ -152,3 +152,33 @@ test('the JSON Schema names every setting and allows no other', () => {
   );
   expect(schema.required).toEqual(['keys', 'environments']);
 });
+
+describe('<<: *anchor', () => {
+  const TWO = (first: string, second: string) => `${BASE.replace('app: {', `app: &app { ${first}`)}      two: { <<: *app${second} }\n`;
+
+  test('takes the settings of another entry, of which its own ones win', () => {
+    const { app, two } = parse(TWO('rpo: 20m, need: 2, ', ', need: 1')).environments['production']!.targets['postgres']!;
+    expect(app).toMatchObject({ rpo: '20m', need: 2 });
+    expect(two).toMatchObject({ rpo: '20m', need: 1, password: '${PW}', engine: 'native' });
+  });
+
+  test('takes from several, of which the first wins', () => {
+    const text = `${TWO('rpo: 20m, ', '')}      three: { <<: [{ rpo: 30m }, *app] }\n`;
+    expect(parse(text).environments['production']!.targets['postgres']!['three']).toMatchObject({ rpo: '30m', engine: 'native' });
+  });
+
+  test('a fault in what is taken is told where it is written, one of its own where that is', () => {
+    expect(faults(TWO('rpo: 15, ', ', port: abc'))).toEqual([
+      expect.stringMatching(/^bkp.yaml:8:24: .*postgres\.app\.rpo: 15 is no duration/),
+      expect.stringMatching(/^bkp.yaml:8:24: .*postgres\.two\.rpo: 15 is no duration/),
+      expect.stringMatching(/^bkp.yaml:9:30: .*postgres\.two\.port: "abc"/),
+    ]);
+    expect(faults(TWO('pasword: x, ', ''))).toContainEqual(expect.stringMatching(/^bkp.yaml:8:19: .*two: unknown key "pasword"/));
+  });
+
+  test('that leads to no map is told where it stands', () => {
+    expect(faults(`${BASE}      two: { <<: 5 }\n`)).toEqual([
+      expect.stringMatching(/^bkp.yaml:9:14: << takes the settings of a map; allowed is <<: \*ANCHOR/),
+    ]);
+  });
+});
