@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Store, TargetContext } from '../../src/core/contracts.ts';
 import type { BkpError } from '../../src/core/errors.ts';
+import { environmentBase } from '../../src/core/key.ts';
 import { putBytes } from '../../src/flow/bytes.ts';
 import { manifestKey } from '../../src/ops/catalog.ts';
 import { hold, holdsIn, release } from '../../src/ops/records/hold.ts';
@@ -11,6 +12,7 @@ import { releaseAnywhere } from '../../src/ops/records/locks.ts';
 import type { LeaseTiming } from '../../src/ops/records/ownLease.ts';
 import { pinsIn, withPin } from '../../src/ops/records/pin.ts';
 import { proofsIn, prove } from '../../src/ops/records/proof.ts';
+import { markRestoring, refuseRestoring, unmarkRestoring } from '../../src/ops/records/restoring.ts';
 import { lastRuns, recordRun } from '../../src/ops/records/run.ts';
 import { storeClock } from '../../src/ops/records/storeClock.ts';
 import { systemClock } from '../../src/system/clock.ts';
@@ -106,6 +108,35 @@ describe.each([
       server.faults = [];
       await expect(held.check()).rejects.toMatchObject({ exit: 'conflict', message: expect.stringContaining('was lost') });
     });
+    expect(await left()).toEqual([]);
+  });
+
+  it('a restore that is over holds nothing back, though nobody may take its mark away; the next one does again', async () => {
+    const stack = { ...ctx, base: environmentBase(BASE) };
+    const held = () =>
+      refuseRestoring(stack.stores, stack.base).then(
+        () => false,
+        error => (error as BkpError).exit === 'conflict',
+      );
+    for (let round = 0; round < 2; round += 1) {
+      await markRestoring(stack, ID, new Date());
+      deny();
+      expect(await held()).toBe(true);
+      events.splice(0);
+      await unmarkRestoring(stack);
+      expect(await held()).toBe(false);
+      expect(events.map(({ type }) => type)).toEqual(['note']);
+      await unmarkRestoring(stack);
+      expect(events).toHaveLength(1);
+      server.faults = [];
+    }
+    await markRestoring(stack, ID, new Date());
+    server.faults = [{ when: ({ method }) => method !== 'GET' && method !== 'HEAD', act: accessDenied }];
+    await unmarkRestoring(stack);
+    expect(events.at(-1)).toMatchObject({ type: 'warning', text: expect.stringContaining('go on waiting') });
+    expect(await held()).toBe(true);
+    server.faults = [];
+    await unmarkRestoring(stack);
     expect(await left()).toEqual([]);
   });
 

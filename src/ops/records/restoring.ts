@@ -6,7 +6,8 @@ import { putBytes } from '../../flow/bytes.ts';
 import { encode, instant, plain, readRecord, removeRecord } from './entry.ts';
 import { ownerOf } from './owner.ts';
 
-const shape = z.looseObject({ version: z.literal(1), id: plain, owner: plain, startedAt: instant });
+/** `endedAt`: it is over, and the store did not let the record go. */
+const shape = z.looseObject({ version: z.literal(1), id: plain, owner: plain, startedAt: instant, endedAt: instant.optional() });
 
 /** @param base `<prefix>/<env>` */
 export const restoringKey = (base: string): string => joinKey(base, 'restoring');
@@ -26,7 +27,7 @@ export async function restoringIn(store: Store, base: string): Promise<Restoring
   const key = restoringKey(base);
   if (!(await store.stat(key))) return undefined;
   const found = await readRecord(store, key, shape);
-  if (found.state === 'gone') return undefined;
+  if (found.state === 'gone' || (found.state === 'read' && found.value.endedAt)) return undefined;
   const { id, owner, startedAt } = found.state === 'read' ? found.value : {};
   return { store: store.name, key, ...(id ? { id } : {}), ...(owner ? { owner } : {}), ...(startedAt ? { startedAt } : {}) };
 }
@@ -48,15 +49,31 @@ export async function markRestoring(stack: StackContext, id: string, at: Date): 
   }
 }
 
+/** A store that lets nobody delete may still take a record: the mark says itself that it is over. @returns whether one was there */
+async function markOver({ base, clock }: StackContext, store: Store): Promise<boolean> {
+  const there = await restoringIn(store, base);
+  if (!there) return false;
+  const now = clock.now();
+  const { id = '', owner = ownerOf(), startedAt = now } = there;
+  const record = { version: 1, id, owner, startedAt: startedAt.toISOString(), endedAt: now.toISOString() };
+  await putBytes(store, there.key, encode(record));
+  return true;
+}
+
 /** Takes the mark away. What keeps it is told with its key. */
 export async function unmarkRestoring(stack: StackContext): Promise<void> {
+  const key = restoringKey(stack.base);
   for (const store of stack.stores) {
-    const why = await removeRecord(store, restoringKey(stack.base));
-    if (why)
-      stack.report.emit({
-        type: 'warning',
-        text: `store ${store.name} keeps ${restoringKey(stack.base)}, so backups of ${stack.env} go on waiting: ${why}; bkp locks release ${restoringKey(stack.base)}`,
-      });
+    const why = await removeRecord(store, key);
+    if (!why) continue;
+    try {
+      const over = await markOver(stack, store);
+      if (over)
+        stack.report.emit({ type: 'note', text: `store ${store.name} keeps ${key}, which says now that the restore is over: ${why}` });
+    } catch {
+      const text = `store ${store.name} keeps ${key}, so backups of ${stack.env} go on waiting: ${why}; bkp locks release ${key}`;
+      stack.report.emit({ type: 'warning', text });
+    }
   }
 }
 
