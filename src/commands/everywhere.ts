@@ -1,6 +1,7 @@
 import type { Opened } from '../app.ts';
 import type { TargetContext } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
+import { gathered } from '../ops/gathered.ts';
 import { type Session, worst } from './session.ts';
 
 /** What one target has, and the stores that could not be asked. */
@@ -25,7 +26,8 @@ export async function gather<T>(
     const { found, problems } = await ask(ctx);
     const target = `${ctx.kind}/${ctx.name}`;
     rows.push(...found.map(row => ({ target, ...row })));
-    for (const { store, error } of problems) session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
+    for (const { store, error } of gathered(problems))
+      session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
     ends.push(endOf(problems.length, ctx.stores.length));
   }
   return { rows, exit: worst(ends) };

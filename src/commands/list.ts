@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { BkpError, type ExitName } from '../core/errors.ts';
+import { gathered } from '../ops/gathered.ts';
 import type { Copy, Row } from '../ops/list.ts';
 import { formatAge, formatBytes, formatInstant, formatTable } from '../report/format.ts';
 import { withEach } from './everywhere.ts';
@@ -45,7 +46,7 @@ export async function showList(session: Session, kind?: string, name?: string, o
     async ({ ctx }) => {
       const seen = await listTarget(ctx);
       rows.push(...seen.rows);
-      for (const { store, key, error } of seen.problems)
+      for (const { store, key, error } of gathered(seen.problems))
         session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
       ends.push(seen.problems.length > 0 ? 'partial' : 'done');
     },

@@ -3,6 +3,7 @@ import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { bestPoint, type Point, pointIn, skewOf } from '../core/points.ts';
 import { policyOf } from '../core/retention.ts';
 import { readTargetTime } from '../core/time.ts';
+import { gathered } from '../ops/gathered.ts';
 import { formatAge, formatDuration, formatInstant, formatTable } from '../report/format.ts';
 import { type Run, type Session, worst } from './session.ts';
 
@@ -63,7 +64,8 @@ async function show(session: Session, kind: string | undefined, name: string | u
     try {
       const opened = session.app.target(session.options.env, each.kind, each.name, flags.from ? { from: flags.from } : {});
       const { reaches, problems } = await reachOf(opened.target, opened.ctx, policyOf(opened.entry.retention).window);
-      for (const { store, error } of problems) session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
+      for (const { store, error } of gathered(problems))
+        session.report.emit({ type: 'warning', text: `${target}, store ${store}: ${error}` });
       const points = reaches.map(reach => {
         const point = pointIn(reach, time?.utc);
         return { store: reach.store, ...(point ? { point } : {}) };

@@ -1,6 +1,7 @@
 import type { Target, WindowGap, WindowLine } from '../core/contracts.ts';
 import type { ExitName } from '../core/errors.ts';
 import { policyOf } from '../core/retention.ts';
+import { gathered } from '../ops/gathered.ts';
 import type { WindowNote } from '../ops/window.ts';
 import { formatInstant, formatTable } from '../report/format.ts';
 import { type Session, worst } from './session.ts';
@@ -105,7 +106,7 @@ export async function showWindows(session: Session, kind?: string, name?: string
     const label = `${ctx.kind}/${ctx.name}`;
     lines.push(...seen.lines.map(line => ({ target: label, ...line })));
     notes.push(...seen.notes.map(note => ({ target: label, ...note })));
-    for (const { store, key, error } of seen.problems)
+    for (const { store, key, error } of gathered(seen.problems))
       session.report.emit({ type: 'warning', text: `${label}, store ${store}${key ? `, ${key}` : ''}: ${error}` });
     ends.push(seen.problems.length > 0 ? 'partial' : 'done');
   }

@@ -9,6 +9,7 @@ import { putBytes } from '../flow/bytes.ts';
 import { sealPiece } from '../flow/seal.ts';
 import { lineFor } from '../flow/stages.ts';
 import { backupPrefix, catalog, manifestKey, storedBytes } from './catalog.ts';
+import { gathered } from './gathered.ts';
 import { heal, healChain, newestWithChains } from './heal.ts';
 import { type Hooks, withHooks } from './hooks.ts';
 import { holdNeeded } from './lock.ts';
@@ -290,7 +291,7 @@ async function withoutFail(
 
 async function take(target: Target, ctx: TargetContext, startedAt: Date, options: BackupOptions): Promise<BackupResult> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
-  for (const { store, key, error } of problems)
+  for (const { store, key, error } of gathered(problems))
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
   assertTrusted(ctx.keys);
   const { id, manifest, facts, failures } = await withoutFail(target, ctx, startedAt, known, options);

@@ -2,6 +2,7 @@ import type { Bytes, PieceRef, Reached, RestoreRequest, Store, Target, TargetCon
 import { BkpError } from '../core/errors.ts';
 import { openPiece } from '../flow/open.ts';
 import { catalog } from './catalog.ts';
+import { gathered } from './gathered.ts';
 import { pinning } from './records/pin.ts';
 
 /**
@@ -18,7 +19,7 @@ export async function restoreTarget(
   random: Uint8Array,
 ): Promise<Reached | undefined> {
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
-  for (const { store, key, error } of problems)
+  for (const { store, key, error } of gathered(problems))
     ctx.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
   const asked = request.want.backup;
   if (asked && asked !== 'latest' && !known.some(({ manifest }) => manifest.id === asked)) {

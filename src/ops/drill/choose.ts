@@ -1,5 +1,6 @@
 import type { Id, Known, Manifest, Store, TargetContext } from '../../core/contracts.ts';
 import { type Catalog, catalog, heldBy, lackingChain } from '../catalog.ts';
+import { gathered } from '../gathered.ts';
 
 /** What of a target is tried: the newest good backup, one at random among the good, or the one that is named. */
 export interface Pick {
@@ -58,7 +59,7 @@ export async function attemptsOf(ctx: TargetContext, choice: string | undefined,
   const asked = choice === undefined || choice === 'each' ? ctx.stores : ctx.stores.filter(({ name }) => name === choice);
   if (asked.length === 0) return [{ why: `${what} has no store ${choice}; it has: ${names(ctx.stores)}` }];
   const found = await catalog(asked, ctx.base, ctx.keys);
-  for (const { store, key, error } of found.problems)
+  for (const { store, key, error } of gathered(found.problems))
     ctx.report.emit({ type: 'warning', text: `${what}, store ${store}${key ? `, ${key}` : ''}: ${error}` });
   const answering = asked.filter(store => found.shown.some(each => each.store === store));
   if (choice === undefined) return [attempt(found, answering, pick, ctx)];

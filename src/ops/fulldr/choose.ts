@@ -3,6 +3,7 @@ import { BkpError, sentence } from '../../core/errors.ts';
 import { bestPoint, type Point } from '../../core/points.ts';
 import { policyOf } from '../../core/retention.ts';
 import type { BackupSet } from '../../core/set.ts';
+import { gathered } from '../gathered.ts';
 import { type Part, partName } from './part.ts';
 import { reachOf } from './reach.ts';
 
@@ -37,7 +38,8 @@ export async function choosePart(part: Part, asked: Asked): Promise<Chosen> {
   if ('set' in asked) return ofSet(part, asked.set);
   const { target, ctx, entry } = part.opened;
   const { reaches, problems } = await reachOf(target, ctx, policyOf(entry.retention).window);
-  for (const { store, error } of problems) ctx.report.emit({ type: 'warning', text: `${partName(part)}, store ${store}: ${error}` });
+  for (const { store, error } of gathered(problems))
+    ctx.report.emit({ type: 'warning', text: `${partName(part)}, store ${store}: ${error}` });
   const point = bestPoint(reaches, 'time' in asked ? asked.time : undefined);
   if (point) return { want: point.want, point };
   const when = 'time' in asked ? ` from ${asked.time.toISOString()} or before` : '';

@@ -4,6 +4,7 @@ import { instantOf, isId } from '../../core/id.ts';
 import { joinKey } from '../../core/key.ts';
 import { drillsToGo, type GoingRecord, kitsToGo, type Left, setsToGo } from '../../core/retention/records.ts';
 import { readSets } from '../fulldr/sets.ts';
+import { gathered } from '../gathered.ts';
 import { listed } from '../records/entry.ts';
 import { readKits } from '../records/kit.ts';
 import { refuseRestoring } from '../records/restoring.ts';
@@ -97,7 +98,7 @@ export async function pruneRecords(
     const { sets, problems } = await readSets(stack);
     const found = await readDrills(stack.stores, joinKey(stack.base, 'any', 'any'), stack.keys);
     const kept = await readKits(stack);
-    for (const { store, key, error } of [...problems, ...found.problems, ...kept.problems]) {
+    for (const { store, key, error } of gathered([...problems, ...found.problems, ...kept.problems])) {
       if (key === undefined) throw new BkpError('storeUnreachable', `store ${store}: ${error}`);
       stack.report.emit({ type: 'warning', text: `${key} in store ${store} is kept: ${error}` });
     }

@@ -6,6 +6,7 @@ import { decodeKit, encodeKit, KIT_DEEDS, type KitDeed, type KitRecord } from '.
 import type { LastKits } from '../../core/status/kit.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
 import type { Problem } from '../catalog.ts';
+import { passedOver } from '../gathered.ts';
 import { assertTrusted } from '../signer.ts';
 import { listed } from './entry.ts';
 
@@ -73,12 +74,18 @@ async function look(store: Store, key: string, { section, keys }: KitRecords): P
 /** The newest record of a deed that can be believed; one that cannot is a warning, and an older one counts. */
 async function newest(store: Store, keysOfStore: readonly string[], did: KitDeed, records: KitRecords): Promise<KitRecord | undefined> {
   const of = keysOfStore.filter(key => placeOf(records.section, key)?.did === did).sort();
-  for (const key of of.reverse()) {
-    const found = await look(store, key, records);
-    if (!('error' in found)) return found;
-    records.report.emit({ type: 'warning', text: `the record of a kit is passed over: ${found.error}` });
+  const passed: string[] = [];
+  try {
+    for (const key of of.reverse()) {
+      const found = await look(store, key, records);
+      if (!('error' in found)) return found;
+      passed.push(found.error);
+    }
+    return undefined;
+  } finally {
+    const text = passedOver('kit', passed);
+    if (text) records.report.emit({ type: 'warning', text });
   }
-  return undefined;
 }
 
 async function lastIn(store: Store, records: KitRecords): Promise<(KitRecord | undefined)[]> {

@@ -2,6 +2,7 @@ import type { Store, TargetContext } from '../../core/contracts.ts';
 import { BkpError, sentence } from '../../core/errors.ts';
 import { joinKey } from '../../core/key.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
+import { passedOver } from '../gathered.ts';
 import { assertTrusted } from '../signer.ts';
 import { listed } from './entry.ts';
 import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, runsAmong, runsUnder } from './runRecord.ts';
@@ -71,26 +72,32 @@ export async function recordRun(
   await Promise.all(stores.map(write));
 }
 
-/** A record that cannot be believed is a warning, and an older one counts. */
-async function read(ctx: TargetContext, store: Store, run: ListedRun): Promise<RunRecord | undefined> {
+/** One record; a text where it cannot be believed, undefined where it is gone. */
+async function read(ctx: TargetContext, store: Store, run: ListedRun): Promise<RunRecord | string | undefined> {
   const what = `object ${run.key} in store ${store.name}`;
   try {
     return decodeRun(ctx, run, await readAll(store.get(run.key)), what);
   } catch (error) {
     if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-    const gone = error instanceof BkpError && error.exit === 'notFound';
-    const why = error instanceof BkpError ? error.message : `${what} is no record of this target's runs`;
-    if (!gone) ctx.report.emit({ type: 'warning', text: `the record of a run is passed over: ${why}` });
-    return undefined;
+    if (error instanceof BkpError) return error.exit === 'notFound' ? undefined : error.message;
+    return `${what} is no record of this target's runs`;
   }
 }
 
+/** Records that cannot be believed are a warning, and an older one counts. */
 async function newest(ctx: TargetContext, store: Store, runs: readonly ListedRun[]): Promise<RunRecord | undefined> {
-  for (const run of runs) {
-    const record = await read(ctx, store, run);
-    if (record) return record;
+  const passed: string[] = [];
+  try {
+    for (const run of runs) {
+      const record = await read(ctx, store, run);
+      if (typeof record === 'object') return record;
+      if (record) passed.push(record);
+    }
+    return undefined;
+  } finally {
+    const text = passedOver('run', passed);
+    if (text) ctx.report.emit({ type: 'warning', text });
   }
-  return undefined;
 }
 
 /**

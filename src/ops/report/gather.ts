@@ -2,6 +2,7 @@ import type { Store, TargetContext } from '../../core/contracts.ts';
 import type { Evidence } from '../../core/evidence.ts';
 import type { ReportMaterial } from '../../core/reportMaterial.ts';
 import type { Problem } from '../catalog.ts';
+import { gathered } from '../gathered.ts';
 import { mapTexts } from '../records/run.ts';
 import { readDrills } from './drills.ts';
 import { storedSizes } from './sizes.ts';
@@ -15,7 +16,7 @@ const told = ({ store, key, error }: Problem): string =>
   key === undefined || error.includes(key) ? error : `${key} in store ${store}: ${error}`;
 
 /** A store that does not answer says so at each target. */
-const once = (problems: readonly Problem[]): string[] => [...new Set(problems.map(told))];
+const once = (problems: readonly Problem[]): string[] => [...new Set(gathered(problems).map(told))];
 
 /** Whether nothing of a record has to be taken out before it is shown. */
 const isOpen = (evidence: Evidence, redact: (text: string) => string): boolean =>

@@ -47,6 +47,16 @@ describe('the last runs', () => {
     expect(calls).toEqual(['list', 'get', 'get']);
   });
 
+  it('are told in one line, however many are passed over: after a new signing key alone it is all of them', async () => {
+    const w = world();
+    await record(w, 1);
+    for (const n of [2, 3, 4]) await recordRun({ ...w.ctx, keys: keySet().keys }, [w.store], run(n), nonce(n));
+    expect(await last(w)).toEqual({ backup: { success: run(1) } });
+    expect(w.said('warning')).toEqual([
+      expect.stringMatching(/^3 records of a run are passed over, the newest since .*T030400.* is not signed by a key of keys\.trusted/),
+    ]);
+  });
+
   it('go back to the next older one, with a warning, when the newest was signed by nobody we trust', async () => {
     const w = world();
     await record(w, 1);
