@@ -127,7 +127,7 @@ describe('from the files of the DC', () => {
     ['by the name of the domain', ['--server-name', 'adtest'], 4, 'domain itself'],
     ['into a site that the domain has not', ['--server-name', 'newdc', '--site', 'Nowhere'], 4, 'no site Nowhere'],
     ['at no address', ['--server-name', 'newdc', '--host-ip', 'here'], 2, 'no IPv4 address'],
-    ['for another owner', ['--server-name', 'newdc', '--owner', 'nobody'], 2, '--owner says nothing'],
+    ['for another owner', ['--server-name', 'newdc', '--owner', 'nobody'], 2, 'says nothing to samba'],
   ])('SA10: a restore %s is refused before anything changes', async (_, flags, expected, said) => {
     const to = aPlace();
     const { code, stderr } = await bkp(at, restoreArgs(to, ...flags));
