@@ -95,9 +95,13 @@ const sealedBy = ({ seal }: NonNullable<KitStatus['exported']>): string =>
 /** The newest kit and when one was last tried, in one line. */
 function kitLine(kit: KitStatus | undefined, now: Date): string[] {
   if (!kit?.exported && !kit?.proven) return [];
-  const { exported, proven } = kit;
+  const { exported, proven, failed } = kit;
   const made = exported ? `${exported.kit}, sealed${sealedBy(exported)} ${when(exported.at, now)}` : NONE;
-  const tried = proven ? `${proven.deep ? 'restored with' : 'opened'} ${when(proven.at, now)}` : 'never checked';
+  const tried = proven
+    ? `${proven.deep ? 'restored with' : 'opened'} ${when(proven.at, now)}`
+    : failed
+      ? 'never found good'
+      : 'never checked';
   return [`last kit: ${made}; ${tried}`];
 }
 

@@ -40,6 +40,16 @@ describe('the state of the kit', () => {
     });
   });
 
+  it('a check that did not find it good is told, until one does', () => {
+    const failed = record(1, { did: 'failed' });
+    const after = looked({ exported: record(3), proven: record(2, { did: 'proven' }), failed }, true);
+    expect(after).toMatchObject({ state: 'ok', failed: { kit: 'k', at: daysAgo(1) } });
+    expect(textOf(after)).toBe(`the last check, 1 d ago, did not find kit k good: bkp kit check says why`);
+    const mended = looked({ exported: record(3), proven: record(0, { did: 'proven' }), failed }, true);
+    expect(mended.why).toEqual([]);
+    expect(mended).not.toHaveProperty('failed');
+  });
+
   it.each([
     ['a key', { recipients: ['age1a', 'age1b'] }, /older than a key that was added: recipient age1b$/],
     ['a store and a target', { stores: ['b2', 'near'], targets: ['redis/cache', 'etcd/main'] }, /lacks store near, target etcd\/main$/],

@@ -94,7 +94,13 @@ describe('a kit on record', () => {
     expect((await checkHere(newer, kit)).code).toBe(10);
     for (const store of Object.values(stores))
       expect([recordsIn(store, 'proven').length, recordsIn(store, 'failed').length]).toEqual([1, 1]);
-    expect((await status()).kit['proven']).toEqual(proven);
+    const { kit: told } = await status();
+    const why = [
+      { state: 'ok', text: expect.stringMatching(/^the last check, .* ago, did not find kit .* good: bkp kit check says why$/) },
+    ];
+    expect(told).toMatchObject({ state: 'ok', proven, failed: { kit: proven.kit }, why });
+    expect((await checkHere(at.run, kit)).code).toBe(0);
+    expect((await status()).kit).not.toHaveProperty('failed');
   });
 
   it('is older than a key that was added, or than a store, and that is a warning', async () => {

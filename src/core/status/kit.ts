@@ -7,6 +7,7 @@ import { stateOf } from './verdict.ts';
 export interface LastKits {
   exported?: KitRecord;
   proven?: KitRecord;
+  failed?: KitRecord;
   /** Why stores do not tell. */
   silent: readonly string[];
   /** How many stores told. */
@@ -28,6 +29,9 @@ export function kitLacks({ covers: then }: KitRecord, now: KitCovers): string[] 
   ];
 }
 
+const badCheck = ({ kit, at }: KitRecord, now: Date): string =>
+  `the last check, ${formatAge(new Date(at), now)}, did not find kit ${kit} good: bkp kit check says why`;
+
 /**
  * How it stands with the kit of an environment.
  * @param now what a kit would cover if it were made now
@@ -35,6 +39,7 @@ export function kitLacks({ covers: then }: KitRecord, now: KitCovers): string[] 
  */
 export function kitStatus(last: LastKits, now: KitCovers, limit: { ms: number; asked: boolean }, at: Date): KitStatus {
   const { exported, proven } = last;
+  const failed = last.failed && (!proven || last.failed.at > proven.at) ? last.failed : undefined;
   const state: State = limit.asked ? 'late' : 'ok';
   const age = exported ? at.getTime() - Date.parse(exported.at) : 0;
   const texts = exported
@@ -49,6 +54,8 @@ export function kitStatus(last: LastKits, now: KitCovers, limit: { ms: number; a
       : [];
   const why: Why[] = [
     ...texts.map((text): Why => ({ state, text })),
+    // It may be for a store that did not answer, so it is no alarm.
+    ...(failed ? [{ state: 'ok' as const, text: badCheck(failed, at) }] : []),
     ...last.silent.map((text): Why => ({ state: 'unknown', text: `which kits it has on record is not known: ${text}` })),
   ];
   return {
@@ -56,6 +63,7 @@ export function kitStatus(last: LastKits, now: KitCovers, limit: { ms: number; a
     why,
     ...(limit.asked ? { everySeconds: limit.ms / 1000 } : {}),
     ...(exported ? { exported: { kit: exported.kit, at: exported.at, ...(exported.seal ? { seal: exported.seal } : {}) } } : {}),
+    ...(failed ? { failed: { kit: failed.kit, at: failed.at } } : {}),
     ...(proven ? { proven: { kit: proven.kit, at: proven.at, deep: proven.deep ?? false } } : {}),
   };
 }

@@ -188,6 +188,8 @@ export interface KitStatus {
   exported?: { kit: string; at: string; seal?: { by: 'passphrase' | 'recipient'; count: number } };
   /** The newest that a check found good; `deep` = by restoring. */
   proven?: { kit: string; at: string; deep: boolean };
+  /** The newest that a check did not find good, where none was found good since. */
+  failed?: { kit: string; at: string };
 }
 
 export interface StatusReport {

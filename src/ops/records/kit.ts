@@ -90,18 +90,19 @@ async function newest(store: Store, keysOfStore: readonly string[], did: KitDeed
 
 async function lastIn(store: Store, records: KitRecords): Promise<(KitRecord | undefined)[]> {
   const keys = (await listed(store, `${records.section}/`)).map(({ key }) => key);
-  return Promise.all([newest(store, keys, 'exported', records), newest(store, keys, 'proven', records)]);
+  return Promise.all((['exported', 'proven', 'failed'] as const).map(did => newest(store, keys, did, records)));
 }
 
-/** The newest export and the newest good check that any of some stores has on record. Throws nothing. */
+/** The newest export and the newest check of either end that any of some stores has on record. Throws nothing. */
 export async function lastKits(stores: readonly Store[], records: KitRecords): Promise<LastKits> {
   const asked = await Promise.allSettled(stores.map(store => lastIn(store, records)));
   const told = asked.flatMap(each => (each.status === 'fulfilled' ? [each.value] : []));
   const best = (n: number): KitRecord | undefined => told.flatMap(found => found[n] ?? []).sort((a, b) => b.at.localeCompare(a.at))[0];
-  const [exported, proven] = [best(0), best(1)];
+  const [exported, proven, failed] = [best(0), best(1), best(2)];
   return {
     ...(exported ? { exported } : {}),
     ...(proven ? { proven } : {}),
+    ...(failed ? { failed } : {}),
     silent: asked.flatMap(each => (each.status === 'rejected' ? [sentence(each.reason)] : [])),
     told: told.length,
   };

@@ -27,9 +27,9 @@ export const kitHealth = (told: Told, ctx: TargetContext, stores: readonly Store
 
 /** The same as a check of `doctor`: it warns, and never fails. */
 export async function kitCheck(told: Told, stack: StackContext): Promise<Check> {
-  const { why, exported, proven } = await health(told, stack, stack.stores, stack.clock.now());
+  const { why, exported, proven, failed } = await health(told, stack, stack.stores, stack.clock.now());
   const made = exported ? `exported ${exported.at}` : 'never exported';
-  const tried = proven ? `last found good ${proven.at}` : 'never checked';
+  const tried = proven ? `last found good ${proven.at}` : failed ? 'never found good' : 'never checked';
   if (why.length === 0) return { name: 'kit', state: 'ok', text: `${made}, ${tried}` };
   const mend = 'bkp kit export --out FILE --passphrase   # then: bkp kit check FILE --deep';
   return { name: 'kit', state: 'warn', text: why.map(({ text }) => text).join('; '), mend };
