@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, type Postgres, type PostgresVersion, runBkp, startPostgres, tempDir } from './rig/index.ts';
@@ -45,7 +45,6 @@ describe.each<PostgresVersion>(['15', '18'])('archive_command and restore_comman
   it('fetches what was pushed, byte for byte', async () => {
     const to = join(tempDir(), 'seg');
     expect((await fetch(names[0]!, to)).code).toBe(0);
-    const { readFileSync } = await import('node:fs');
     expect(readFileSync(to).equals(readFileSync(join(db.dataDir, 'pg_wal', names[0]!)))).toBe(true);
   });
 
@@ -66,8 +65,29 @@ describe.each<PostgresVersion>(['15', '18'])('archive_command and restore_comman
     expect((await fetch('00000009.history', to)).code).toBe(74);
   });
 
+  it('a damaged segment goes into no other store, and is told; a good one does', async () => {
+    const pathIn = (store: string) => {
+      const root = at.stores[store]!;
+      const path = readdirSync(root, { recursive: true, encoding: 'utf8' }).find(each => each.includes(`${names[0]}-`));
+      return path === undefined ? undefined : join(root, path);
+    };
+    const [near, far] = [pathIn('local')!, pathIn('offsite')!];
+    const good = readFileSync(near);
+    const bad = Buffer.from(good);
+    bad[bad.length - 50]! ^= 1;
+    rmSync(far);
+    writeFileSync(near, bad);
+    const told = await runBkp(['backup', 'postgres'], at.run);
+    expect(pathIn('offsite')).toBeUndefined();
+    expect(told.stderr).toMatch(
+      new RegExp(`1 file\\(s\\) of WAL are still missing, the first in offsite: object \\S*${names[0]}-\\S* in store local is damaged`),
+    );
+    writeFileSync(near, good);
+    await aBackup(at);
+    expect(readFileSync(far).equals(good)).toBe(true);
+  });
+
   it('stops with 255 at a flipped byte that no other store can mend, and names the object', async () => {
-    const { readFileSync } = await import('node:fs');
     for (const root of Object.values(at.stores)) {
       const path = readdirSync(root, { recursive: true, encoding: 'utf8' }).find(each => each.includes(`${names[2]}-`))!;
       const bytes = readFileSync(join(root, path));

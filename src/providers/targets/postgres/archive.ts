@@ -122,8 +122,17 @@ const isOf = (header: Record<string, unknown>, lineage: string, name: string): b
 /** Reads one archived file back, whole and proven: hash, signature, lineage and name. Throws BkpError naming the object. */
 export async function readWal(ctx: TargetContext, lineage: string, object: WalObject): Promise<Buffer> {
   if (object.walg) return (await import('./walg/fetch.ts')).fetchWal(ctx as TargetContext<PostgresConfig>, lineage, object);
+  return openWal(ctx, lineage, object, await readAll(object.store.get(object.key)));
+}
+
+/**
+ * Opens an archived file that is not WAL-G's, and proves hash, signature, lineage and name.
+ * @param sealed its bytes as they are stored
+ * @throws BkpError naming the object: 'usage' where no identity of this host opens it, 'verifyFailed' for damage
+ */
+export async function openWal(ctx: TargetContext, lineage: string, object: WalObject, sealed: Buffer): Promise<Buffer> {
   const what = `object ${object.key} in store ${object.store.name}`;
-  const { plain, header, sha256 } = await openSmall(await readAll(object.store.get(object.key)), ctx.keys, what);
+  const { plain, header, sha256 } = await openSmall(sealed, ctx.keys, what);
   if (!isOf(header, lineage, object.name) || shortHash(sha256) !== object.hash) {
     throw new BkpError(
       'verifyFailed',

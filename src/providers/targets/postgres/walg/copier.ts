@@ -41,7 +41,7 @@ export class Copier {
     const before = this.#sizes;
     this.#sizes = new Map([...copies].map(([name, [first]]) => [name, first!.bytes]));
     const fresh = new Map([...copies].filter(([name, [first]]) => !this.#old?.has(name) && before.get(name) === first!.bytes));
-    await pMap(lacks(fresh, reachable), ({ from, to }) => this.#copy(from, to), { concurrency: AT_ONCE });
+    await pMap(lacks(fresh, reachable), ({ held, to }) => this.#copy(held[0]!, to), { concurrency: AT_ONCE });
   }
 
   async #look(stores: readonly Store[]): Promise<Holdings> {
