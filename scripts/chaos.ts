@@ -16,7 +16,8 @@ const whole = (text: string | undefined, otherwise: number): number => {
 const text = { type: 'string' } as const;
 const { values } = parseArgs({ options: { seed: text, minutes: text, rounds: text, restores: text, faults: text } });
 const seed = whole(values.seed, Math.floor(Math.random() * 1_000_000));
-const faults = FAULTS.filter(({ name }) => name.includes(values.faults ?? ''));
+const words = (values.faults ?? '').split(',').map(each => each.trim());
+const faults = FAULTS.filter(({ name }) => words.some(each => name.includes(each)));
 if (faults.length === 0) {
   console.error(`no fault has the words "${values.faults}" in its name; there are: ${FAULTS.map(({ name }) => name).join('; ')}`);
   process.exit(2);
