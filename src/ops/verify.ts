@@ -127,10 +127,10 @@ const stateOf = (error: unknown): Finding['state'] =>
 function strays(target: Target, ctx: TargetContext, look: StoreLook, unread: readonly string[]): Finding[] {
   const store = look.store.name;
   const folders = unread.map(key => key.slice(0, key.lastIndexOf('/') + 1)).filter(folder => folder !== '');
-  const isStray = (key: string): boolean =>
-    key.startsWith(`${ctx.base}/`) && !named.has(key) && !folders.some(folder => key.startsWith(folder));
   const named = new Set(look.known.flatMap(({ manifest }) => [manifestKey(ctx.base, manifest.id)]));
   for (const { object } of pieceObjects(look.known)) named.add(object.key);
+  const isStray = (key: string): boolean =>
+    key.startsWith(`${ctx.base}/`) && !named.has(key) && !folders.some(folder => key.startsWith(folder));
   return look.objects
     .filter(({ key }) => isStray(key) && !target.owns?.(key.slice(ctx.base.length + 1)))
     .map(({ key, bytes }) => ({
