@@ -14,11 +14,3 @@ export function gathered(problems: readonly Problem[]): Problem[] {
     more.length === 0 ? first! : { ...first!, error: `${first!.error}; so it is with ${more.length} more there` },
   );
 }
-
-/** What is told of the records of one kind that were passed over on the way to one that can be believed; undefined where there are none. */
-export function passedOver(what: string, whys: readonly string[]): string | undefined {
-  const [first, ...more] = whys;
-  if (first === undefined) return undefined;
-  if (more.length === 0) return `the record of a ${what} is passed over: ${first}`;
-  return `${whys.length} records of a ${what} are passed over, the newest since ${first}`;
-}

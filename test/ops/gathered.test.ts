@@ -1,5 +1,5 @@
 import { expect, it, test } from '@jest/globals';
-import { gathered, passedOver } from '../../src/ops/gathered.ts';
+import { gathered } from '../../src/ops/gathered.ts';
 import { chunks, fakeTarget, keySet, rig } from './rig.ts';
 
 test('what is wrong with many in the same way is told once for each store, with their number', () => {
@@ -12,7 +12,6 @@ test('what is wrong with many in the same way is told once for each store, with 
     of('one', 'k/3', 'is cut'),
   ]);
   expect(gathered([{ store: 'one', error: 'gone' }])).toEqual([{ store: 'one', error: 'gone' }]);
-  expect(passedOver('kit', [])).toBeUndefined();
 });
 
 it('a backup after a new signing key alone warns once for each store', async () => {

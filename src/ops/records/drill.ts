@@ -4,8 +4,8 @@ import { decodeEvidence, type Evidence, encodeEvidence } from '../../core/eviden
 import { isId } from '../../core/id.ts';
 import { joinKey } from '../../core/key.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
-import { passedOver } from '../gathered.ts';
 import { assertTrusted } from '../signer.ts';
+import { newestBelieved } from './believed.ts';
 import { listed } from './entry.ts';
 import { mapTexts } from './run.ts';
 
@@ -84,19 +84,6 @@ export async function readDrill(store: Store, { key, bytes }: ObjectInfo, sectio
  */
 export async function newestDrill(store: Store, { section, keys, report }: DrillRecords): Promise<Evidence | undefined> {
   const records = (await listed(store, `${section}/`)).filter(({ key }) => drillIdOf(section, key) !== undefined);
-  const passed: string[] = [];
-  try {
-    for (const info of records.sort((a, b) => b.key.localeCompare(a.key))) {
-      try {
-        return (await readDrill(store, info, section, keys)).evidence;
-      } catch (error) {
-        if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
-        if (error.exit !== 'notFound') passed.push(error.message);
-      }
-    }
-    return undefined;
-  } finally {
-    const text = passedOver('drill', passed);
-    if (text) report.emit({ type: 'warning', text });
-  }
+  const newestFirst = records.sort((a, b) => b.key.localeCompare(a.key));
+  return newestBelieved('drill', newestFirst, async info => (await readDrill(store, info, section, keys)).evidence, report);
 }

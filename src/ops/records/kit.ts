@@ -6,8 +6,8 @@ import { decodeKit, encodeKit, KIT_DEEDS, type KitDeed, type KitRecord } from '.
 import type { LastKits } from '../../core/status/kit.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
 import type { Problem } from '../catalog.ts';
-import { passedOver } from '../gathered.ts';
 import { assertTrusted } from '../signer.ts';
+import { newestBelieved } from './believed.ts';
 import { listed } from './entry.ts';
 
 /** Where an environment's records of kits are, and who is believed. */
@@ -61,31 +61,13 @@ export async function keepKit(stack: StackContext, record: KitRecord): Promise<P
   return asked.flat();
 }
 
-/** One record. Throws only when the store no longer answers. */
-async function look(store: Store, key: string, { section, keys }: KitRecords): Promise<KitRecord | Problem> {
-  try {
-    return decodeKit(await readAll(store.get(key)), keys.verify, `${key} in store ${store.name}`, placeOf(section, key)!);
-  } catch (error) {
-    if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-    return { store: store.name, key, error: sentence(error) };
-  }
-}
+const read = async (store: Store, key: string, { section, keys }: KitRecords): Promise<KitRecord> =>
+  decodeKit(await readAll(store.get(key)), keys.verify, `${key} in store ${store.name}`, placeOf(section, key)!);
 
-/** The newest record of a deed that can be believed; one that cannot is a warning, and an older one counts. */
-async function newest(store: Store, keysOfStore: readonly string[], did: KitDeed, records: KitRecords): Promise<KitRecord | undefined> {
+/** The newest record of a deed that can be believed. */
+function newest(store: Store, keysOfStore: readonly string[], did: KitDeed, records: KitRecords): Promise<KitRecord | undefined> {
   const of = keysOfStore.filter(key => placeOf(records.section, key)?.did === did).sort();
-  const passed: string[] = [];
-  try {
-    for (const key of of.reverse()) {
-      const found = await look(store, key, records);
-      if (!('error' in found)) return found;
-      passed.push(found.error);
-    }
-    return undefined;
-  } finally {
-    const text = passedOver('kit', passed);
-    if (text) records.report.emit({ type: 'warning', text });
-  }
+  return newestBelieved('kit', of.reverse(), key => read(store, key, records), records.report);
 }
 
 async function lastIn(store: Store, records: KitRecords): Promise<(KitRecord | undefined)[]> {
@@ -120,9 +102,13 @@ export async function readKits(stack: StackContext): Promise<{ kits: KitRecord[]
     try {
       for (const { key } of await listed(store, `${records.section}/`)) {
         if (!placeOf(records.section, key)) continue;
-        const each = await look(store, key, records);
-        if ('error' in each) problems.push(each);
-        else found.set(each.id, each);
+        try {
+          const each = await read(store, key, records);
+          found.set(each.id, each);
+        } catch (error) {
+          if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
+          problems.push({ store: store.name, key, error: sentence(error) });
+        }
       }
     } catch (error) {
       stack.signal.throwIfAborted();

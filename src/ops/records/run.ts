@@ -1,9 +1,9 @@
 import type { Store, TargetContext } from '../../core/contracts.ts';
-import { BkpError, sentence } from '../../core/errors.ts';
+import { sentence } from '../../core/errors.ts';
 import { joinKey } from '../../core/key.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
-import { passedOver } from '../gathered.ts';
 import { assertTrusted } from '../signer.ts';
+import { newestBelieved } from './believed.ts';
 import { listed } from './entry.ts';
 import { decodeRun, encodeRun, type ListedRun, type RunRecord, runId, runKey, runsAmong, runsUnder } from './runRecord.ts';
 
@@ -72,33 +72,14 @@ export async function recordRun(
   await Promise.all(stores.map(write));
 }
 
-/** One record; a text where it cannot be believed, undefined where it is gone. */
-async function read(ctx: TargetContext, store: Store, run: ListedRun): Promise<RunRecord | string | undefined> {
-  const what = `object ${run.key} in store ${store.name}`;
-  try {
-    return decodeRun(ctx, run, await readAll(store.get(run.key)), what);
-  } catch (error) {
-    if (error instanceof BkpError && error.exit === 'storeUnreachable') throw error;
-    if (error instanceof BkpError) return error.exit === 'notFound' ? undefined : error.message;
-    return `${what} is no record of this target's runs`;
-  }
-}
-
-/** Records that cannot be believed are a warning, and an older one counts. */
-async function newest(ctx: TargetContext, store: Store, runs: readonly ListedRun[]): Promise<RunRecord | undefined> {
-  const passed: string[] = [];
-  try {
-    for (const run of runs) {
-      const record = await read(ctx, store, run);
-      if (typeof record === 'object') return record;
-      if (record) passed.push(record);
-    }
-    return undefined;
-  } finally {
-    const text = passedOver('run', passed);
-    if (text) ctx.report.emit({ type: 'warning', text });
-  }
-}
+/** The newest of some records of one store that can be believed. */
+const newest = (ctx: TargetContext, store: Store, runs: readonly ListedRun[]): Promise<RunRecord | undefined> =>
+  newestBelieved(
+    'run',
+    runs,
+    async run => decodeRun(ctx, run, await readAll(store.get(run.key)), `object ${run.key} in store ${store.name}`),
+    ctx.report,
+  );
 
 /**
  * The newest record of a verb from before an instant, however that run ended; undefined where there is none that can be believed.

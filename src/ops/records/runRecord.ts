@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ObjectInfo, TargetContext } from '../../core/contracts.ts';
-import { EXIT, type ExitName } from '../../core/errors.ts';
+import { BkpError, EXIT, type ExitName } from '../../core/errors.ts';
+import { firstIssue } from '../../core/issue.ts';
 import { joinKey, sectionOf } from '../../core/key.ts';
 import { decodeSigned, encodeSigned } from '../../core/signed.ts';
 
@@ -78,11 +79,15 @@ export function runsAmong(ctx: TargetContext, objects: readonly ObjectInfo[]): L
 export const encodeRun = ({ env, kind, name, keys }: TargetContext, id: string, record: RunRecord): Buffer =>
   encodeSigned({ ...record, id, env, kind, name }, keys.sign);
 
-/** Reads a record back. Throws when no trusted key signed it, or it was signed under another name or for another target. */
+/** Reads a record back. Throws BkpError('verifyFailed') where no trusted key signed it, or it was signed under another name or for another target. */
 export function decodeRun(ctx: TargetContext, run: ListedRun, bytes: Buffer, what: string): RunRecord {
-  const { id, env, kind, name, ...rest } = shape.parse(decodeSigned(bytes, ctx.keys.verify, what));
+  const parsed = shape.safeParse(decodeSigned(bytes, ctx.keys.verify, what));
+  if (!parsed.success)
+    throw new BkpError('verifyFailed', `${what} is no record of a run that this version reads: ${firstIssue(parsed.error)}`);
+  const { id, env, kind, name, ...rest } = parsed.data;
   const said = rest as RunRecord;
   const isIt = id === run.id && said.verb === run.verb && outcomeOf(said) === run.outcome;
-  if (!isIt || env !== ctx.env || kind !== ctx.kind || name !== ctx.name) throw new Error(`${what} is the record of another run`);
+  if (!isIt || env !== ctx.env || kind !== ctx.kind || name !== ctx.name)
+    throw new BkpError('verifyFailed', `${what} is the record of another run: it was moved or copied there`);
   return said;
 }
