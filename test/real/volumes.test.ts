@@ -238,6 +238,8 @@ describe('a restore', () => {
     [['--server', '2', '--new-server', 'x'], 6, /no snapshot of server 2/],
     [['--server', '1', '--new-server', 'x', '--server-type', 'nope'], 4, /no type of server "nope"/],
     [['--server', 'one', '--new-server', 'x'], 2, /"one" is none/],
+    [['--server', '1', '--rebuild', '4', '--server-type', 'cx42'], 2, /--server-type is for a new server/],
+    [['--server', '1', '--rebuild', '4', '--location', 'hel1'], 2, /--location is for a new server/],
     [['--server', '1', '--rebuild', '4'], 4, /needs a disk of 40 GB, and server node-4 has 20 GB/],
     [['--server', '1', '--rebuild', '5'], 4, /is of x86, and server node-5 is arm/],
   ])('%j is refused before anything changes', async (args, code, says) => {

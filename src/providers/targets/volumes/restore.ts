@@ -88,7 +88,10 @@ async function stepOf(hetzner: Hetzner, image: Image, held: Held, options: Optio
   const [name, id] = [text(options, 'new-server'), numberOf(options, 'rebuild')];
   if ((name === undefined) === (id === undefined))
     throw new BkpError('usage', 'a snapshot becomes a new server, or is written over one', { next: ['--new-server NAME', '--rebuild ID'] });
-  return id === undefined ? newServer(hetzner, image, held, name!, options) : rebuild(hetzner, image, id);
+  if (id === undefined) return newServer(hetzner, image, held, name!, options);
+  const stray = ['server-type', 'location'].find(each => text(options, each) !== undefined);
+  if (stray) throw new BkpError('usage', `--${stray} is for a new server: --rebuild keeps the type and the place of server ${id}`);
+  return rebuild(hetzner, image, id);
 }
 
 /**
