@@ -65,7 +65,7 @@ describe.each<PostgresVersion>(['15', '18'])('archive_command and restore_comman
     expect((await fetch('00000009.history', to)).code).toBe(74);
   });
 
-  it('a damaged segment goes into no other store, and is told; a good one does', async () => {
+  it('a damaged segment goes into no other store, and is told; a good one does, out of the store that has it', async () => {
     const pathIn = (store: string) => {
       const root = at.stores[store]!;
       const path = readdirSync(root, { recursive: true, encoding: 'utf8' }).find(each => each.includes(`${names[0]}-`));
@@ -85,6 +85,13 @@ describe.each<PostgresVersion>(['15', '18'])('archive_command and restore_comman
     writeFileSync(near, good);
     await aBackup(at);
     expect(readFileSync(far).equals(good)).toBe(true);
+    const three = await setUp(db, { like: { ...at, stores: { ...at.stores, third: tempDir() } } });
+    await aBackup(three);
+    writeFileSync(near, bad);
+    rmSync(far);
+    await aBackup(three);
+    expect(readFileSync(far).equals(good)).toBe(true);
+    writeFileSync(near, good);
   });
 
   it('stops with 255 at a flipped byte that no other store can mend, and names the object', async () => {

@@ -120,7 +120,8 @@ describe('restore of etcd', () => {
   const restore = (...args: string[]) => runBkp(['restore', 'etcd', 'main', '--latest', '--yes', ...args], at.run);
 
   it('refuses a place that holds something, and with --force moves it aside', async () => {
-    const to = tempDir();
+    const to = aPlace();
+    mkdirSync(to);
     writeFileSync(join(to, 'precious'), 'x');
     expect((await restore('--to', to)).code).toBe(4);
     expect(readdirSync(to)).toEqual(['precious']);

@@ -41,12 +41,11 @@ describe('a chain of three of PostgreSQL 18', () => {
 
   /** Both stores as they are, for a test that does harm. */
   function spoilt(): Setup {
-    const stores = Object.fromEntries(Object.entries(at.stores).map(([name, dir]) => [name, dir.replace(/\/?$/, '.spoilt')]));
+    const stores = Object.fromEntries(Object.keys(at.stores).map(name => [name, tempDir()]));
     const config = readFileSync(at.run.config, 'utf8');
     const path = join(tempDir(), 'bkp.yaml');
     let text = config;
     for (const [name, dir] of Object.entries(stores)) {
-      rmSync(dir, { recursive: true, force: true });
       cpSync(at.stores[name]!, dir, { recursive: true, preserveTimestamps: true });
       text = text.replace(at.stores[name]!, dir);
     }

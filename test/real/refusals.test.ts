@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, makeConfig, makeKeys, type Postgres, runBkp, startPostgres, tempDir } from './rig/index.ts';
@@ -45,7 +45,8 @@ describe('what a restore refuses', () => {
   });
 
   it('a directory that holds something, and --force moves it aside', async () => {
-    const to = tempDir({ forServer: true });
+    const to = aPlace();
+    mkdirSync(to);
     writeFileSync(join(to, 'precious'), 'x');
     expect((await restore(to)).code).toBe(4);
     expect(readFileSync(join(to, 'precious'), 'utf8')).toBe('x');

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { lastJson } from './change.ts';
@@ -75,9 +75,8 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
   });
 
   it('a place that holds something is refused, and moved aside when forced', async () => {
-    const [to, cold] = [aPlace(), aPlace()];
-    const full = tempDir({ forServer: true });
-    const { writeFileSync } = await import('node:fs');
+    const [to, cold, full] = [aPlace(), aPlace(), aPlace()];
+    mkdirSync(full);
     writeFileSync(join(full, 'mine'), 'x');
     const refused = await restore(to, '--from-backup', id, ...mapped(full, cold));
     expect(refused.code).toBe(4);
