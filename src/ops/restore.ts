@@ -24,7 +24,7 @@ export async function restoreTarget(
   const asked = request.want.backup;
   if (asked && asked !== 'latest' && !known.some(({ manifest }) => manifest.id === asked)) {
     throw new BkpError('notFound', `${ctx.kind}/${ctx.name} has no backup ${asked} in ${ctx.stores.map(store => store.name).join(', ')}`, {
-      next: [`bkp list ${ctx.kind} ${ctx.name}`, ...problems.map(({ store, error }) => `store ${store} has a problem: ${error}`)],
+      next: [`bkp list ${ctx.kind} ${ctx.name}`, ...gathered(problems).map(({ store, error }) => `store ${store} has a problem: ${error}`)],
     });
   }
   const pins = pinning(ctx, 'restore', random);

@@ -2,6 +2,7 @@ import type { ExitName } from '../../core/errors.ts';
 import { skewOf } from '../../core/points.ts';
 import type { BackupSet } from '../../core/set.ts';
 import { type Part, partName } from '../../ops/fulldr/part.ts';
+import { gathered } from '../../ops/gathered.ts';
 import { formatAge, formatDuration, formatInstant, formatTable } from '../../report/format.ts';
 import type { Session } from '../session.ts';
 import { partsOf } from './parts.ts';
@@ -61,7 +62,7 @@ export async function showSets(session: Session, options: { from?: string } = {}
   const parts = partsOf(session, options);
   const stack = session.app.stack(session.options.env, options);
   const { sets, problems } = await readSets(stack);
-  for (const { store, key, error } of problems)
+  for (const { store, key, error } of gathered(problems))
     session.report.emit({ type: 'warning', text: `store ${store}${key ? `, ${key}` : ''}: ${error}` });
   const { whole, complete } = await wholeOnes(session, parts);
   const rows = sets.map(({ set, stores }): Row => ({ set, stores, lacks: lacksOf(set, whole) }));

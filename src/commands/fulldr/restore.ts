@@ -6,6 +6,7 @@ import { makeId } from '../../core/id.ts';
 import { xdgHome } from '../../core/xdg.ts';
 import type { Asked } from '../../ops/fulldr/choose.ts';
 import type { PartResult } from '../../ops/fulldr/restore.ts';
+import { gathered } from '../../ops/gathered.ts';
 import { formatTable } from '../../report/format.ts';
 import { confirm } from '../confirm.ts';
 import { secure } from '../secure.ts';
@@ -39,7 +40,7 @@ async function askedOf(session: Session, origin: string, want: Want, from: strin
     const found = sets.find(({ set }) => set.id === want.backup);
     if (found) return { set: found.set };
     throw new BkpError('notFound', `${origin} has no set ${want.backup}`, {
-      next: ['bkp list full-dr', ...problems.map(({ store, error }) => `store ${store} has a problem: ${error}`)],
+      next: ['bkp list full-dr', ...gathered(problems).map(({ store, error }) => `store ${store} has a problem: ${error}`)],
     });
   }
   return want.time ? { time: want.time } : { latest: true };
