@@ -61,21 +61,30 @@ describe('backup of K3s', () => {
     expect(await failed()).toEqual({ code: 1, stderr: expect.stringContaining('is empty') });
   });
 
-  it('a symbolic link that leads nowhere, or to itself, is told and left out; the rest of the configuration is kept', async () => {
+  it('a symbolic link that leads nowhere, to itself or back to where it is, is told and left out; the rest of the configuration is kept', async () => {
     const manifests = join(k3s.dataDir, 'server/manifests');
     for (const [name, to] of [
       ['gone [1].yaml', '/nowhere/gone.yaml'],
       ['self.yaml', 'self.yaml'],
       ['app-link.yaml', 'app.yaml'],
+      ['up', '.'],
+      ['here', join(k3s.dataDir, 'server/tls')],
     ])
       symlinkSync(to!, join(manifests, name!));
+    symlinkSync('../manifests', join(k3s.dataDir, 'server/tls/round'));
     const { code, stderr } = await backup();
-    for (const name of ['gone [1].yaml', 'self.yaml', 'app-link.yaml']) rmSync(join(manifests, name), { force: true });
+    for (const name of ['gone [1].yaml', 'self.yaml', 'app-link.yaml', 'up', 'here', '../tls/round']) rmSync(join(manifests, name));
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(stderr.replace(/\s+/g, ' ')).toMatch(/gone \[1\]\.yaml, \S+self\.yaml: symbolic links that lead nowhere/);
+    const told = /etcd\/main: (.*): symbolic links that lead nowhere or in a circle/.exec(stderr.replace(/\s+/g, ' '))![1]!;
+    const left = told.split(', ').map(path => path.replace(`${k3s.dataDir}/server/`, ''));
+    expect(left).toEqual([
+      ...['gone [1].yaml', 'here/round', 'self.yaml', 'up'].map(name => `manifests/${name}`),
+      ...['gone [1].yaml', 'here', 'self.yaml', 'up'].map(name => `tls/round/${name}`),
+    ]);
     const to = aPlace();
     expect((await runBkp(['restore', 'etcd', 'main', '--latest', '--to', to, '--yes'], at.run)).code).toBe(0);
-    expect(readdirSync(join(to, 'config', manifests)).sort()).toEqual(['app-link.yaml', 'app.yaml']);
+    expect(readdirSync(join(to, 'config', manifests)).sort()).toEqual(['app-link.yaml', 'app.yaml', 'here']);
+    expect(readFileSync(join(to, 'config', manifests, 'here/server-ca.key'), 'utf8')).toBe('a key');
     expect(readFileSync(join(to, 'config', manifests, 'app-link.yaml'), 'utf8')).toBe('kind: Namespace');
   });
 
