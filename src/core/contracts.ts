@@ -327,13 +327,23 @@ export interface Tablespace {
   location: string;
 }
 
+/** The WAL that a backup has inside. */
+export interface WalRange {
+  timeline: number;
+  from: Lsn;
+  to: Lsn;
+  segmentBytes: number;
+  /** The first half of the SHA-256 of its last segment, as keys of WAL have it; unknown for WAL-G's, and for backups from before it was kept. */
+  hash?: string;
+}
+
 /** What a target knows once the last byte is out. `identity` is compared before every backup and restore. */
 export interface Facts {
   identity: Readonly<Record<string, string>>;
   /** The instant to which a restore of this backup alone brings the data. */
   at: Date;
   lineage?: LineageId;
-  wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  wal?: WalRange;
   tablespaces?: readonly Tablespace[];
   needs: readonly Need[];
   /** Plain bytes of the data itself, without what comes and goes beside it (WAL): by it a backup is compared with those before. */
@@ -368,7 +378,7 @@ export interface Manifest {
   recipients: readonly string[];
   pieces: readonly (PieceRef | { name: string; held: Held })[];
   needs: readonly Need[];
-  wal?: { timeline: number; from: Lsn; to: Lsn; segmentBytes: number };
+  wal?: WalRange;
   tablespaces?: readonly Tablespace[];
   baseline: Readonly<Record<string, unknown>>;
   versions: Readonly<Record<string, string>>;
@@ -796,6 +806,8 @@ export interface Target<C = any> {
       /** Every manifest that was read, those that go too: what is none of theirs may need any of it. */
       all?: readonly Manifest[],
     ): { key: string; bytes: number; reason: string }[];
+    /** Ids of backups in a store with which nothing of its log goes on, though they say that they are of one history: they stand in for no other. */
+    apart?(ctx: TargetContext<C>, objects: readonly ObjectInfo[], manifests: readonly Manifest[]): ReadonlySet<Id>;
     /** Keys of the few objects in a store without which the log behind a backup cannot be read, other than the log itself. */
     records?(ctx: TargetContext<C>, store: Store, manifest: Manifest): Promise<string[]>;
     /** Bytes of log between two positions. */

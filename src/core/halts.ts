@@ -49,7 +49,11 @@ function failureHalts({ candidates, lastFailure }: HaltInput, newest: Dated | un
   const anomaly = candidates.filter(isDated).find(({ anomalous, startedAt }) => anomalous && startedAt.getTime() > since);
   const failed = lastFailure && lastFailure.at.getTime() > since ? lastFailure : undefined;
   return [
-    ...(anomaly ? [`${anomaly.id} is an anomaly, sharply smaller than those before it, and no good backup came after it`] : []),
+    ...(anomaly
+      ? [
+          `${anomaly.id} is an anomaly, sharply smaller than those before it or of another history than the log, and no good backup came after it`,
+        ]
+      : []),
     ...(failed ? [`the backup run of ${failed.at.toISOString()} failed${failed.message ? `: ${failed.message}` : ''}`] : []),
   ];
 }

@@ -68,7 +68,18 @@ const shape = z.looseObject({
   recipients: z.array(z.string()),
   pieces: z.array(z.union([piece, z.object({ name: pieceName, held })])).min(1),
   needs: z.array(need),
-  wal: z.object({ timeline: z.int().min(1), from: lsn, to: lsn, segmentBytes: z.int().min(1) }).optional(),
+  wal: z
+    .object({
+      timeline: z.int().min(1),
+      from: lsn,
+      to: lsn,
+      segmentBytes: z.int().min(1),
+      hash: z
+        .string()
+        .regex(/^[0-9a-f]{32}$/)
+        .optional(),
+    })
+    .optional(),
   tablespaces: z
     .array(z.object({ oid: z.string().regex(/^\d{1,10}$/), name: z.string().min(1), location: z.string().startsWith('/') }))
     .optional(),

@@ -10,7 +10,12 @@ export interface Base {
   from: bigint;
   to: bigint;
   segmentBytes: number;
+  /** What the last segment inside is, as the archive names contents. */
+  hash?: string;
 }
+
+/** By the name of a segment, hashes of the copies of it that are there. */
+export type Contents = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** The WAL of one lineage in the stores: file names of whole segments, and the histories by timeline. */
 export interface Archive {
@@ -20,6 +25,8 @@ export interface Archive {
   /** Of these, or of some without a first byte, chunks lie behind a hole: up to which byte any reaches. */
   torn?: ReadonlyMap<string, number>;
   histories: ReadonlyMap<number, readonly Ancestor[]>;
+  /** What the copies of a whole segment are. */
+  hashes?: Contents;
 }
 
 /** How far one base can be rolled forward. */

@@ -61,13 +61,13 @@ async function guardsOf(
   return { guards, rolling };
 }
 
-function candidateOf(manifest: Manifest, sizes: ReadonlyMap<string, number>, guards: readonly string[]): Candidate {
+function candidateOf(manifest: Manifest, sizes: ReadonlyMap<string, number>, guards: readonly string[], apart: boolean): Candidate {
   return {
     id: manifest.id,
     startedAt: new Date(manifest.startedAt),
     endedAt: new Date(manifest.recoveryPointAt),
     state: lacking(manifest, sizes).length === 0 ? 'whole' : 'damaged',
-    anomalous: manifest.anomaly !== undefined,
+    anomalous: apart || manifest.anomaly !== undefined,
     ...(manifest.lineage ? { lineage: manifest.lineage } : {}),
     needs: manifest.needs.flatMap(need => ('backup' in need ? [need.backup] : [])),
     guards,
@@ -96,8 +96,9 @@ export async function survey(
   const infos = new Map(objects.map(info => [info.key, info]));
   const sizes = new Map([...infos].map(([key, { bytes }]) => [key, bytes]));
   addHeld(manifests, infos, keys);
+  const apart = target.log?.apart?.(ctx, objects, [...manifests.values()]) ?? new Set();
   for (const each of seen) {
-    if ('manifest' in each) candidates.push(candidateOf(each.manifest, sizes, guards.get(each.id) ?? []));
+    if ('manifest' in each) candidates.push(candidateOf(each.manifest, sizes, guards.get(each.id) ?? [], apart.has(each.id)));
     else candidates.push({ id: idOf(ctx.base, each.key!)!, state: 'unreadable', anomalous: false, needs: [], guards: [each.error] });
   }
   const lastFailure = (await lastRuns(ctx, store)).backup?.failure;

@@ -40,6 +40,7 @@ interface Made {
   guarded?: boolean;
   anomaly?: string;
   size?: number;
+  hash?: string;
 }
 
 /** A kept backup that spans segments `first` to `last`. */
@@ -53,8 +54,15 @@ function stay({
   guarded = false,
   anomaly,
   size = SIZE,
+  hash,
 }: Made): Stay {
-  const wal = { timeline, from: formatLsn(at(first, 40, size)), to: formatLsn(at(last, 256, size)), segmentBytes: size };
+  const wal = {
+    timeline,
+    from: formatLsn(at(first, 40, size)),
+    to: formatLsn(at(last, 256, size)),
+    segmentBytes: size,
+    ...(hash ? { hash } : {}),
+  };
   const manifest = { id, lineage, recoveryPointAt: day(ended).toISOString(), wal, ...(anomaly ? { anomaly } : {}) };
   return { manifest: manifest as unknown as Manifest, guarded };
 }
@@ -108,6 +116,13 @@ describe('WAL that may go', () => {
   it('a base that is not trusted does not stand in for the one before it', () => {
     const kept = [stay({ ended: 10, first: 10 }), stay({ ended: 14, first: 14, anomaly: 'much smaller' }), stay({ ended: 20, first: 20 })];
     expect(gone(daily(1, 1, 20), kept, 15)).toEqual(names(1, upTo(1, 9)));
+  });
+
+  it('nor does one of a copy of the server, whose last segment the archive has with another content', () => {
+    const kept = [stay({ ended: 10, first: 10 }), stay({ ended: 14, first: 14, hash: 'f'.repeat(32) }), stay({ ended: 20, first: 20 })];
+    expect(gone(daily(1, 1, 20), kept, 15)).toEqual(names(1, upTo(1, 9)));
+    const own = [stay({ ended: 10, first: 10 }), stay({ ended: 14, first: 14, hash: '0123456789abcdef'.repeat(2) })];
+    expect(gone(daily(1, 1, 20), own, 15)).toEqual(names(1, [...upTo(1, 9), ...upTo(11, 13)]));
   });
 
   it('a later base that begins at a smaller LSN counts: after a failover that lost WAL, and where bases overlap', () => {

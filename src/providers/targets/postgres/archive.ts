@@ -3,7 +3,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { knownTo, lastOf } from '../../../core/postgres/chunks.ts';
 import { type Ancestor, parseHistory } from '../../../core/postgres/history.ts';
 import { historyName, isWalName } from '../../../core/postgres/lsn.ts';
-import type { Archive } from '../../../core/postgres/plan.ts';
+import type { Archive, Contents } from '../../../core/postgres/plan.ts';
 import { putBytes, readAll } from '../../../flow/bytes.ts';
 import { openSmall, sealSmall } from '../../../flow/small.ts';
 import { type Chunk, chunkAt, coverage, hashOf, shortHash } from './chunks.ts';
@@ -196,6 +196,14 @@ export function openIn({ copies, chunks }: Pick<Holdings, 'copies' | 'chunks'>):
   return { open: coverage(unmerged), torn: new Map(torn.map(([name, last]) => [name, last])) };
 }
 
+/** By what their keys say; WAL-G's say nothing. */
+export const contentsOf = (copies: ReadonlyMap<string, readonly WalObject[]>): Contents =>
+  new Map(
+    [...copies]
+      .map(([name, held]) => [name, new Set(held.flatMap(({ hash, walg }) => (walg ? [] : [hash])))] as const)
+      .filter(([, hashes]) => hashes.size > 0),
+  );
+
 /** The planner's view of a lineage: whole segments, open ones, and the histories, which are read. Throws as `readFirstWhole` does. */
 export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<Holdings, 'copies' | 'chunks'>): Promise<Archive> {
   const histories = new Map<number, readonly Ancestor[]>();
@@ -206,5 +214,5 @@ export async function archiveOf(ctx: TargetContext, lineage: string, held: Pick<
       histories.set(Number.parseInt(name.slice(0, 8), 16), parseHistory((await readFirstWhole(ctx, lineage, copies)).toString('utf8')));
     }
   }
-  return { segments, ...openIn(held), histories };
+  return { segments, ...openIn(held), histories, hashes: contentsOf(held.copies) };
 }

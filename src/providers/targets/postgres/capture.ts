@@ -1,8 +1,12 @@
-import type { Bytes, CaptureOptions, Command, Facts, Piece, TargetContext } from '../../../core/contracts.ts';
+import { createHash, type Hash } from 'node:crypto';
+import type { Bytes, CaptureOptions, Command, Facts, Piece, TargetContext, WalRange } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { lastSegment } from '../../../core/postgres/apart.ts';
 import { formatLsn, parseLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { checkMember, TarScan } from '../../../flow/tarScan.ts';
+import { refuseApart } from './apart.ts';
 import { baseline } from './baseline.ts';
+import { shortHash } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { type Decided, fellBack, type Increment, incrementFor, incrementsOf, ownPiece } from './increment.ts';
 import { lineageFor } from './lineage.ts';
@@ -93,6 +97,8 @@ interface Taking {
   members: Map<string, number>;
   /** Bytes that members of an increment stand for beyond what they hold. */
   whole: WholeSizes;
+  /** Of its segments of WAL, by name. */
+  hashes: Map<string, Hash>;
   /** Present when the backup_manifest is to be kept. */
   manifest?: Buffer[];
 }
@@ -103,7 +109,7 @@ function taking(ctx: Context, tools: Tools, id: string, increment: Increment | u
   const args = [...ARGS, `--label=bkp ${id}`, ...(increment ? [`--incremental=${increment.manifest}`] : [])];
   const command = { file: tools.path('pg_basebackup'), args, env: connectionEnv(ctx.config) };
   const kept = incrementsOf(ctx.config) ? { manifest: [] } : {};
-  return { command, said: { warnings: [] }, members: new Map(), whole: new WholeSizes(), ...kept };
+  return { command, said: { warnings: [] }, members: new Map(), whole: new WholeSizes(), hashes: new Map(), ...kept };
 }
 
 /** Straight from stdout, as soon as the server has begun to send: what it refuses, it refuses before. */
@@ -178,6 +184,8 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
   }
   const { said, members, manifest, whole } = taken.take;
   refuseIncomplete(ctx, said, live, members);
+  const wal = rangeOf(said, live, taken.take);
+  await refuseApart(ctx, options.id, lineage, wal);
   if (manifest) yield await ownPiece(ctx, options.id, Buffer.concat(manifest));
   const at = new Date(await sql(ctx, 'select to_char(clock_timestamp() at time zone \'UTC\', \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')'));
   const seen = await baseline(ctx);
@@ -185,7 +193,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
     identity: { systemIdentifier: live.systemIdentifier },
     at,
     lineage,
-    wal: { timeline: said.timeline, from: formatLsn(said.from), to: formatLsn(said.to), segmentBytes: live.segmentBytes },
+    wal,
     ...(live.tablespaces.length > 0 ? { tablespaces: live.tablespaces } : {}),
     needs: taken.increment?.needs ?? [],
     contentBytes: contentOf(members) + whole.beyond,
@@ -194,6 +202,12 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
     notCovered: ['server configuration outside the data directory', 'WAL after the end of this backup (kept by stream or archive_command)'],
     warnings: [...decided.warnings, ...said.warnings],
   };
+}
+
+function rangeOf(said: Required<Said>, { segmentBytes }: Live, { hashes }: Taking): WalRange {
+  const last = lastSegment({ timeline: said.timeline, to: said.to, segmentBytes });
+  const hash = shortHash(hashes.get(last)!.digest('hex'));
+  return { timeline: said.timeline, from: formatLsn(said.from), to: formatLsn(said.to), segmentBytes, hash };
 }
 
 /** A cluster with tablespaces, as one piece for each tar. What is in them does not count as in the data directory. */
@@ -223,18 +237,23 @@ async function* remembered(bytes: Bytes, into: Buffer[]): Bytes {
 const contentOf = (members: ReadonlyMap<string, number>): number =>
   [...members].reduce((sum, [name, bytes]) => sum + (name.startsWith('pg_wal/') ? 0 : bytes), 0);
 
-async function* watched(source: Bytes, members: Map<string, number>, { whole, manifest }: Taking, ctx: Context): Bytes {
+async function* watched(source: Bytes, members: Map<string, number>, { whole, manifest, hashes }: Taking, ctx: Context): Bytes {
   let inManifest = false;
+  let hash: Hash | undefined;
   const scan = new TarScan(
     member => {
       checkMember(member);
       members.set(member.name.replace(/^\.\//, ''), member.bytes);
       whole.member(member);
       inManifest = member.name === 'backup_manifest';
+      const [, segment] = /^pg_wal\/([0-9A-F]{24})$/.exec(member.name) ?? [];
+      hash = segment === undefined ? undefined : createHash('sha256');
+      if (segment !== undefined && hash) hashes.set(segment, hash);
     },
     () => false,
     bytes => {
       whole.bytes(bytes);
+      hash?.update(bytes);
       if (inManifest) manifest?.push(Buffer.from(bytes));
     },
   );

@@ -5,6 +5,7 @@ import { BkpError, sentence } from '../../../core/errors.ts';
 import { chooseBase, type IncrementPolicy, OWN_MANIFEST, type Parent } from '../../../core/postgres/increment.ts';
 import { readBlock } from '../../../flow/open.ts';
 import { openOwn, sealOwn } from '../../../flow/ownSeal.ts';
+import { refuseApartParent } from './apart.ts';
 import type { PostgresConfig } from './config.ts';
 import type { Live } from './live.ts';
 import { sql } from './sql.ts';
@@ -102,6 +103,7 @@ async function refuseDamaged(ctx: Context, known: readonly Known[], members: rea
 const needsOf = (members: readonly Manifest[]): Need[] => members.map(({ id }) => ({ backup: id })).reverse();
 
 async function prepared(ctx: Context, known: readonly Known[], choice: Parent): Promise<Increment> {
+  await refuseApartParent(ctx, choice.parent);
   await refuseDamaged(ctx, known, choice.members);
   const bytes = await fetchManifest(ctx, choice, holdersOf(ctx, known, choice.parent));
   const manifest = join(await ctx.scratch(), 'backup_manifest');

@@ -1,5 +1,6 @@
 import type { Target } from '../../../core/contracts.ts';
 import { ahead } from './ahead.ts';
+import { apartIn } from './apart.ts';
 import { recordsOf } from './archive.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { coverage } from './coverage.ts';
@@ -42,6 +43,7 @@ export const postgres: Target<PostgresConfig> = {
     state,
     marks,
     expired,
+    apart: apartIn,
     records: recordsOf,
     distance,
   },

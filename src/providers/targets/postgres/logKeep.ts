@@ -1,5 +1,7 @@
 import type { Manifest, ObjectInfo, Stay, TargetContext } from '../../../core/contracts.ts';
+import { isApart } from '../../../core/postgres/apart.ts';
 import { expiredWal, type KeptBase } from '../../../core/postgres/expiry.ts';
+import { contentsIn } from './apart.ts';
 import { baseOf } from './plan.ts';
 import { chunksByLineage, type StoredChunk, type StoredWal, walByLineage } from './walFiles.ts';
 import { unneededByOthers } from './walg/keep.ts';
@@ -37,7 +39,11 @@ export function expired(
     const files = wal.get(lineage) ?? [];
     const done = merged(files, chunks.get(lineage) ?? []);
     const open = (chunks.get(lineage) ?? []).filter(chunk => !done.includes(chunk));
-    const bases = kept.filter(({ manifest }) => manifest.lineage === lineage).flatMap(keptBase);
+    const contents = contentsIn(files);
+    const bases = kept
+      .filter(({ manifest }) => manifest.lineage === lineage)
+      .flatMap(keptBase)
+      .map(base => ({ ...base, anomalous: base.anomalous || isApart(base, contents) }));
     const reason = bases.length === 0 ? `${old}, and no backup of lineage ${lineage} is kept` : `${old}, and no kept backup needs it`;
     const isFree = unneededByOthers(adopted?.lineage === lineage ? adopted.prefix : `${ctx.base}/walg/${lineage}`, objects, all);
     const gone = expiredWal([...files, ...open], bases, cutoff).filter(({ name }) => isFree(name));

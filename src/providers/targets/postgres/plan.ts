@@ -1,9 +1,10 @@
 import { chainOf, finder } from '../../../core/chain.ts';
 import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
+import { parted, tellApart } from '../../../core/postgres/apart.ts';
 import { knownTo } from '../../../core/postgres/chunks.ts';
 import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
-import { type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
+import { type Archive, type Base, baseForLsn, baseForTime, newestBase, onward, type Reach, reachOf } from '../../../core/postgres/plan.ts';
 import { archiveOf, type Holdings, holdingsOf, readFirstWhole } from './archive.ts';
 import { isWalg } from './base.ts';
 import { readOpen } from './chunks.ts';
@@ -39,6 +40,7 @@ export const baseOf = ({ manifest }: Known): Base[] =>
           from: parseLsn(manifest.wal.from),
           to: parseLsn(manifest.wal.to),
           segmentBytes: manifest.wal.segmentBytes,
+          ...(manifest.wal.hash === undefined ? {} : { hash: manifest.wal.hash }),
         },
       ]
     : [];
@@ -187,6 +189,30 @@ function parentsIn({ manifest }: Known, known: readonly Known[]): Known[] {
   return members.map(member => known.find(each => each.manifest === member)!);
 }
 
+/**
+ * The base from which to go on. One that is asked for to its own end needs nothing of the archive, so it may be of whatever history.
+ * @param first what would be chosen by the times alone
+ * @throws BkpError('refused') where the WAL goes on from none
+ */
+function suited(
+  ctx: Context,
+  want: RestoreRequest['want'],
+  { first, bases, lineage }: { first: Base; bases: readonly Base[]; lineage: string },
+  archive: Archive,
+): Base {
+  const { own, apart } = parted(bases, archive.hashes);
+  const isNamed = want.backup !== undefined && want.backup !== 'latest';
+  const strange = apart.find(({ id }) => id === first.id);
+  const alone = isNamed && targetOf(want)['recovery_target'] === 'immediate';
+  const base = alone ? first : (pick(want, onward(own, archive)) ?? own.find(({ id }) => id === first.id) ?? pick(want, own));
+  if (strange && base)
+    ctx.report.emit({ type: 'warning', text: `${tellApart(strange, lineage)}: it is ${alone ? 'restored to its own end' : 'left out'}` });
+  if (base) return base;
+  throw new BkpError('refused', `postgres/${ctx.name}: ${tellApart(strange ?? first, lineage)}: nothing there goes on from it`, {
+    next: [`--from-backup ${first.id} brings back what that backup has inside`, `bkp list postgres ${ctx.name} --window`],
+  });
+}
+
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
 export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, 'want'>, known: readonly Known[]): Promise<RestorePlan> {
   const asked = known.filter(
@@ -200,7 +226,7 @@ export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, '
   const target = targetOf(want);
   const archive = await archiveOf(ctx, lineage, held);
   const ofLineage = usable.filter(({ manifest }) => manifest.lineage === lineage);
-  const base = pick(want, onward(ofLineage.flatMap(baseOf), archive)) ?? first;
+  const base = suited(ctx, want, { first, bases: ofLineage.flatMap(baseOf), lineage }, archive);
   const chosen = usable.find(({ manifest }) => manifest.id === base.id)!;
   const ownPath = [{ timeline: base.timeline, from: 0n }];
   const reach =

@@ -1,10 +1,11 @@
 import type { Finding, Store, StoreLook, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
+import { parted, tellApart } from '../../../core/postgres/apart.ts';
 import { rollingBases } from '../../../core/postgres/expiry.ts';
 import { type Hole, holesOf, type LostHistory, lostHistory } from '../../../core/postgres/holes.ts';
 import { formatLsn, historyName } from '../../../core/postgres/lsn.ts';
-import type { Archive } from '../../../core/postgres/plan.ts';
-import { archiveOf, openIn, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
+import type { Archive, Base } from '../../../core/postgres/plan.ts';
+import { archiveOf, contentsOf, openIn, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
 import { type Chunk, chunkAt, chunksByName, readChunk } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages } from './lineage.ts';
@@ -95,6 +96,14 @@ function historyFinding(
   };
 }
 
+/** Once the original has a newer one, it stands in nobody's way. */
+function apartFinding(store: string, lineage: string, base: Base, own: readonly Base[]): Finding {
+  const text = `${tellApart(base, lineage)}: a copy of the server took it, or the server was set back`;
+  if (own.some(({ endedAt }) => endedAt > base.endedAt))
+    return { store, state: 'note', text: `${text}; a newer backup is of that history` };
+  return { store, state: 'damaged', text, breaks: [`backup ${base.id} is restored to its own end only`] };
+}
+
 /** Histories are sealed: a host that only backs up sees the timelines of the bases alone, and says so. */
 async function archiveIn(ctx: Context, lineage: string, { objects, chunks }: Stored): Promise<{ archive: Archive; unread?: string }> {
   const copies = new Map<string, WalObject[]>();
@@ -104,7 +113,7 @@ async function archiveIn(ctx: Context, lineage: string, { objects, chunks }: Sto
     return { archive: await archiveOf(ctx, lineage, held) };
   } catch (error) {
     const segments = new Set([...copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
-    return { archive: { segments, ...openIn(held), histories: new Map() }, unread: sentence(error) };
+    return { archive: { segments, ...openIn(held), histories: new Map(), hashes: contentsOf(copies) }, unread: sentence(error) };
   }
 }
 
@@ -114,8 +123,10 @@ async function* holes(ctx: Context, look: StoreLook, lineage: string, stored: St
   if (unread) yield { store, state: 'unproven', text: `the timelines of lineage ${lineage} could not be followed: ${unread}` };
   const bases = look.known.filter(({ manifest }) => manifest.lineage === lineage).flatMap(baseOf);
   const rolled = rolledForward(look, lineage);
-  for (const hole of holesOf(bases, archive)) yield findingOf(store, lineage, hole, rolled);
-  const lost = unread ? undefined : lostHistory(bases, archive);
+  const { own, apart } = parted(bases, archive.hashes);
+  for (const base of apart) yield apartFinding(store, lineage, base, own);
+  for (const hole of holesOf(own, archive)) yield findingOf(store, lineage, hole, rolled);
+  const lost = unread ? undefined : lostHistory(own, archive);
   if (lost) yield historyFinding(store, lineage, lost, rolled);
 }
 

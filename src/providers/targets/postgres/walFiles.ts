@@ -5,9 +5,12 @@ import { isWalName } from '../../../core/postgres/lsn.ts';
 import { type Adopted, walAt } from './walg/layout.ts';
 
 /** An archived file as a store's listing shows it. */
-export interface StoredWal extends ObjectInfo, WalFile {}
+export interface StoredWal extends ObjectInfo, WalFile {
+  /** First half of the plain bytes' SHA-256; keys of WAL-G have none. */
+  hash?: string;
+}
 
-const PLACE = /^(\d+-\d+)\/([0-9A-F]{8})\/([0-9A-Fa-z.]+)-[0-9a-f]{32}\.zst(?:\.age)?$/;
+const PLACE = /^(\d+-\d+)\/([0-9A-F]{8})\/([0-9A-Fa-z.]+)-([0-9a-f]{32})\.zst(?:\.age)?$/;
 
 /**
  * The WAL in one store's listing by lineage. What is not named exactly as bkp names WAL is none of ours, and is left out.
@@ -19,13 +22,14 @@ export function walByLineage(base: string, objects: readonly ObjectInfo[], adopt
   const found = new Map<LineageId, StoredWal[]>();
   const start = `${base}/wal/`;
   for (const info of objects) {
-    const [, of, timeline, named] = (info.key.startsWith(start) && PLACE.exec(info.key.slice(start.length))) || [];
+    const [, of, timeline, named, hash] = (info.key.startsWith(start) && PLACE.exec(info.key.slice(start.length))) || [];
     const own = of !== undefined && named !== undefined && isWalName(named) && named.slice(0, 8) === timeline;
-    const at = own ? { lineage: of, name: named } : walAt(base, adopted, info.key);
+    const at = own ? { lineage: of, name: named, hash: hash! } : walAt(base, adopted, info.key);
     if (!at) continue;
     const files = found.get(at.lineage) ?? [];
-    files.push({ ...info, name: at.name });
-    found.set(at.lineage, files);
+    const { lineage, ...file } = at;
+    files.push({ ...info, ...file });
+    found.set(lineage, files);
   }
   return found;
 }

@@ -1,11 +1,12 @@
 import type { Id, Known, LineageId, StoreLook, TargetContext, WindowGap, WindowLine, Windows } from '../../../core/contracts.ts';
 import { sentence } from '../../../core/errors.ts';
+import { parted, tellApart } from '../../../core/postgres/apart.ts';
 import { rollingBases } from '../../../core/postgres/expiry.ts';
 import type { Hole } from '../../../core/postgres/holes.ts';
 import { formatLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts';
 import { type Archive, type Base, newestBase } from '../../../core/postgres/plan.ts';
 import { type Window, windowsOf } from '../../../core/postgres/windows.ts';
-import { archiveOf, openIn, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { archiveOf, contentsOf, openIn, type WalObject, walObjectOf, walStores } from './archive.ts';
 import { type Chunk, chunkAt, chunksByName } from './chunks.ts';
 import { lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
@@ -56,7 +57,7 @@ async function archive(ctx: Context, part: Part, notes: Note[]): Promise<Archive
     const text = `how the timelines of lineage ${part.lineage} follow each other could not be read, so each stands for itself: ${sentence(error)}`;
     notes.push({ state: 'unproven', text });
     const segments = new Set([...part.copies.keys()].filter(name => /^[0-9A-F]{24}$/.test(name)));
-    return { segments, ...openIn(part), histories: new Map() };
+    return { segments, ...openIn(part), histories: new Map(), hashes: contentsOf(part.copies) };
   }
 }
 
@@ -152,7 +153,10 @@ async function linesOf(ctx: Context, part: Part, notes: Note[]): Promise<WindowL
     notes.push({ state: 'note', text });
     return [];
   }
-  const { windows, before } = windowsOf(bases, await archive(ctx, part, notes));
+  const seen = await archive(ctx, part, notes);
+  const { own, apart } = parted(bases, seen.hashes);
+  for (const base of apart) notes.push({ state: 'unproven', text: `${tellApart(base, part.lineage)}: it restores to its own end only` });
+  const { windows, before } = windowsOf(own, seen);
   for (const hole of before)
     notes.push({
       state: 'note',
