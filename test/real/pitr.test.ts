@@ -175,3 +175,39 @@ describe.each<PostgresVersion>(['15', '18'])('PostgreSQL %s to a point in time',
     expect(existsSync(join(trap, 'called'))).toBe(false);
   });
 });
+
+it.each<PostgresVersion>(['15', '18'])(
+  'PostgreSQL %s: the commit of a prepared transaction is one like any other, and its name says nothing',
+  async version => {
+    const db = await startPostgres({ version, settings: { max_prepared_transactions: '5', track_commit_timestamp: 'on' } });
+    const at = await setUp(db);
+    const micros = (time: string): Promise<string> =>
+      db.sql(`select to_char((${time}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+    await db.sql('create table t (n int)');
+    await aBackup(at);
+    await db.sql("begin; insert into t values (1); prepare transaction 'x, desc: COMMIT 2099-01-01 00:00:00 UTC'");
+    await db.sql('insert into t values (2)');
+    const exact = await micros('select pg_xact_commit_timestamp(xmin) from t where n = 2');
+    const between = await micros('select clock_timestamp()');
+    await db.sql("commit prepared 'x, desc: COMMIT 2099-01-01 00:00:00 UTC'");
+    const last = await micros('select pg_xact_commit_timestamp(xmin) from t where n = 1');
+    const name = await db.sql('select pg_walfile_name(pg_switch_wal())');
+    await runBkp(['wal', 'push', 'app', name, join('pg_wal', name)], { ...at.run, cwd: db.dataDir });
+
+    const { stdout } = await runBkp(['list', 'postgres', 'app', '--window', '--json'], at.run);
+    const { windows } = JSON.parse(stdout.trim().split('\n').at(-1)!) as { windows: { to: string }[] };
+    expect(windows.map(({ to }) => to)).toEqual([last, last]);
+    for (const [time, rows] of [
+      [exact, '2'],
+      [between, '2'],
+      [last, '1,2'],
+    ] as const) {
+      const to = aPlace();
+      const { code, stderr } = await runBkp(['restore', 'postgres', 'app', '--target-time', time, '--to', to, '--yes'], at.run);
+      expect({ time, code, stderr: code === 0 ? '' : stderr }).toEqual({ time, code: 0, stderr: '' });
+      const copy = await startPostgres({ version, dir: to });
+      expect({ time, rows: await copy.sql("select string_agg(n::text, ',' order by n) from t") }).toEqual({ time, rows });
+      await copy.destroy();
+    }
+  },
+);

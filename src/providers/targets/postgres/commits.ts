@@ -11,10 +11,13 @@ export interface Commit {
   text: string;
 }
 
-const COMMIT = /COMMIT(?:_PREPARED)? (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(\.\d+)? UTC/;
+const RECORD = ', desc: ';
+/** The second half of a prepared transaction has its number before the time. */
+const COMMIT = /^, desc: COMMIT(?:_PREPARED \d+:)? (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(\.\d+)? UTC/;
 
+/** Names that people give transactions come later in a line, and say nothing. */
 const commitIn = (line: string): Commit | undefined => {
-  const match = COMMIT.exec(line);
+  const match = COMMIT.exec(line.slice(line.indexOf(RECORD)));
   if (!match) return undefined;
   const [, day, time, fraction = ''] = match;
   return { at: new Date(`${day}T${time}${fraction.slice(0, 4)}Z`), text: `${day}T${time}${fraction}Z` };
