@@ -96,6 +96,47 @@ lines"; ${GRABBING.replaceAll('select *, oid from', 'select * from')}`);
   },
 );
 
+it.each<PostgresVersion>(['15', '18'])('PostgreSQL %s that sets aside more memory than this host has comes back', async version => {
+  const db = await startPostgres({ version });
+  const at = await setUp(db);
+  await db.sql("alter system set min_dynamic_shared_memory = '4TB'");
+  await db.sql("alter system set shared_buffers = '4TB'");
+  await aBackup(at);
+  const { code, stderr } = await runBkp(['restore', 'postgres', '--to', aPlace(), '--yes', '--latest'], at.run);
+  expect({ code, said: stderr.match(/^bkp:.*/gm) }).toEqual({ code: 0, said: null });
+});
+
+it.each<PostgresVersion>(['15', '18'])(
+  'PostgreSQL %s that ran with wal_level minimal for a while: told with what can be had, and a time before comes back',
+  async version => {
+    const db = await startPostgres({ version });
+    const at = await setUp(db);
+    await db.sql('create table t (n int)');
+    await aBackup(at);
+    await db.sql('insert into t values (1)');
+    const before = await db.sql(`select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`);
+    await db.sql('insert into t values (2)');
+    const first = await db.sql('select pg_walfile_name(pg_current_wal_lsn())');
+    db.configure({ wal_level: 'minimal', max_wal_senders: '0' });
+    await db.restart();
+    await db.sql('create table bulk as select 1 as n');
+    db.configure({ wal_level: 'replica', max_wal_senders: '10' });
+    await db.restart();
+    const last = await db.sql('select pg_walfile_name(pg_switch_wal())');
+    expect(last).toBe(first);
+    expect((await runBkp(['wal', 'push', 'app', last, join('pg_wal', last)], { ...at.run, cwd: db.dataDir })).code).toBe(0);
+
+    const late = await runBkp(['restore', 'postgres', '--to', aPlace(), '--yes', '--latest'], at.run);
+    expect(late.code).toBe(1);
+    expect(late.stderr).toMatch(/wal_level="?minimal[\s\S]*→ what came after that[\s\S]*→ up to then: --target-time/);
+    const to = aPlace();
+    const { code, stderr } = await runBkp(['restore', 'postgres', '--to', to, '--yes', '--target-time', before], at.run);
+    expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
+    const copy = await startPostgres({ version, dir: to });
+    expect(await copy.sql('select n from t')).toBe('1');
+  },
+);
+
 it.each<PostgresVersion>(['15', '18'])(
   'PostgreSQL %s with a tablespace in place, which pg_basebackup loses: no backup, and doctor says why',
   async version => {

@@ -95,6 +95,7 @@ export const privateSettings = (place: Private): Record<string, string> => ({
   min_wal_size: `${leastWal(place)}MB`,
   max_wal_size: '4GB',
   shared_buffers: `${buffers()}MB`,
+  min_dynamic_shared_memory: '0',
   ...plain(place.tools.major),
 });
 
@@ -181,6 +182,12 @@ async function executable(ctx: Context, owner: Owner | undefined, files: readonl
   );
 }
 
+/** What was changed meanwhile is in no WAL. */
+const BEHIND_MINIMAL = [
+  'what came after that is brought back only by a backup that was taken later: bkp list postgres',
+  'up to then: --target-time, with a time before the server ran with wal_level = minimal',
+];
+
 /**
  * Collects the server's log into `log` and resolves when it takes connections.
  * @throws BkpError('failed') with its last words when it ends before
@@ -199,6 +206,7 @@ export function untilReady(child: Child, log: string[], onLine: (line: string) =
         new BkpError(
           'failed',
           `the private server ended before recovery was complete: ${(words.length > 0 ? words : log.slice(-4)).join(' | ')}`,
+          { next: words.some(line => /wal_level="?minimal/.test(line)) ? BEHIND_MINIMAL : [] },
         ),
       );
     })().catch(reject);
