@@ -29,6 +29,8 @@ BY_FILE = {
     "acl": "/usr/bin/setfacl",
     "systemd": "/usr/bin/systemd-analyze",
     "gnupg": "/usr/bin/gpg",
+    "gcc": "/usr/bin/gcc",
+    "libc6-dev": "/usr/include/stdint.h",
 }
 # What Debian starts at each boot once a package is there.
 SERVICES = {

@@ -8,6 +8,9 @@ const shape = z.looseObject({
   /** `dump`: counted in the dump itself. `info`: asked of the server at the same time, since the dump holds types that cannot be counted. */
   counted: z.enum(['dump', 'info']).default('info'),
   functions: z.number().default(0),
+  /** Modules that the source had loaded, and the types of those that have data in the dump. */
+  modules: z.array(z.string()).default([]),
+  moduleTypes: z.array(z.string()).default([]),
   aof: z
     .looseObject({
       appendonly: z.string().optional(),

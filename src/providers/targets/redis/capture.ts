@@ -5,7 +5,7 @@ import { awaitSaving, type Dump, takeDump } from './dump.ts';
 import { fileBytes } from './fileBytes.ts';
 import { encodeFormat } from './formats.ts';
 import { compareIdentity, historyOf, type Identity, identityOf } from './identity.ts';
-import { keyspace, numberOf } from './info.ts';
+import { keyspace, modulesOf, numberOf } from './info.ts';
 import { called, isReplica, type Live, lagMs, liveState, refuseOrphan, refuseParts, saveFault } from './live.ts';
 
 /** The name of the one piece of a backup. */
@@ -49,6 +49,9 @@ function emptied(ctx: Context, databases: Databases, known: readonly Known[]): {
 const notCounted = ({ rdb }: Dump): string[] =>
   rdb.databases ? [] : ['the dump holds a type that bkp does not know: its checksum is right, its keys are as INFO told them'];
 
+const modulesIn = ({ info }: Live, { moduleTypes }: Dump['rdb']): Record<string, unknown> =>
+  moduleTypes.length > 0 ? { modules: modulesOf(info), moduleTypes } : {};
+
 function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: readonly Known[], foreign: string | undefined): Facts {
   const { rdb } = dump;
   const databases = rdb.databases ? countsOf(rdb.databases) : keyspace(live.info);
@@ -65,6 +68,7 @@ function factsOf(ctx: Context, live: Live, here: Identity, dump: Dump, known: re
       databases,
       counted: rdb.databases ? 'dump' : 'info',
       functions: rdb.functions,
+      ...modulesIn(live, rdb),
       role: isReplica(live) ? 'replica' : 'master',
       // A master without replicas takes a new id for the first one, as which bkp comes.
       history: [...new Set([...[rdb.aux.get('repl-id')].filter(id => id !== undefined), ...historyOf(live)])],

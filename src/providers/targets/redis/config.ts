@@ -22,6 +22,10 @@ export const redisConfig = z.strictObject({
     .describe('connect by TLS; its files lie where the tools run'),
   where,
   bin: z.array(text).default([]).describe('directories of redis-cli, redis-server or their namesakes of Valkey, looked at before PATH'),
+  modules: z
+    .array(text)
+    .default([])
+    .describe('modules, each as after `loadmodule` in redis.conf, that the private server of a proof or drill loads on this host'),
   marker: text
     .optional()
     .describe('name of a key whose value tells this database from all others; compared before every backup and restore'),

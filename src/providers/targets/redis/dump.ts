@@ -60,12 +60,12 @@ export async function refuseNoRoom(ctx: Context, cli: Cli, dir: string, expected
 }
 
 /** The last lines of the server's log that tell of something wrong, where the log lies at hand. */
-async function logOf(ctx: Context, cli: Cli, { settings }: Live): Promise<string> {
+export async function logOf(ctx: Context, cli: Cli, { settings }: Live): Promise<string> {
   const logfile = settings?.get('logfile');
   if (!logfile || (cli.site.local && !(await isHere(ctx.config.host)))) return '';
   const path = isAbsolute(logfile) ? logfile : join(settings?.get('dir') ?? '/', logfile);
   const { stdout } = await cli.site.text({ file: 'tail', args: ['-n', '200', path] }).catch(() => ({ stdout: '' }));
-  const telling = stdout.split('\n').filter(line => /error|fail|no space|can't|denied/i.test(line));
+  const telling = stdout.split('\n').filter(line => /error|fail|no space|can't|denied/i.test(line) && !/overcommit/.test(line));
   return telling
     .slice(-3)
     .map(line => line.replace(/^\d+:\w \d.*?\.\d{3} [*#.-] /, ''))

@@ -11,6 +11,8 @@ export interface Feeder {
   state(): 'waiting' | 'sending' | 'sent';
   /** Why the dump cannot be handed over. */
   failure(): BkpError | undefined;
+  /** Whether the replica that asked for the dump has ended the connection. */
+  left(): boolean;
   /** Bytes of commands that followed the dump: a replica that has them all is at this offset. */
   offset(): number;
   close(): Promise<void>;
@@ -70,6 +72,7 @@ const same = (given: string, wanted: string): boolean => {
 export async function feed(dump: { path: string; bytes: number }, address: string, password: string, replid: string): Promise<Feeder> {
   let state: ReturnType<Feeder['state']> = 'waiting';
   let offset = 0;
+  let left = false;
   let failure: BkpError | undefined;
   const fail = (error: BkpError): void => {
     failure ??= error;
@@ -92,6 +95,9 @@ export async function feed(dump: { path: string; bytes: number }, address: strin
       return;
     }
     state = 'sending';
+    socket.once('close', () => {
+      left = true;
+    });
     socket.write(`${full ? `+FULLRESYNC ${replid} 0\r\n` : ''}$${dump.bytes}\r\n`);
     await pipeline(createReadStream(dump.path, { highWaterMark: 1 << 20 }), socket, { end: false });
     state = 'sent';
@@ -151,6 +157,7 @@ export async function feed(dump: { path: string; bytes: number }, address: strin
     port: typeof bound === 'object' && bound ? bound.port : 0,
     state: () => state,
     failure: () => failure,
+    left: () => left,
     offset: () => offset,
     close: () =>
       new Promise(resolve => {

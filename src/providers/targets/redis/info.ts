@@ -1,15 +1,24 @@
 /** The answer to INFO, by name. */
 export type Info = ReadonlyMap<string, string>;
 
-/** Reads `name:value` lines; headings and empty lines say nothing. */
-export const parseInfo = (text: string): Info =>
-  new Map(
-    text
-      .split(/\r?\n/)
-      .map(line => /^([a-z][\w.-]*):(.*)$/i.exec(line))
-      .filter(match => match !== null)
-      .map(match => [match[1]!, match[2]!]),
-  );
+/** Reads `name:value` lines; headings and empty lines say nothing. What comes several times, as `module`, is kept line by line. */
+export function parseInfo(text: string): Info {
+  const found = new Map<string, string>();
+  for (const line of text.split(/\r?\n/)) {
+    const [, name, value] = /^([a-z][\w.-]*):(.*)$/i.exec(line) ?? [];
+    if (name === undefined || value === undefined) continue;
+    const before = found.get(name);
+    found.set(name, before === undefined ? value : `${before}\n${value}`);
+  }
+  return found;
+}
+
+/** Valkey 9 brings its scripts as a module. */
+const BUILT_IN = 'lua';
+
+/** Names of the modules that a server has loaded (from Redis 6 on), less those that it has of itself. */
+export const modulesOf = (info: Info): string[] =>
+  [...(info.get('module') ?? '').matchAll(/^name=([^,]+),/gm)].map(match => match[1]!).filter(name => name !== BUILT_IN);
 
 /** A number of INFO; 0 where the server does not tell it. */
 export const numberOf = (info: Info, name: string): number => Number(info.get(name) ?? 0) || 0;

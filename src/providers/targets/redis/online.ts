@@ -8,12 +8,14 @@ import { freeBytes } from '../../../flow/place.ts';
 import { type Databases, differences, inWords, leastDatabases, readBaseline } from './baseline.ts';
 import { Borrowed } from './borrowed.ts';
 import { type Cli, type Context, openCli } from './cli.ts';
+import { logOf } from './dump.ts';
 import { type Feeder, feed } from './feeder.ts';
 import { formatName, nameOf, reads } from './formats.ts';
 import { isHere } from './here.ts';
 import { markerOf } from './identity.ts';
 import { type Info, keysIn, keyspace, numberOf } from './info.ts';
 import { called, infoOf, isReplica, type Live, liveState, NO_WRITES, refuseParts, settingsOf, untilInfo } from './live.ts';
+import { refuseModules } from './modules.ts';
 import { persist } from './persist.ts';
 import { HORIZON_MS } from './prove.ts';
 import type { Rdb } from './rdb/reader.ts';
@@ -25,6 +27,8 @@ export const online = (ctx: Context): string => `the running server at ${ctx.con
 const LOOPBACK = '127.0.0.1';
 /** How long a server has to come for the dump; it tries once a second. */
 const COMES_MS = 30_000;
+/** How long one that has dropped its link may be silent, as while it is busy. */
+const SILENT_MS = 15_000;
 
 /** Where the server fetches the dump. Throws BkpError('refused') when it is elsewhere and no address is named. */
 async function addressFor(ctx: Context): Promise<string> {
@@ -101,7 +105,9 @@ async function preflight(
     throw new BkpError('refused', `${called(ctx)} is a replica of ${live.info.get('master_host')}:${live.info.get('master_port')}`, {
       next: ['restore into the master: its replicas follow', 'if that master was a restore that was killed: REPLICAOF NO ONE'],
     });
-  await refuseNarrow(ctx, cli, live, leastDatabases(readBaseline(chosen.manifest.baseline)));
+  const recorded = readBaseline(chosen.manifest.baseline);
+  await refuseNarrow(ctx, cli, live, leastDatabases(recorded));
+  refuseModules(ctx, live, recorded?.moduleTypes ?? [], recorded);
   await refuseWatched(ctx, cli);
   await refuseOther(ctx, cli, live, chosen, request.force);
   const address = await addressFor(ctx);
@@ -157,6 +163,7 @@ export async function restoreOnline(
     const path = join(scratch, 'dump.rdb');
     const rdb = await fetchDump(ctx, chosen, path, read, HORIZON_MS);
     refuseSmall(ctx, live, rdb);
+    refuseModules(ctx, live, rdb.moduleTypes, readBaseline(chosen.manifest.baseline));
     return await replace(ctx, cli, { live, address, tls, chosen, rdb, path, secure: request.secure! });
   } finally {
     await cli.site.close();
@@ -197,7 +204,7 @@ async function replace(ctx: Context, cli: Cli, work: Work): Promise<Reached> {
     await borrowed.set(cli, work.live, 'masterauth', password);
     turned = true;
     await cli.ask('REPLICAOF', work.address, String(feeder.port));
-    await inStep(ctx, cli, feeder);
+    await inStep(ctx, cli, feeder, work.live);
     await cli.ask('REPLICAOF', 'NO', 'ONE');
     turned = false;
     const found = await compared(ctx, cli, work);
@@ -214,13 +221,18 @@ async function replace(ctx: Context, cli: Cli, work: Work): Promise<Reached> {
 }
 
 /** Until the server has loaded the dump and every byte that followed it. */
-async function inStep(ctx: Context, cli: Cli, feeder: Feeder): Promise<void> {
+async function inStep(ctx: Context, cli: Cli, feeder: Feeder, live: Live): Promise<void> {
   ctx.report.emit({ type: 'started', what: 'hand over' });
   const began = ctx.clock.now().getTime();
   const until = began + parseDuration(ctx.config.timeout);
+  let silentSince: number | undefined;
   const done = (info: Info | undefined): boolean => {
     const failure = feeder.failure();
     if (failure) throw failure;
+    if (info && info.get('run_id') !== live.info.get('run_id')) throw new Gone('was started again while it took the data');
+    const now = ctx.clock.now().getTime();
+    silentSince = info || !feeder.left() ? undefined : (silentSince ?? now);
+    if (silentSince !== undefined && now - silentSince > SILENT_MS) throw new Gone('has ended while it took the data');
     if (feeder.state() === 'waiting' && ctx.clock.now().getTime() - began > COMES_MS)
       throw new BkpError(
         'refused',
@@ -235,7 +247,23 @@ async function inStep(ctx: Context, cli: Cli, feeder: Feeder): Promise<void> {
     if (!info || feeder.state() !== 'sent' || info.get('loading') === '1' || info.get('master_link_status') !== 'up') return false;
     return numberOf(info, 'slave_repl_offset') >= feeder.offset();
   };
-  await untilInfo(ctx, cli, 'the data were not loaded', until, done);
+  await untilInfo(ctx, cli, 'the data were not loaded', until, done).catch(async error => {
+    throw error instanceof Gone ? await fallen(ctx, cli, live, error) : error;
+  });
+}
+
+/** The server is not the one any more that was made a replica. */
+class Gone extends Error {}
+
+/** What its log says of that. It may lie on its disk already, instead of what was there. */
+async function fallen(ctx: Context, cli: Cli, live: Live, { message }: Gone): Promise<BkpError> {
+  const log = await logOf(ctx, cli, live);
+  return new BkpError('failed', `${called(ctx)} ${message}${log ? `; its log says: ${log}` : ''}`, {
+    next: [
+      'look into its log, and whether it starts',
+      `where it does not: its ${live.settings?.get('dbfilename') ?? 'dump'} is that of the backup, and has to be moved away`,
+    ],
+  });
 }
 
 async function compared(ctx: Context, cli: Cli, { chosen, rdb }: Work): Promise<Databases> {

@@ -14,6 +14,8 @@ export interface Private {
   names: Names;
   /** How many it needs at least. */
   databases: number;
+  /** Modules that it loads, each with its arguments. */
+  modules: readonly string[];
 }
 
 /** Redis has so many unless it is told otherwise. */
@@ -21,7 +23,7 @@ export const USUAL_DATABASES = 16;
 const SOCKET = 'bkp.sock';
 const STOP_MS = 10_000;
 
-function command({ program, dir, names, databases }: Private, appendonly: 'yes' | 'no'): Command {
+function command({ program, dir, names, databases, modules }: Private, appendonly: 'yes' | 'no'): Command {
   const settings: [string, string][] = [
     ['port', '0'],
     ['unixsocket', SOCKET],
@@ -38,7 +40,11 @@ function command({ program, dir, names, databases }: Private, appendonly: 'yes' 
     ['databases', String(Math.max(USUAL_DATABASES, databases))],
   ];
   const known = Number(program.version.split('.')[0]) < 7 ? settings.filter(([name]) => name !== 'appenddirname') : settings;
-  return { file: program.file, args: known.flatMap(([name, value]) => [`--${name}`, value]), cwd: dir };
+  return {
+    file: program.file,
+    args: [...known.flatMap(([name, value]) => [`--${name}`, value]), ...modules.flatMap(each => ['--loadmodule', ...each.split(/\s+/)])],
+    cwd: dir,
+  };
 }
 
 /** Asks the private server. Throws BkpError('failed') when it does not answer, or answers with an error. */

@@ -11,6 +11,7 @@ import type { Context } from './cli.ts';
 import { type Info, keyspace } from './info.ts';
 import { layOut, namesOf } from './layout.ts';
 import { type Backup, backupOf } from './manifest.ts';
+import { modulesInWords } from './modules.ts';
 import { askPrivate, type Private, withPrivate } from './private.ts';
 import { programFor } from './programs.ts';
 import type { Rdb } from './rdb/reader.ts';
@@ -20,7 +21,8 @@ import { fetchDump, majorOf } from './restore.ts';
 export const HORIZON_MS = 3_600_000;
 
 /** Of the operating system, or of what this host lacks: it proves nothing about the backup. */
-const HOST = /No space left|cannot be written|Cannot allocate memory|out of memory|Can't open|Permission denied|SIGKILL|no such program/i;
+const HOST =
+  /no matching module|Can't load module|Module .* failed to load|No space left|cannot be written|Cannot allocate memory|out of memory|Can't open|Permission denied|SIGKILL|no such program/i;
 
 function judged(name: string, error: unknown, blame: readonly string[] = ['verifyFailed', 'failed']): Trial {
   if (!(error instanceof BkpError) || error.exit === 'storeUnreachable') throw error;
@@ -55,7 +57,15 @@ async function prepared(ctx: Context, { manifest, dir }: ProofRequest): Promise<
       next: '`temp:` in the config names a directory with more room',
     });
   const recorded = readBaseline(manifest.baseline);
-  const place: Private = { program, client, dir: join(dir, 'data'), names: namesOf(recorded), databases: leastDatabases(recorded) };
+  const { modules } = ctx.config;
+  const place: Private = {
+    program,
+    client,
+    dir: join(dir, 'data'),
+    names: namesOf(recorded),
+    databases: leastDatabases(recorded),
+    modules,
+  };
   await mkdir(place.dir, { mode: 0o700 });
   return { backup, place };
 }
@@ -114,6 +124,14 @@ async function rehearse(
   return [...trials, { name: 'stop', state: 'ok', text: 'shut down clean, twice' }];
 }
 
+/** A server without its modules would end over a dump that is as good as any. */
+const withoutModules = (ctx: Context, types: readonly string[], { manifest }: Backup): Trial => ({
+  name: 'keys',
+  state: 'unproven',
+  text: `the dump has ${modulesInWords(types, readBaseline(manifest.baseline))}, and \`modules:\` of redis/${ctx.name} names none for the private server`,
+  mend: 'modules: [/usr/lib/redis/modules/NAME.so]   # as after loadmodule in redis.conf, where they lie on this host',
+});
+
 /**
  * Restores a dump on a private server of this host, once as a dump and once as an AOF, and compares its keys with what was recorded.
  * @throws BkpError('storeUnreachable') when the store falls silent; the signal's reason
@@ -137,5 +155,10 @@ export async function* prove(ctx: Context, request: ProofRequest): AsyncGenerato
     const crc = rdb.checksum === 'right' ? ', its CRC64 is right' : '';
     return [{ name: 'unpack', state: 'ok', text: `${formatBytes(rdb.bytes)}, of the SHA-256 that the manifest names${crc}` }];
   });
-  if (rdb) yield* await timed(ctx, 'keys', () => rehearse(ctx, place, backup, rdb!, began, request.enter));
+  if (!rdb) return;
+  if (rdb.moduleTypes.length > 0 && place.modules.length === 0) {
+    yield withoutModules(ctx, rdb.moduleTypes, backup);
+    return;
+  }
+  yield* await timed(ctx, 'keys', () => rehearse(ctx, place, backup, rdb!, began, request.enter));
 }

@@ -11,6 +11,7 @@ import type { Context } from './cli.ts';
 import { formatName, nameOf, reads } from './formats.ts';
 import { layOut, type Names, namesOf, writeDump } from './layout.ts';
 import { type Backup, backupOf } from './manifest.ts';
+import { modulesInWords } from './modules.ts';
 import { inspect, ownerOf } from './place.ts';
 import { USUAL_DATABASES } from './private.ts';
 import { cannotRead, serverPrograms } from './programs.ts';
@@ -155,6 +156,9 @@ async function bringBack(
     },
     next: [
       ...(moved ? [`what was there before is in ${moved}`] : []),
+      ...(rdb.moduleTypes.length > 0
+        ? [`the dump has ${modulesInWords(rdb.moduleTypes, baseline)}: a server without them ends at its start`]
+        : []),
       ...howToStart(to, names, chosen, baseline?.aof?.appendonly, leastDatabases(baseline)),
     ],
   };

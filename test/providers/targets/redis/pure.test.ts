@@ -67,6 +67,7 @@ describe('differences', () => {
     magic: 'REDIS',
     version: 10,
     aux: new Map(),
+    moduleTypes: [],
     functions: 0,
     bytes: 1,
     contentBytes: 1,
@@ -118,7 +119,8 @@ describe('commands of a replica', () => {
 });
 
 it('names of files are taken from a backup only where they are names', () => {
-  const aof = (more: Record<string, string>) => namesOf({ databases: {}, counted: 'dump', functions: 0, aof: more });
+  const aof = (more: Record<string, string>) =>
+    namesOf({ databases: {}, counted: 'dump', functions: 0, modules: [], moduleTypes: [], aof: more });
   expect(aof({ dbfilename: 'cache.rdb', appenddirname: 'aof', appendfilename: 'log.aof' })).toEqual({
     dump: 'cache.rdb',
     aofDir: 'aof',

@@ -1,5 +1,5 @@
 import { BkpError } from '../../../../core/errors.ts';
-import { MODULE, NUMBER, SCORE, type Step, TEXT } from './types.ts';
+import { MODULE, NUMBER, SCORE, type Step, TEXT, TYPE } from './types.ts';
 
 /** Not enough bytes yet: what was begun is tried again once more are there. */
 const MORE = -1;
@@ -9,6 +9,12 @@ const LONGEST = 16 << 20;
 
 /** The parts of a module's value by their kind (RDB_MODULE_OPCODE_*): two kinds of whole numbers, two of others, text. */
 const PARTS: readonly (readonly Step[])[] = [[], [NUMBER], [NUMBER], [4], [8], [TEXT]];
+
+/** Of a module's type: nine letters of six bits each, before ten bits of its own version (module.c, moduleTypeNameByID). */
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+const typeName = (id: bigint): string =>
+  Array.from({ length: 9 }, (_, n) => LETTERS[Number((id >> BigInt(10 + 6 * (8 - n))) & 63n)]!).join('');
 
 const corrupt = (what: string): BkpError => new BkpError('failed', `the dump is damaged: ${what}`);
 
@@ -24,6 +30,8 @@ export class Cursor {
   readonly #steps: (readonly Step[])[] = [];
   readonly #place: number[] = [];
   readonly #times: number[] = [];
+  /** Types of modules that were passed. */
+  readonly types = new Set<string>();
   /** The last number that `number` read, and how many bytes its form took. */
   value = 0;
   #coded = false;
@@ -174,6 +182,7 @@ export class Cursor {
     if (step === NUMBER) return this.number();
     if (step === SCORE) return this.#score();
     if (step === MODULE) return this.#module();
+    if (step === TYPE) return this.#type();
     if (typeof step === 'number') {
       this.#skip = step;
       return true;
@@ -188,6 +197,14 @@ export class Cursor {
     const length = this.byte();
     if (length === MORE) return false;
     this.#skip = length < 253 ? length : 0;
+    return true;
+  }
+
+  /** Sixty-four bits, which `value` does not hold to the last. */
+  #type(): boolean {
+    const at = this.#at;
+    if (!this.number()) return false;
+    this.types.add(typeName(this.#at - at === 9 ? this.#bytes.readBigUInt64BE(at + 1) : BigInt(this.value)));
     return true;
   }
 

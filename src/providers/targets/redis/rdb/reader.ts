@@ -1,7 +1,7 @@
 import { BkpError } from '../../../../core/errors.ts';
 import { Crc64 } from './crc64.ts';
 import { Cursor } from './cursor.ts';
-import { type Magic, MODULE, NUMBER, passOf, TEXT } from './types.ts';
+import { type Magic, MODULE, NUMBER, passOf, TEXT, TYPE } from './types.ts';
 
 /** The keys of one database of a dump. */
 export interface Keys {
@@ -23,6 +23,8 @@ export interface Rdb {
   aux: ReadonlyMap<string, string>;
   /** Keys by number of the database; undefined where the dump holds a type that this reader does not know. */
   databases?: ReadonlyMap<number, Keys>;
+  /** Types of modules whose data are in it: a server without the module of each ends itself over them. */
+  moduleTypes: readonly string[];
   /** Function libraries. */
   functions: number;
   bytes: number;
@@ -107,6 +109,7 @@ export class RdbReader {
       ...this.#head!,
       aux: this.#aux,
       ...(this.#counting ? { databases: this.#databases } : {}),
+      moduleTypes: [...this.#cursor.types].sort(),
       functions: this.#functions,
       bytes: this.#bytes,
       contentBytes: counted ? body - 1 - (this.#content ?? HEAD) : 0,
@@ -189,7 +192,7 @@ export class RdbReader {
       case OPCODE.slot:
         return this.#passing(NUMBER, NUMBER, NUMBER);
       case OPCODE.moduleAux:
-        return this.#passing(NUMBER, MODULE);
+        return this.#passing(TYPE, MODULE);
       case OPCODE.functions:
         this.#functions += 1;
         return this.#passing(TEXT);

@@ -1,5 +1,5 @@
 /**
- * What has to be read of a value to get past it: a text, a number, a score as text, the parts of a module's value, so many raw bytes, or a
+ * What has to be read of a value to get past it: a text, a number, a score as text, the type of a module and the parts of its value, so many raw bytes, or a
  * number and then so many times what the list says.
  */
 export type Step = number | readonly Step[];
@@ -8,6 +8,7 @@ export const TEXT = 0;
 export const NUMBER = -1;
 export const SCORE = -2;
 export const MODULE = -3;
+export const TYPE = -4;
 
 /** A stream; the format grew twice (Redis 7.0, 7.2). */
 const stream = (generation: 1 | 2 | 3): readonly Step[] => {
@@ -26,7 +27,7 @@ const COMMON: ReadonlyMap<number, readonly Step[]> = new Map<number, readonly St
   [3, [[TEXT, SCORE]]],
   [4, [[TEXT, TEXT]]],
   [5, [[TEXT, 8]]],
-  [7, [NUMBER, MODULE]],
+  [7, [TYPE, MODULE]],
   ...[9, 10, 11, 12, 13, 16, 17, 20].map((type): [number, readonly Step[]] => [type, [TEXT]]),
   [14, [[TEXT]]],
   [15, stream(1)],
