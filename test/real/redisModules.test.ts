@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { aDir, aRedisBackup, done, manifestsOf, type RedisSetup, setUpRedis } from './redissetup.ts';
-import { cleanUp, type Redis, type RedisVersion, root, startBkp, startRedis, tempDir, waitFor } from './rig/index.ts';
+import { cleanUp, type Redis, type RedisVersion, root, startRedis, tempDir } from './rig/index.ts';
 
 let module: string;
 
@@ -72,24 +72,3 @@ describe.each<RedisVersion>(['redis7', 'valkey9'])('data of a module of %s', ver
     expect(stdout).not.toContain('"fail"');
   });
 });
-
-it.each(['stays down', 'is started again'])(
-  'a server that dies in the middle of a restore and %s is told within seconds, with what was there',
-  async then => {
-    const server = await startRedis();
-    const at = await setUpRedis(server);
-    await server.cli('EVAL', 'for n = 1, 4000 do redis.call("SET", "k" .. n, string.rep("x", 300)) end', '0');
-    const id = await aRedisBackup(at);
-    await server.cli('CONFIG', 'SET', 'key-load-delay', '5000', 'loading-process-events-interval-bytes', '1024');
-    const began = Date.now();
-    const restore = startBkp(['restore', 'redis', 'app', '--from-backup', id, '--online', '--yes'], at.run);
-    await waitFor(async () => (await server.info('loading')) === '1', 'the dump to be loaded');
-    await server.kill9();
-    if (then === 'is started again') await server.start();
-    const { code, stderr } = await restore.ended;
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/(has ended|was started again) while it took the data/) });
-    expect(stderr).toMatch(/what was there before is backup \d{8}T/);
-    expect(Date.now() - began).toBeLessThan(90_000);
-    await server.destroy();
-  },
-);

@@ -14,9 +14,10 @@ export class Borrowed {
 
   /**
    * Sets one, and remembers what it was.
+   * @param meant what it should have been, where that is not what it was
    * @throws BkpError('refused') where the user may not, 'failed' with the server's words
    */
-  async set(cli: Cli, server: Version, name: string, value: string): Promise<void> {
+  async set(cli: Cli, server: Version, name: string, value: string, meant = (before: string): string => before): Promise<void> {
     const before = (await settingsOf(cli, server, [name]))?.get(name);
     if (before === undefined)
       throw new BkpError(
@@ -27,7 +28,7 @@ export class Borrowed {
         },
       );
     await cli.tell('CONFIG', 'SET', name, value);
-    this.#before.set(name, before);
+    this.#before.set(name, meant(before));
   }
 
   /** Puts every one back. @returns what could not be, as what to type, without the value of a secret */

@@ -148,10 +148,12 @@ export async function restoreOnline(
     const { live, address, tls } = await preflight(ctx, cli, chosen, request);
     const scratch = await roomFor(ctx, chosen);
     const followers = numberOf(live.info, 'connected_slaves');
+    const killed = live.settings?.get('min-replicas-to-write') === NO_WRITES;
     const plan = [
       `redis/${ctx.name} of ${ctx.env} → ${request.to}, ${nameOf(live)}`,
       ...chosenInWords(ctx, chosen),
       `what is there now (${inWords(keyspace(live.info))}) is backed up first, then replaced; until it is done the server refuses writes`,
+      ...(killed ? [LEFT_CLOSED] : []),
       ...(followers > 0 ? [`its ${followers} replica(s) follow`] : []),
     ];
     if (request.dryRun) {
@@ -164,7 +166,7 @@ export async function restoreOnline(
     const rdb = await fetchDump(ctx, chosen, path, read, HORIZON_MS);
     refuseSmall(ctx, live, rdb);
     refuseModules(ctx, live, rdb.moduleTypes, readBaseline(chosen.manifest.baseline));
-    return await replace(ctx, cli, { live, address, tls, chosen, rdb, path, secure: request.secure! });
+    return await replace(ctx, cli, { live, address, tls, killed, chosen, rdb, path, secure: request.secure! });
   } finally {
     await cli.site.close();
   }
@@ -183,11 +185,20 @@ interface Work {
   live: Live;
   address: string;
   tls: boolean;
+  /** An earlier restore was killed, and left its own settings there. */
+  killed: boolean;
   chosen: Chosen;
   rdb: Rdb;
   path: string;
   secure: () => Promise<Id>;
 }
+
+/** A password as this makes one. */
+const OURS = /^[0-9a-f]{48}$/;
+
+/** What was set before that restore nobody knows any more; the server's own configuration does, since nothing is written there. */
+const LEFT_CLOSED =
+  'a restore that was killed had left it refusing writes; min-replicas-to-write becomes 0. Where its configuration says otherwise of that, of masterauth or of tls-replication, restart it, or set them';
 
 async function replace(ctx: Context, cli: Cli, work: Work): Promise<Reached> {
   const borrowed = new Borrowed(ctx);
@@ -196,12 +207,12 @@ async function replace(ctx: Context, cli: Cli, work: Work): Promise<Reached> {
   let turned = false;
   let feeder: Feeder | undefined;
   try {
-    await borrowed.set(cli, work.live, 'min-replicas-to-write', NO_WRITES);
+    await borrowed.set(cli, work.live, 'min-replicas-to-write', NO_WRITES, before => (work.killed ? '0' : before));
     secured = await work.secure();
     ctx.report.emit({ type: 'note', text: `what was there is backup ${secured}` });
     feeder = await feed({ path: work.path, bytes: work.rdb.bytes }, work.address, password, randomBytes(20).toString('hex'));
     if (work.tls) await borrowed.set(cli, work.live, 'tls-replication', 'no');
-    await borrowed.set(cli, work.live, 'masterauth', password);
+    await borrowed.set(cli, work.live, 'masterauth', password, before => (work.killed && OURS.test(before) ? '' : before));
     turned = true;
     await cli.ask('REPLICAOF', work.address, String(feeder.port));
     await inStep(ctx, cli, feeder, work.live);
@@ -273,12 +284,13 @@ async function compared(ctx: Context, cli: Cli, { chosen, rdb }: Work): Promise<
   throw new BkpError('verifyFailed', `${called(ctx)} does not hold what the backup does: ${faults.slice(0, 5).join('; ')}`);
 }
 
-function reached(ctx: Context, { chosen, rdb }: Work, secured: Id, found: Databases): Reached {
+function reached(ctx: Context, { chosen, rdb, killed }: Work, secured: Id, found: Databases): Reached {
   return {
     at: new Date(chosen.manifest.recoveryPointAt),
     facts: { backup: chosen.manifest.id, before: secured, rdb: formatName(rdb), databases: found },
     next: [
       `it holds ${inWords(found)}, and they are saved on its disk`,
+      ...(killed ? [LEFT_CLOSED] : []),
       `what was there before is backup ${secured}: bkp restore redis ${ctx.name} --from-backup ${secured} --online`,
     ],
   };
