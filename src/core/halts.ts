@@ -2,6 +2,7 @@ import { formatAge } from './age.ts';
 import { dueAfter } from './due.ts';
 import { goodOnes, isDated } from './retention/good.ts';
 import type { Candidate, Dated, Decision } from './retention/types.ts';
+import { SKEW_MS } from './time.ts';
 
 export interface HaltInput {
   decisions: readonly Decision[];
@@ -20,9 +21,6 @@ export interface HaltInput {
   /** Lifts the limit of `sharePercent`, nothing else. */
   force: boolean;
 }
-
-/** Clocks that differ by less are called the same. */
-const SKEW_MS = 5 * 60_000;
 
 function clockHalts({ candidates, now, storeNow }: HaltInput): string[] {
   const apart = storeNow ? Math.abs(storeNow.getTime() - now.getTime()) : 0;

@@ -1,5 +1,8 @@
 import { BkpError } from './errors.ts';
 
+/** Clocks that differ by less are called the same. */
+export const SKEW_MS = 5 * 60_000;
+
 const TEXT = /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(\.\d{1,9})?)?\s*(Z|[+-]\d{2}(?::?\d{2})?|UTC)?$/;
 
 /** A target time as it was understood. */

@@ -90,6 +90,21 @@ describe('backups of a store', () => {
     expect(red(seen.why)).toEqual([expect.stringMatching(/due 10 h ago .*newest one began 1 d ago/)]);
   });
 
+  it('one that began in the future, by a wrong clock, is told and does not count: what fails or stays away meanwhile is red', () => {
+    const future = aCopy(-365 * DAY);
+    expect(status([aCopy(THIS_MORNING), future])).toMatchObject({
+      state: 'ok',
+      newest: { startedAt: ago(THIS_MORNING) },
+      nextDue: '2026-01-16T02:00:00.000Z',
+      why: [{ state: 'ok', text: expect.stringContaining(`${future.manifest.id} began in the future`) }],
+    });
+    expect(status([aCopy(THIS_MORNING), aCopy(-60_000)])).toMatchObject({ newest: { startedAt: ago(-60_000) }, why: [] });
+    expect(status([aCopy(YESTERDAY + DAY), future])).toMatchObject({ state: 'late' });
+    const failure: RunEnd = { finishedAt: ago(HOUR), exit: 'failed', message: 'disk full' };
+    expect(status([aCopy(THIS_MORNING), future], { runs: { backup: { failure } } })).toMatchObject({ state: 'failing' });
+    expect(status([future])).toMatchObject({ state: 'failing' });
+  });
+
   it('a schedule is read in its zone', () => {
     expect(status([aCopy(THIS_MORNING)], {}, { ...DAILY, zone: 'America/New_York' }).nextDue).toBe('2026-01-15T07:00:00.000Z');
   });

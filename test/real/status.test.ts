@@ -234,3 +234,30 @@ describe('bkp status of a PostgreSQL in a directory and in an S3 store', () => {
     expect((await runBkp(['status', '--textfile', file], at.run)).code).toBe(10);
   });
 });
+
+/** Makes a bkp believe that it is so many days later. */
+const later = (days: number): Record<string, string> => {
+  const code = `const Real = Date; globalThis.Date = class extends Real {
+    constructor(...args) { if (args.length > 0) super(...args); else super(Real.now() + ${days * DAY}); }
+    static now() { return Real.now() + ${days * DAY}; }
+  };`;
+  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` };
+};
+
+it('a backup of a host whose clock was a year ahead hides nothing: neither that backups fail, nor that none comes', async () => {
+  const db = await startPostgres({ version: '18' });
+  const at = await setUp(db);
+  const good = await aBackup(at);
+  const ahead = await aBackup({ ...at, run: { ...at.run, env: { ...at.run.env, ...later(365) } } });
+  const status = async (env: Record<string, string> = {}) => {
+    const { code, stdout } = await runBkp(['status', 'postgres', 'app', '--json'], { ...at.run, env: { ...at.run.env, ...env } });
+    const stores = (lastJson(stdout)['targets'] as Yaml[])[0]!['stores'] as Yaml[];
+    return { code, newest: stores.map(({ newest }) => newest?.id), why: stores.flatMap(({ why }) => why.map(({ text }: Yaml) => text)) };
+  };
+  const told = expect.stringMatching(`^backup ${ahead} began in the future of this host's clock`);
+  expect(await status()).toEqual({ code: 0, newest: [good, good], why: [told, told] });
+  expect(await status(later(3))).toMatchObject({ code: 10, why: expect.arrayContaining([expect.stringMatching(/left no good backup/)]) });
+  await db.stop();
+  expect((await runBkp(['backup', 'postgres'], at.run)).code).not.toBe(0);
+  expect(await status()).toMatchObject({ code: 10, why: expect.arrayContaining([expect.stringMatching(/the last backup run failed/)]) });
+});

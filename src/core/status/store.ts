@@ -1,12 +1,24 @@
 import { formatAge } from '../age.ts';
 import { median, plainBytes } from '../anomaly.ts';
 import { dueAfter, nextRun } from '../due.ts';
+import { SKEW_MS } from '../time.ts';
 import { reachOf } from './log.ts';
 import { runsWhy, runTimes } from './runs.ts';
 import type { Copy, Newest, Rules, SourceFacts, StoreFacts, StoreStatus, Why } from './types.ts';
 import { stateOf } from './verdict.ts';
 
 const TREND_OVER = 5;
+
+/** Taken by a host whose clock was wrong, it would be the newest until that time has come, whatever comes to pass meanwhile. */
+const isAhead = ({ manifest }: Copy, now: Date): boolean => Date.parse(manifest.startedAt) > now.getTime() + SKEW_MS;
+
+function aheadWhy(ahead: readonly Copy[]): Why[] {
+  const { manifest } = ahead.at(-1) ?? {};
+  if (!manifest) return [];
+  const more = ahead.length > 1 ? `, and so did ${ahead.length - 1} more` : '';
+  const text = `backup ${manifest.id} began in the future of this host's clock (${manifest.startedAt})${more}: a clock was wrong, and it does not count`;
+  return [{ state: 'ok', text }];
+}
 
 const isGood = ({ whole, manifest }: Copy): boolean => whole && manifest.anomaly === undefined;
 
@@ -80,7 +92,7 @@ const silent = (facts: StoreFacts, reason: string, rules: Rules, now: Date): Sto
 export function storeStatus(facts: StoreFacts, source: SourceFacts | undefined, rules: Rules, now: Date): StoreStatus {
   if (facts.silent !== undefined) return silent(facts, facts.silent, rules, now);
   const { copies, unread } = facts;
-  const good = copies.filter(isGood);
+  const good = copies.filter(copy => isGood(copy) && !isAhead(copy, now));
   const newest = newestOf(good);
   const due = newest ? dueWhy(newest, rules, now) : { due: nextRun(rules.schedule, rules.zone, now), why: [] };
   const reach = newest ? reachOf(facts, good.at(-1)!.manifest, source, rules, now) : undefined;
@@ -88,6 +100,7 @@ export function storeStatus(facts: StoreFacts, source: SourceFacts | undefined, 
   const oldestMs = copies[0] ? Date.parse(copies[0].manifest.startedAt) : now.getTime();
   const why: Why[] = [
     ...copiesWhy(facts, newest),
+    ...aheadWhy(copies.filter(copy => isAhead(copy, now))),
     ...due.why,
     ...(reach?.why ?? []),
     ...runsWhy(facts.runs, newestMs, oldestMs, now),

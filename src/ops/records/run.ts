@@ -1,6 +1,7 @@
 import type { Store, TargetContext } from '../../core/contracts.ts';
 import { sentence } from '../../core/errors.ts';
 import { joinKey } from '../../core/key.ts';
+import { SKEW_MS } from '../../core/time.ts';
 import { putBytes, readAll } from '../../flow/bytes.ts';
 import { assertTrusted } from '../signer.ts';
 import { newestBelieved } from './believed.ts';
@@ -21,6 +22,12 @@ const SHOWN = ['backup', 'prune', 'verify', 'drill'] as const satisfies readonly
 /** Records of each verb that stay in a store, beside its newest success and failure. */
 const KEPT = 10;
 
+/** Without what ended in the future, by a clock that was wrong: it would be the last one until that time has come, whatever comes to pass meanwhile. */
+const byNow = (ctx: TargetContext, runs: readonly ListedRun[]): ListedRun[] => {
+  const bound = runId(new Date(ctx.clock.now().getTime() + SKEW_MS).toISOString(), new Uint8Array(3));
+  return runs.filter(({ id }) => id < bound);
+};
+
 const of = (runs: readonly ListedRun[], outcome: ListedRun['outcome']): ListedRun[] => runs.filter(run => run.outcome === outcome);
 
 /** A value with all its texts, however deep, put through a function. */
@@ -33,7 +40,7 @@ export function mapTexts(value: unknown, change: (text: string) => string): unkn
 
 async function tidy(ctx: TargetContext, store: Store, verb: string): Promise<void> {
   const runs = runsAmong(ctx, await listed(store, `${joinKey(runsUnder(ctx), verb)}/`));
-  const newest = [of(runs, 'done')[0], of(runs, 'failed')[0]];
+  const newest = [runs, byNow(ctx, runs)].flatMap(some => [of(some, 'done')[0], of(some, 'failed')[0]]);
   const old = runs.slice(KEPT).filter(run => !newest.includes(run));
   // A store that does not let them go keeps some more small objects.
   if (old.length > 0) await store.remove(old.map(({ key }) => key));
@@ -104,7 +111,7 @@ export async function lastRuns<V extends RunRecord['verb'] = (typeof SHOWN)[numb
   store: Store,
   verbs: readonly V[] = SHOWN as unknown as readonly V[],
 ): Promise<Partial<Record<V, LastRuns>>> {
-  const all = runsAmong(ctx, await listed(store, `${runsUnder(ctx)}/`));
+  const all = byNow(ctx, runsAmong(ctx, await listed(store, `${runsUnder(ctx)}/`)));
   const last: Partial<Record<V, LastRuns>> = {};
   for (const verb of verbs) {
     const runs = all.filter(run => run.verb === verb);

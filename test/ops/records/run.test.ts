@@ -105,6 +105,16 @@ describe('recording a run', () => {
     expect((await last(w)).backup).toMatchObject({ success: run(1), failure: { message: '24' } });
   });
 
+  it('one that ended in the future, by a wrong clock, is not the last one, and takes the place of none', async () => {
+    const w = world();
+    const future = (n: number): string => new Date(w.ctx.clock.now().getTime() + 365 * 86_400_000 + n).toISOString();
+    await record(w, 0);
+    await record(w, 1, { exit: 'failed', message: 'really' });
+    for (let n = 0; n < 20; n += 1)
+      await recordRun(w.ctx, [w.store], run(0, { finishedAt: future(n), exit: n % 2 ? 'failed' : 'done' }), nonce(n));
+    expect((await last(w)).backup).toMatchObject({ success: run(0), failure: { message: 'really' } });
+  });
+
   it('two in one second are told apart, and the later one is the newer', async () => {
     const w = world();
     const times = ['2026-01-15T02:00:00.100Z', '2026-01-15T02:00:00.900Z'];
