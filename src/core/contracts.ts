@@ -666,6 +666,17 @@ export interface Stay {
   guarded: boolean;
 }
 
+/** Parts of a log that a store lacks although it has later ones. */
+export interface LogGap {
+  /** Names of the first and the last part that is missing. */
+  first: string;
+  last: string;
+  from: Lsn;
+  until: Lsn;
+  /** When the store got what lies right before it. */
+  at: Date;
+}
+
 /** The newest that a store holds of a log. */
 export interface LogState {
   lineage: LineageId;
@@ -673,6 +684,8 @@ export interface LogState {
   at: Date;
   /** First position that is no longer in it. */
   end: Lsn;
+  /** By position; absent where there are none. */
+  gaps?: readonly LogGap[];
 }
 
 /** At that instant the source had committed what lies before that position, as it is on record apart from the log itself. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Check, Manifest } from '../../src/core/contracts.ts';
+import type { Check, LogGap, Manifest } from '../../src/core/contracts.ts';
 import type { Evidence } from '../../src/core/evidence.ts';
 import { drillStatus } from '../../src/core/status/drills.ts';
 import { sourceStatus } from '../../src/core/status/source.ts';
@@ -164,6 +164,20 @@ describe('a log', () => {
     const seen = status([base], log(20 * 60_000), LOGGED, at('350'));
     expect(seen).toMatchObject({ state: 'late', recoveryPointAt: ago(20 * 60_000), log: { lagSeconds: 1200 } });
     expect(red(seen.why)).toEqual([expect.stringMatching(/20 min ago and 50 bytes behind.*RPO is 15 min/)]);
+  });
+
+  it('with a gap behind the newest backup reaches no further than that: what the source wrote is there, and of no use', () => {
+    const gap = { first: 'x', last: 'z', from: '240', until: '280', at: new Date(ago(HOUR)) };
+    const with_ = (...gaps: LogGap[]): Partial<StoreFacts> => ({ log: [{ lineage: LINEAGE, at: NOW, end: '300', gaps }] });
+    const seen = status([base], with_(gap), LOGGED, at('300'));
+    expect(seen).toMatchObject({ state: 'late', recoveryPointAt: ago(HOUR), log: { lagBytes: 60, end: '240' } });
+    expect(red(seen.why)).toEqual([
+      expect.stringMatching(/^it lacks x to z, behind which only a new backup goes on; the newest log in it before that is of 1 h ago/),
+    ]);
+    const within = { ...gap, from: '150', until: '208' };
+    expect(status([base], with_(within), LOGGED, at('300'))).toMatchObject({ state: 'ok', recoveryPointAt: NOW.toISOString() });
+    expect(status([base], with_(within, gap), LOGGED, at('300'))).toMatchObject({ state: 'late', log: { end: '240' } });
+    expect(status([base], with_({ ...gap, at: new Date(ago(60_000)) }), LOGGED, at('300'))).toMatchObject({ state: 'ok' });
   });
 
   it('of a source that does not answer is judged by its age, and its bytes are unknown', () => {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, stringify } from 'yaml';
@@ -9,9 +9,21 @@ import { type RunRecord, recordRun } from '../../src/ops/records/run.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { agedCopy, signerOf } from './aged.ts';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
-import { cleanUp, freePort, type Postgres, runBkp, type S3Server, startPostgres, startRgw, tempDir, waitFor } from './rig/index.ts';
+import {
+  cleanUp,
+  freePort,
+  type Postgres,
+  pause,
+  runBkp,
+  type S3Server,
+  startPostgres,
+  startRgw,
+  stopBkp,
+  tempDir,
+  waitFor,
+} from './rig/index.ts';
 import { daemon, killAll, stoppable, untilAnswers } from './rig/s3.ts';
-import { aBackup, type Setup, setUp } from './setup.ts';
+import { aBackup, aPlace, type Setup, setUp, streamTo } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -260,4 +272,36 @@ it('a backup of a host whose clock was a year ahead hides nothing: neither that 
   await db.stop();
   expect((await runBkp(['backup', 'postgres'], at.run)).code).not.toBe(0);
   expect(await status()).toMatchObject({ code: 10, why: expect.arrayContaining([expect.stringMatching(/the last backup run failed/)]) });
+});
+
+it('a store that lacks WAL behind its newest backup is late by what is before that, though it has all that came later', async () => {
+  const db = await startPostgres({ version: '18' });
+  const at = await setUp(db, { entry: { rpo: '5s', stores: ['local'] } });
+  const run = async () => {
+    const { code, stdout } = await runBkp(['status', 'postgres', 'app', '--json'], at.run);
+    const [row] = (lastJson(stdout)['targets'] as Yaml[])[0]!['stores'] as Yaml[];
+    return { code, state: row!['state'], why: (row!['why'] as Yaml[]).map(({ text }) => text as string) };
+  };
+  await db.sql('create table t (n int)');
+  const stream = await streamTo(at, db);
+  await aBackup(at);
+  const names: string[] = [];
+  for (const n of [1, 2, 3]) {
+    names.push(await db.sql(`insert into t values (${n}); select pg_walfile_name(pg_current_wal_lsn())`));
+    await db.sql('select pg_switch_wal()');
+  }
+  await waitFor(() => at.walNames('local').includes(names[2]!), 'the WAL');
+  await pause(5000);
+  await waitFor(async () => (await run()).code === 0, 'all to be well');
+  const files = readdirSync(at.stores['local']!, { recursive: true, encoding: 'utf8' });
+  rmSync(join(at.stores['local']!, files.find(path => path.includes(`${names[1]}-`))!));
+  expect(await run()).toEqual({
+    code: 10,
+    state: 'late',
+    why: [expect.stringMatching(`^it lacks ${names[1]}, behind which only a new backup goes on; the newest log in it before that is of`)],
+  });
+  expect((await runBkp(['restore', 'postgres', '--latest', '--to', aPlace(), '--yes'], at.run)).code).toBe(4);
+  await aBackup(at);
+  expect(await run()).toMatchObject({ code: 0, why: [] });
+  await stopBkp(stream, 'SIGTERM');
 });

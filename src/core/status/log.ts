@@ -1,5 +1,5 @@
 import { formatAge, formatDuration } from '../age.ts';
-import type { LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
+import type { LogGap, LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
 import type { LogLag, Rules, SourceFacts, StoreFacts, Why } from './types.ts';
 
 /** What a store lets one come back to, and how that stands against the RPO. */
@@ -43,7 +43,20 @@ function missedBy(end: Lsn, marks: readonly LogMark[], distance: Rules['distance
   return missed && { upTo: marks.findLast(isIn)?.at ?? missed.at, missed: missed.at };
 }
 
-function withLog(state: LogState, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {
+/** The first gap that a restore of the newest backup runs into: it has the whole segment in which it ends inside. */
+const gapBehind = ({ gaps }: LogState, { wal }: Manifest, distance: Rules['distance']): LogGap | undefined =>
+  wal && distance && gaps?.find(({ until }) => distance(wal.to, until) >= wal.segmentBytes);
+
+/** What lies behind a gap is of no use until there is a backup behind it. */
+function cut(state: LogState, newest: Manifest, { distance }: Rules): { state: LogState; lacks: string } {
+  const gap = gapBehind(state, newest, distance);
+  if (!gap) return { state, lacks: '' };
+  const lacks = gap.first === gap.last ? gap.first : `${gap.first} to ${gap.last}`;
+  return { state: { ...state, at: gap.at, end: gap.from }, lacks: `it lacks ${lacks}, behind which only a new backup goes on; ` };
+}
+
+function withLog(whole: LogState, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {
+  const { state, lacks } = cut(whole, newest, rules);
   const end = endOf(state, newest, rules.distance);
   const lagBytes = behind(end, state.lineage, source, rules.distance);
   const gap = lagBytes === 0 ? undefined : missedBy(end, rules.marks?.of.get(state.lineage) ?? [], rules.distance);
@@ -63,7 +76,7 @@ function withLog(state: LogState, newest: Manifest, source: SourceFacts | undefi
       ...(gap ? { missedAt: gap.missed.toISOString() } : {}),
     },
     why: [
-      ...rpoWhy(at, `the newest log in it is of ${formatAge(at, now)}${tail}${known}`, rules, now),
+      ...rpoWhy(at, `${lacks}the newest log in it${lacks && ' before that'} is of ${formatAge(at, now)}${tail}${known}`, rules, now),
       ...(rules.marks?.error === undefined ? [] : [{ state: 'unknown' as const, text: rules.marks.error }]),
     ],
   };

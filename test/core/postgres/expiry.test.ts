@@ -394,6 +394,27 @@ describe('the newest WAL of a store', () => {
     ]);
   });
 
+  it('has gaps where numbers are missing on every timeline, up to what was begun', () => {
+    const objects = [...daily(1, 1, 9).filter((_, n) => n !== 3 && n !== 4), ...daily(2, 8, 10), ...daily(2, 12, 12)];
+    const gap = (first: string, last: string, from: number, until: number, stored: number) => ({
+      first,
+      last,
+      from: formatLsn(at(from)),
+      until: formatLsn(at(until)),
+      at: day(stored),
+    });
+    const gaps = [gap(name(1, 4), name(1, 5), 4, 6, 3), gap(name(2, 11), name(2, 11), 11, 12, 10)];
+    expect(state(CTX, objects, [known(LINEAGE)])).toMatchObject([{ end: formatLsn(at(13)), gaps }]);
+    const chunk = (number: number): ObjectInfo => ({
+      key: `${CTX.base}/wal/${LINEAGE}/00000002/${name(2, number)}/00000000-00001000-${'0'.repeat(32)}.zst.age`,
+      bytes: 1000,
+      modified: day(20),
+    });
+    const open = state(CTX, [...objects, chunk(15)], [known(LINEAGE)])[0]!;
+    expect(open.gaps).toEqual([...gaps, gap(name(2, 13), name(2, 14), 13, 15, 12)]);
+    expect(state(CTX, [...daily(1, 1, 3), chunk(4)], [known(LINEAGE)])[0]).not.toHaveProperty('gaps');
+  });
+
   it('is counted by the segment size of the same lineage, else of the same system, else not at all', () => {
     const size = 64 * 1024 * 1024;
     const objects = [file(name(1, 5, size), 5)];

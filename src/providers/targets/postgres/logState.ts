@@ -1,6 +1,6 @@
-import type { Known, LineageId, LogState, Lsn, ObjectInfo, TargetContext } from '../../../core/contracts.ts';
+import type { Known, LineageId, LogGap, LogState, Lsn, ObjectInfo, TargetContext } from '../../../core/contracts.ts';
 import { knownTo } from '../../../core/postgres/chunks.ts';
-import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
+import { formatLsn, parseLsn, parseSegment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { chunksByLineage, type StoredChunk, type StoredWal, walByLineage } from './walFiles.ts';
 import { adoptedOf } from './walg/layout.ts';
 
@@ -35,9 +35,36 @@ function newestOpen(chunks: readonly StoredChunk[]): Newest | undefined {
   return { name, bytes, at: new Date(parts.reduce((last, { modified }) => Math.max(last, modified.getTime()), 0)) };
 }
 
-function stateOf(lineage: LineageId, { name, at, bytes }: Newest, segmentBytes: number): LogState[] {
+/**
+ * Whatever the timeline: where one was left, the next one has a segment of the same number. What was begun behind the whole ones shows as
+ * well as a whole one that they should reach up to it.
+ */
+function gapsOf(files: readonly StoredWal[], open: string | undefined, segmentBytes: number): LogGap[] {
+  const found = [
+    ...files.filter(({ name }) => /^[0-9A-F]{24}$/.test(name)),
+    ...(open === undefined ? [] : [{ name: open, modified: undefined }]),
+  ];
+  const sorted = found
+    .flatMap(({ name, modified }) => {
+      const segment = parseSegment(name, segmentBytes);
+      return segment ? [{ ...segment, modified }] : [];
+    })
+    .sort((a, b) => a.number - b.number);
+  return sorted.flatMap(({ timeline, number }, n) => {
+    const before = sorted[n - 1];
+    if (!before?.modified || number <= before.number + 1) return [];
+    const nameOf = (each: number): string => segmentName({ timeline, number: each }, segmentBytes);
+    const [from, until] = [before.number + 1, number].map(each => formatLsn(segmentStart(each, segmentBytes))) as [Lsn, Lsn];
+    return [{ first: nameOf(before.number + 1), last: nameOf(number - 1), from, until, at: before.modified }];
+  });
+}
+
+function stateOf(lineage: LineageId, { name, at, bytes }: Newest, segmentBytes: number, gaps: readonly LogGap[]): LogState[] {
   const segment = parseSegment(name, segmentBytes);
-  return segment ? [{ lineage, at, end: formatLsn(segmentStart(segment.number, segmentBytes) + BigInt(bytes)) }] : [];
+  if (!segment) return [];
+  return [
+    { lineage, at, end: formatLsn(segmentStart(segment.number, segmentBytes) + BigInt(bytes)), ...(gaps.length > 0 ? { gaps } : {}) },
+  ];
 }
 
 /**
@@ -57,8 +84,10 @@ export function state(ctx: Pick<TargetContext, 'base'>, objects: readonly Object
     if (!segmentBytes) return [];
     const whole = newestOf(wal.get(lineage) ?? []);
     const open = newestOpen(chunks.get(lineage) ?? []);
-    if (open && (!whole || open.name > whole.name)) return stateOf(lineage, open, segmentBytes);
-    return whole ? stateOf(lineage, { name: whole.name, at: whole.modified, bytes: segmentBytes }, segmentBytes) : [];
+    const last = open && (!whole || open.name > whole.name) ? open : undefined;
+    const gaps = gapsOf(wal.get(lineage) ?? [], last?.name, segmentBytes);
+    if (last) return stateOf(lineage, last, segmentBytes, gaps);
+    return whole ? stateOf(lineage, { name: whole.name, at: whole.modified, bytes: segmentBytes }, segmentBytes, gaps) : [];
   });
 }
 
