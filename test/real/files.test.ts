@@ -421,6 +421,30 @@ describe('what is no good backup', () => {
     expect(snapshots(at, 'one').map(({ tags }) => tags)).toHaveLength(2);
   });
 
+  it('what is mounted below a path is not read, and each is named until the entry says what is meant', async () => {
+    const world = await filesWorld({ one: 'directory' });
+    writeFileSync(join(world.source, 'file'), 'x');
+    const media = join(world.source, 'media');
+    tmpfs(media, '1m');
+    writeFileSync(join(media, 'film'), 'lost');
+    const single = join(world.source, 'single');
+    writeFileSync(single, '');
+    execFileSync('mount', ['--bind', join(media, 'film'), single]);
+    mounted.unshift(single);
+    const warningsOf = async () => (await world.result(0, 'backup', 'volumes')).backups[0].warnings;
+    const [warning, ...others] = await warningsOf();
+    expect(others).toEqual([]);
+    expect(warning).toContain('another file system is mounted there, and what it holds is not in the backup');
+    for (const path of [media, single]) expect(warning).toContain(path);
+    expect(world.restic('one', 'ls', 'latest')).not.toContain('film');
+    world.write({ paths: [world.source, media], exclude: [single] });
+    expect(await warningsOf()).toEqual([]);
+    expect(world.restic('one', 'ls', 'latest')).toContain('film');
+    world.write({ oneFileSystem: false });
+    expect(await warningsOf()).toEqual([]);
+    expect(world.restic('one', 'ls', 'latest')).toContain('film');
+  });
+
   it('VH08: one of several paths that has no file any more fails as an anomaly, whatever the others weigh, until it is accepted', async () => {
     const at = await filesWorld({ one: 'directory' });
     const [large, small] = [join(at.dir, 'large'), join(at.dir, 'small')];

@@ -147,6 +147,18 @@ function unlike(version: string, links: readonly string[]): string[] {
   ];
 }
 
+/** A volume that somebody mounts below a path later is in no backup from then on, and everything else stays as it was. */
+function leftOut({ config }: Context, mounts: readonly string[]): string[] {
+  const { oneFileSystem, paths = [], exclude } = config;
+  const isMeant = (mount: string): boolean =>
+    cleaned(paths).includes(mount) || exclude.some(pattern => `${mount}/`.startsWith(pattern.replace(/\/*$/, '/')));
+  const lost = oneFileSystem ? mounts.filter(mount => !isMeant(mount)) : [];
+  if (lost.length === 0) return [];
+  return [
+    `${few(lost)}: another file system is mounted there, and what it holds is not in the backup: name it in \`paths:\` or \`exclude:\` too, or take it along by \`oneFileSystem: false\``,
+  ];
+}
+
 /** Whatever the source is: looked at, read, stored, looked at again. */
 async function read(ctx: Context, id: Id, source: Source, touched: Set<Store>) {
   const look = await looking(source.eyes);
@@ -176,7 +188,7 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
     for (const { name, paths } of source.parts) yield { name, held: heldOf(ctx, options.id, paths), failed };
     const { taken } = stored;
     const bytes = sum(taken.map(({ summary }) => summary.bytes));
-    const { warnings, oddLinks, ...seen } = look;
+    const { warnings, oddLinks, mounts, ...seen } = look;
     const baseline: Baseline = {
       files: sum(taken.map(({ summary }) => summary.files)),
       bytes,
@@ -193,7 +205,13 @@ export async function* capture(ctx: Context, options: CaptureOptions): AsyncGene
       baseline: { ...baseline },
       versions: { restic: version },
       notCovered: [...NEVER, ...source.notCovered],
-      warnings: [...source.warnings, ...taken.flatMap(each => each.warnings), ...warnings, ...unlike(version, oddLinks)],
+      warnings: [
+        ...source.warnings,
+        ...taken.flatMap(each => each.warnings),
+        ...warnings,
+        ...unlike(version, oddLinks),
+        ...leftOut(ctx, mounts),
+      ],
       ...(source.emptied === undefined ? {} : { emptied: source.emptied }),
       ...(source.lacks.length > 0 ? { lacks: [...source.lacks] } : {}),
     };

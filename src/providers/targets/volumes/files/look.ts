@@ -11,7 +11,10 @@ export interface Eyes {
   census(store: Store, snapshot: string): Promise<Census>;
 }
 
-export type Looked = { warnings: string[]; oddLinks: readonly string[] } & Pick<Baseline, 'allocated' | 'sparse' | 'picture'>;
+export type Looked = { warnings: string[]; oddLinks: readonly string[]; mounts: readonly string[] } & Pick<
+  Baseline,
+  'allocated' | 'sparse' | 'picture'
+>;
 
 const agrees = ({ files, bytes }: Picture, { summary }: Taken): boolean => files === summary.files && bytes === summary.bytes;
 
@@ -21,14 +24,19 @@ const agrees = ({ files, bytes }: Picture, { summary }: Taken): boolean => files
  * @returns what looks again, at a snapshot in a store
  */
 export async function looking(eyes: Eyes | undefined): Promise<(store: Store, taken: Taken) => Promise<Looked>> {
-  if (!eyes) return async () => ({ warnings: [], oddLinks: [], sparse: [] });
+  if (!eyes) return async () => ({ warnings: [], oddLinks: [], mounts: [], sparse: [] });
   const before = await eyes.state();
   return async (store, taken) => {
     const after = before === undefined ? undefined : await eyes.picture();
-    const oddLinks = after?.oddLinks ?? [];
+    const { oddLinks = [], mounts = [] } = after ?? {};
     if (after && after.state === before && agrees(after, taken))
-      return { warnings: [], oddLinks, allocated: after.allocated, sparse: after.sparse, picture: after.sum };
+      return { warnings: [], oddLinks, mounts, allocated: after.allocated, sparse: after.sparse, picture: after.sum };
     const { changed, ...found } = await eyes.census(store, taken.summary.snapshot);
-    return { warnings: changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [], oddLinks, ...found };
+    return {
+      warnings: changed.length > 0 ? [`${changed.length} file(s) changed while read: ${few(changed)}`] : [],
+      oddLinks,
+      mounts,
+      ...found,
+    };
   };
 }

@@ -18,6 +18,8 @@ export interface Picture {
   sparse: Sparse[];
   /** Symbolic links whose targets are no UTF-8. */
   oddLinks: string[];
+  /** What lies on another file system than the path below which it is: where only one is walked, what it holds was not seen. */
+  mounts: string[];
   /** The same again as long as nothing is written, made, removed, or given to somebody else. */
   state: string;
   /** The same for every copy that has the same names, kinds, owners, modes and links, and the same sizes and times of files. */
@@ -25,10 +27,10 @@ export interface Picture {
 }
 
 /**
- * What GNU find prints of each entry: blocks, bytes and the time of the inode, which a copy has otherwise; then what it has alike, for files
- * with bytes and time; path and target of a link, which can hold anything but NUL. restic stores no sockets.
+ * What GNU find prints of each entry: blocks, bytes and time of the inode, file system and depth, which a copy has otherwise; then what it
+ * has alike, for files with bytes and time; path and target of a link, which can hold anything but NUL. restic stores no sockets.
  */
-const OWN = '%b %s %C@\\0';
+const OWN = '%b %s %C@ %D %d\\0';
 const NAMES = '\\0%p\\0%l\\0';
 const PRINT = [
   ...['-type', 's', '-o'],
@@ -61,7 +63,13 @@ const LINK = 'l'.charCodeAt(0);
 /** Reads what find prints. */
 function reader(): Reading & { picture(): Picture } {
   const [state, sums, holes] = [createHash('sha256'), adder(), gatherHoles()];
-  const found = { files: 0, bytes: 0, allocated: 0, oddLinks: [] as string[] };
+  const found = { files: 0, bytes: 0, allocated: 0, oddLinks: [] as string[], mounts: [] as string[] };
+  let device = '';
+  const onDevice = (own: string, path: () => string): void => {
+    const [, , , on = '', depth] = own.split(' ');
+    if (depth === '0') device = on;
+    else if (on !== device) found.mounts.push(path());
+  };
   const file = (own: string, path: () => string): void => {
     const [blocks, bytes] = own.split(' ', 2).map(Number) as [number, number];
     const allocated = Math.min(bytes, blocks * BLOCK);
@@ -84,6 +92,7 @@ function reader(): Reading & { picture(): Picture } {
         // One that is not there is -1, and the search after it begins anew.
         if (own < 0 || alike <= own || path <= alike || link <= path) break;
         if (rest[own + 1] === FILE) file(rest.toString('latin1', from, own), () => rest.toString('utf8', alike + 2, path));
+        onDevice(rest.toString('latin1', from, own), () => rest.toString('utf8', alike + 2, path));
         if (rest[own + 1] === LINK && !isUtf8(rest.subarray(path + 1, link))) found.oddLinks.push(rest.toString('utf8', alike + 2, path));
         sums.add(rest.subarray(own + 1, link));
         from = link + 1;
