@@ -43,3 +43,25 @@ it('a restore that follows one that was killed lets writes in again, which that 
   expect(next.join('\n')).toContain('a restore that was killed had left it refusing writes');
   await server.destroy();
 });
+
+it('of two restores into one server at once the second is turned away, and the first is whole', async () => {
+  const server = await startRedis();
+  const at = await setUpRedis(server);
+  await server.cli('SET', 'kept', 'x');
+  const id = await aRedisBackup(at);
+  const ended = await Promise.all([1, 2].map(() => at.bkp('restore', 'redis', 'app', '--from-backup', id, '--online', '--yes')));
+  expect(ended.map(({ code }) => code).sort()).toEqual([0, 7]);
+  expect(ended.map(({ stderr }) => stderr).join('')).toContain('a restore into it is running on this host already');
+  expect(await server.cli('SET', 'taken', '1')).toBe('OK');
+  await server.destroy();
+});
+
+it('a marker that names data of the application is told as such: what to do does not write over it', async () => {
+  const server = await startRedis();
+  const at = await setUpRedis(server, { entry: { marker: 'jobs' } });
+  await server.cli('RPUSH', 'jobs', 'one');
+  const { code, stderr } = await at.bkp('backup', 'redis', 'app');
+  expect({ code, stderr }).toEqual({ code: 4, stderr: expect.stringContaining('the marker jobs is a key with data of the application') });
+  expect(stderr).not.toContain('SET jobs');
+  await server.destroy();
+});

@@ -22,6 +22,10 @@ export async function markerOf(ctx: Context, cli: Cli): Promise<string | undefin
   if (key === undefined) return undefined;
   const value = (await cli.ask('GET', key)).trim();
   if (value === '' || VALUE.test(value)) return value || undefined;
+  if (value.startsWith('WRONGTYPE '))
+    throw new BkpError('refused', `${called(ctx)}: the marker ${key} is a key with data of the application, and no text`, {
+      next: `marker: bkp:marker   # in redis/${ctx.name}, a name of its own; then: redis-cli SET bkp:marker ${ctx.name}-1`,
+    });
   throw new BkpError(
     'refused',
     `${called(ctx)}: the value of the marker ${key} is none: allowed are up to 200 letters, digits and _ . : @ / -`,

@@ -4,10 +4,11 @@ import type { Id, Known, Reached, RestoreRequest } from '../../../core/contracts
 import { parseDuration } from '../../../core/duration.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { formatBytes } from '../../../core/size.ts';
+import { exclusive } from '../../../flow/exclusive.ts';
 import { freeBytes } from '../../../flow/place.ts';
 import { type Databases, differences, inWords, leastDatabases, readBaseline } from './baseline.ts';
 import { Borrowed } from './borrowed.ts';
-import { type Cli, type Context, openCli } from './cli.ts';
+import { type Cli, type Context, openCli, withCli } from './cli.ts';
 import { logOf } from './dump.ts';
 import { type Feeder, feed } from './feeder.ts';
 import { formatName, nameOf, reads } from './formats.ts';
@@ -143,33 +144,45 @@ export async function restoreOnline(
   begin: (id: Id) => Promise<void>,
 ): Promise<Reached | undefined> {
   const chosen = await choose(ctx, request, known);
-  const cli = await openCli(ctx);
+  const { host, port, where } = ctx.config;
+  const free = await exclusive('redis', [where, host, port], `${called(ctx)}: a restore into it is running on this host already`);
   try {
-    const { live, address, tls } = await preflight(ctx, cli, chosen, request);
-    const scratch = await roomFor(ctx, chosen);
-    const followers = numberOf(live.info, 'connected_slaves');
-    const killed = live.settings?.get('min-replicas-to-write') === NO_WRITES;
-    const plan = [
-      `redis/${ctx.name} of ${ctx.env} → ${request.to}, ${nameOf(live)}`,
-      ...chosenInWords(ctx, chosen),
-      `what is there now (${inWords(keyspace(live.info))}) is backed up first, then replaced; until it is done the server refuses writes`,
-      ...(killed ? [LEFT_CLOSED] : []),
-      ...(followers > 0 ? [`its ${followers} replica(s) follow`] : []),
-    ];
-    if (request.dryRun) {
-      for (const text of plan) ctx.report.emit({ type: 'note', text });
-      return undefined;
-    }
-    await request.confirm(plan);
-    await begin(chosen.manifest.id);
-    const path = join(scratch, 'dump.rdb');
-    const rdb = await fetchDump(ctx, chosen, path, read, HORIZON_MS);
-    refuseSmall(ctx, live, rdb);
-    refuseModules(ctx, live, rdb.moduleTypes, readBaseline(chosen.manifest.baseline));
-    return await replace(ctx, cli, { live, address, tls, killed, chosen, rdb, path, secure: request.secure! });
+    return await withCli(ctx, cli => into(ctx, cli, chosen, request, begin, read));
   } finally {
-    await cli.site.close();
+    await free();
   }
+}
+
+async function into(
+  ctx: Context,
+  cli: Cli,
+  chosen: Chosen,
+  request: RestoreRequest,
+  begin: (id: Id) => Promise<void>,
+  read: Read,
+): Promise<Reached | undefined> {
+  const { live, address, tls } = await preflight(ctx, cli, chosen, request);
+  const scratch = await roomFor(ctx, chosen);
+  const followers = numberOf(live.info, 'connected_slaves');
+  const killed = live.settings?.get('min-replicas-to-write') === NO_WRITES;
+  const plan = [
+    `redis/${ctx.name} of ${ctx.env} → ${request.to}, ${nameOf(live)}`,
+    ...chosenInWords(ctx, chosen),
+    `what is there now (${inWords(keyspace(live.info))}) is backed up first, then replaced; until it is done the server refuses writes`,
+    ...(killed ? [LEFT_CLOSED] : []),
+    ...(followers > 0 ? [`its ${followers} replica(s) follow`] : []),
+  ];
+  if (request.dryRun) {
+    for (const text of plan) ctx.report.emit({ type: 'note', text });
+    return undefined;
+  }
+  await request.confirm(plan);
+  await begin(chosen.manifest.id);
+  const path = join(scratch, 'dump.rdb');
+  const rdb = await fetchDump(ctx, chosen, path, read, HORIZON_MS);
+  refuseSmall(ctx, live, rdb);
+  refuseModules(ctx, live, rdb.moduleTypes, readBaseline(chosen.manifest.baseline));
+  return await replace(ctx, cli, { live, address, tls, killed, chosen, rdb, path, secure: request.secure! });
 }
 
 async function roomFor(ctx: Context, { piece }: Chosen): Promise<string> {
