@@ -308,7 +308,9 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   const healed = await heal(target, { ...ctx, stores: holding }, known);
   if (facts.lineage) {
     const { window } = options;
-    const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(startedAt.getTime() - window) }) };
+    // Whose clock has jumped back would want what prune took: the source has a clock of its own.
+    const until = Math.max(startedAt.getTime(), facts.at.getTime());
+    const kept = { known, ...(window === undefined ? {} : { cutoff: new Date(until - window) }) };
     // After a restore in place the newest backups may be of another lineage than this one, and are nothing to roll forward without its log.
     const lineages = [facts.lineage, ...newestWithChains(known).flatMap(each => each.manifest.lineage ?? [])];
     for (const lineage of new Set(lineages)) await healLog(target, ctx, lineage, kept);

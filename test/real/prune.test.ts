@@ -8,6 +8,7 @@ import { stores } from '../../src/providers/stores/index.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { agedCopy, signerOf } from './aged.ts';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
+import { later as clockOf } from './later.ts';
 import {
   accessDenied,
   bkpCommand,
@@ -155,6 +156,9 @@ describe('bkp prune over what PostgreSQL left', () => {
     expect(at.walNames('local')).not.toContain(before);
     expect(at.walNames('offsite')).toContain(before);
     await aBackup(at);
+    expect(at.walNames('local')).not.toContain(before);
+    // Nor by one whose clock has jumped back: the window ends where the server says that it is.
+    await aBackup({ ...at, run: { ...at.run, env: { ...at.run.env, ...clockOf(-40) } } });
     expect(at.walNames('local')).not.toContain(before);
   });
 

@@ -9,6 +9,7 @@ import { type RunRecord, recordRun } from '../../src/ops/records/run.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { agedCopy, signerOf } from './aged.ts';
 import { changed, entryOf, lastJson, type Yaml } from './change.ts';
+import { later } from './later.ts';
 import {
   cleanUp,
   freePort,
@@ -246,15 +247,6 @@ describe('bkp status of a PostgreSQL in a directory and in an S3 store', () => {
     expect((await runBkp(['status', '--textfile', file], at.run)).code).toBe(10);
   });
 });
-
-/** Makes a bkp believe that it is so many days later. */
-const later = (days: number): Record<string, string> => {
-  const code = `const Real = Date; globalThis.Date = class extends Real {
-    constructor(...args) { if (args.length > 0) super(...args); else super(Real.now() + ${days * DAY}); }
-    static now() { return Real.now() + ${days * DAY}; }
-  };`;
-  return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` };
-};
 
 it('a backup of a host whose clock was a year ahead hides nothing: neither that backups fail, nor that none comes', async () => {
   const db = await startPostgres({ version: '18' });
