@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from '@jest/globals';
 import { cleanUp, runBkp, startBkp, startPostgres, stopBkp, waitFor } from './rig/index.ts';
-import { aBackup, setUp } from './setup.ts';
+import { aBackup, aPlace, setUp } from './setup.ts';
 
 afterAll(cleanUp);
 
@@ -34,7 +34,12 @@ it('a restore in place with the spool kept: the stream goes on in the new lineag
 
   stream = startBkp(['stream', 'postgres'], at.run);
   await waitFor(async () => (await db.sql('select count(*) from pg_replication_slots')) === '1', 'the slot again');
+  await streamed(await nextSegment('insert into t values (9)'));
+  const latest = async (): Promise<string> =>
+    (await runBkp(['restore', 'postgres', 'app', '--latest', '--to', aPlace(), '--dry-run'], at.run)).stderr;
+  expect(await latest()).toMatch(/^warning lineage \d+-2, restored from \d+-1 at LSN \S+, was begun \S+ and has no backup: nothing/m);
   await aBackup(at);
+  expect(await latest()).not.toContain('has no backup');
   await streamed(await nextSegment('insert into t values (3)'));
   await stopBkp(stream, 'SIGTERM');
   expect(lineages().map(name => name.replace(/^\d+-/, ''))).toEqual(['1', '2']);

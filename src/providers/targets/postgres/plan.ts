@@ -10,6 +10,7 @@ import { isWalg } from './base.ts';
 import { readOpen } from './chunks.ts';
 import { type Commit, lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
+import { knownLineages } from './lineage.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -189,6 +190,8 @@ function parentsIn({ manifest }: Known, known: readonly Known[]): Known[] {
   return members.map(member => known.find(each => each.manifest === member)!);
 }
 
+const namesBackup = ({ backup }: RestoreRequest['want']): boolean => backup !== undefined && backup !== 'latest';
+
 /**
  * The base from which to go on. One that is asked for to its own end needs nothing of the archive, so it may be of whatever history.
  * @param first what would be chosen by the times alone
@@ -201,9 +204,8 @@ function suited(
   archive: Archive,
 ): Base {
   const { own, apart } = parted(bases, archive.hashes);
-  const isNamed = want.backup !== undefined && want.backup !== 'latest';
   const strange = apart.find(({ id }) => id === first.id);
-  const alone = isNamed && targetOf(want)['recovery_target'] === 'immediate';
+  const alone = namesBackup(want) && targetOf(want)['recovery_target'] === 'immediate';
   const base = alone ? first : (pick(want, onward(own, archive)) ?? own.find(({ id }) => id === first.id) ?? pick(want, own));
   if (strange && base)
     ctx.report.emit({ type: 'warning', text: `${tellApart(strange, lineage)}: it is ${alone ? 'restored to its own end' : 'left out'}` });
@@ -211,6 +213,18 @@ function suited(
   throw new BkpError('refused', `postgres/${ctx.name}: ${tellApart(strange ?? first, lineage)}: nothing there goes on from it`, {
     next: [`--from-backup ${first.id} brings back what that backup has inside`, `bkp list postgres ${ctx.name} --window`],
   });
+}
+
+/** A cluster that went on after a restore in place and was lost before its next backup: "the latest" would be a state that was left before. */
+async function tellUnfounded(ctx: Context, lineage: string, base: Base, known: readonly Known[]): Promise<void> {
+  const records = await knownLineages(ctx).catch(() => undefined);
+  for (const each of records?.values() ?? []) {
+    const isLater = each.systemIdentifier === lineage.split('-')[0] && new Date(each.createdAt) > base.endedAt;
+    if (!isLater || known.some(({ manifest }) => manifest.lineage === each.lineage)) continue;
+    const origin = each.parent ? `, restored from ${each.parent.lineage} at LSN ${each.parent.lsn},` : '';
+    const text = `lineage ${each.lineage}${origin} was begun ${each.createdAt} and has no backup: nothing that was written in it comes back`;
+    ctx.report.emit({ type: 'warning', text });
+  }
 }
 
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
@@ -246,6 +260,7 @@ export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, '
       .map(({ manifest }) => manifest.id),
     parents: parentsIn(chosen, known),
   };
+  if (!namesBackup(want)) await tellUnfounded(ctx, lineage, base, known);
   if (want.time) plan.last = await lastCommit(ctx, plan);
   refuseBehind(ctx, want, plan);
   // PostgreSQL stops at a time only before a later commit. Where none is within reach, the end of the WAL is that very state.
