@@ -1,6 +1,6 @@
 import type { Store } from '../../../../core/contracts.ts';
 import { parseDuration } from '../../../../core/duration.ts';
-import { sentence } from '../../../../core/errors.ts';
+import { BkpError, sentence } from '../../../../core/errors.ts';
 import { isId } from '../../../../core/id.ts';
 import { withSource } from './bridge.ts';
 import { type Context, hostOf, passwordOf, prefixOf } from './context.ts';
@@ -82,8 +82,38 @@ async function elder(ctx: Context, store: Store): Promise<Store | undefined> {
   return undefined;
 }
 
+const refuseOver = (ctx: Context, store: Store, key: string): BkpError =>
+  new BkpError(
+    'verifyFailed',
+    `store ${store.name} says that the config of restic's repository is not there, and has ${key}: no new repository is made over it, after which nothing there could be read`,
+    {
+      next: [
+        `bkp verify volumes ${ctx.name} --from ${store.name}`,
+        `where the config stays lost, nobody can read the rest: move what is under ${ctx.base}/ in that store away, and the next backup makes a new repository`,
+      ],
+    },
+  );
+
+/**
+ * restic 0.14 makes a new key and writes over the config as soon as one question for it is answered with 404, and a store can be wrong in that.
+ * Its listing has to say so as well. A run that was ended between key and config left that key, which restic may try first ever after.
+ */
+async function clearGround(ctx: Context, store: Store): Promise<void> {
+  const begun: string[] = [];
+  for await (const { key } of store.list(`${prefixOf(ctx)}/`)) {
+    // A folder's mark, as consoles of S3 make them.
+    if (key.endsWith('/')) continue;
+    if (!key.startsWith(`${prefixOf(ctx)}/keys/`)) throw refuseOver(ctx, store, key);
+    begun.push(key);
+  }
+  if (begun.length === 0) return;
+  for await (const { key } of store.list(`${ctx.base}/backups/`)) throw refuseOver(ctx, store, key);
+  await store.remove(begun);
+}
+
 /** Makes a repository that cuts files as those of the other stores do, so that what is copied is found again there. */
 async function init(ctx: Context, store: Store): Promise<void> {
+  await clearGround(ctx, store);
   await makeRoom(ctx, store);
   const from = await elder(ctx, store);
   const reach = await reachFor(ctx, store);
@@ -97,7 +127,10 @@ async function init(ctx: Context, store: Store): Promise<void> {
   ctx.report.emit({ type: 'note', text: `store ${store.name} has a new repository of restic under ${prefixOf(ctx)}/` });
 }
 
-/** Sees to it that a store has a repository. Throws BkpError. */
+/**
+ * Sees to it that a store has a repository.
+ * @throws BkpError('verifyFailed') where it has what only a repository leaves, and says that there is none; what `runRestic` throws
+ */
 export async function ready(ctx: Context, store: Store): Promise<void> {
   passwordOf(ctx);
   if (!(await hasRepository(ctx, store))) await init(ctx, store);
