@@ -28,6 +28,8 @@ export interface Fault {
   name: string;
   /** Begins; what it returns ends it. */
   begin(world: World, random: Random): (() => Promise<void> | void) | Promise<() => Promise<void> | void>;
+  /** Nothing hinders a run: whatever came before is over. */
+  calm?: boolean;
   /** Keys of the near store that it harmed for good: what needs them may not come back, and has to be told. */
   harms?: boolean;
   /** What is done to a bkp that runs. */
@@ -91,7 +93,7 @@ const later = (ms: number, work: () => void): NodeJS.Timeout => setTimeout(work,
 
 /** Everything that is thrown at it. */
 export const FAULTS: readonly Fault[] = [
-  { name: 'nothing', begin: () => () => {} },
+  { name: 'nothing', calm: true, begin: () => () => {} },
   struck('SIGKILL', 4000),
   struck('SIGTERM', 4000),
   far('503 of the far store', slowDown),

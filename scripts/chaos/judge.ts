@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { childrenOf, type Ended, removeTemp, startEtcd, startPostgres, startRedis, tempDir } from '../../test/real/rig/index.ts';
-import { bkp, type Kind, NAMES, type World } from './world.ts';
+import { bkp, KINDS, type Kind, NAMES, type World } from './world.ts';
 
 /** A backup that bkp called good. */
 export interface Good {
@@ -51,6 +51,15 @@ export const goodOf = ({ stdout }: Ended, floors: Readonly<Record<Kind, number>>
       stores: stores.filter(({ ok }: any) => ok).map(({ name }: any) => name),
       floor: floors[kind as Kind],
     }));
+
+/**
+ * Of what a backup was to take, what did not come into the far store, which nobody harms: with nothing in its way, that is a defect.
+ * @param what the argument of `bkp backup`
+ */
+export function lackedByFar(what: string, good: readonly Good[]): Kind[] {
+  const asked = what === 'full-dr' ? KINDS : KINDS.filter(kind => kind === what);
+  return asked.filter(kind => !good.some(each => each.kind === kind && each.stores.includes('far')));
+}
 
 /** Numbers of a restored copy, by what the server that is started on it says. */
 const COUNT: Readonly<Record<Kind, (dir: string) => Promise<Set<number>>>> = {

@@ -1,7 +1,7 @@
 import { storeAt } from '../../test/providers/stores/s3rig.ts';
 import { type Running, startBkp, stopBkp, waitFor } from '../../test/real/rig/index.ts';
 import type { Fault } from './faults.ts';
-import { argumentsOf, endFault, type Good, goodOf, leftIn, secretsIn } from './judge.ts';
+import { argumentsOf, endFault, type Good, goodOf, lackedByFar, leftIn, secretsIn } from './judge.ts';
 import type { Load } from './load.ts';
 import type { Random } from './random.ts';
 import type { World } from './world.ts';
@@ -34,7 +34,7 @@ export interface State {
 
 export const startStream = ({ world }: State): Running => startBkp(['stream', 'postgres', '--json'], world.run);
 
-async function oneRun(state: State, fault: Fault, words: readonly string[], env: Record<string, string>): Promise<void> {
+async function oneRun(state: State, fault: Fault, words: readonly string[], env: Record<string, string>, alone: boolean): Promise<void> {
   const { world, load, random, counts } = state;
   const floors = { ...load.acknowledged };
   const child = startBkp([...words, '--json'], { ...world.run, env: { ...world.run.env, ...env } });
@@ -60,7 +60,12 @@ async function oneRun(state: State, fault: Fault, words: readonly string[], env:
   const wrong = endFault(words[0]!, ended, killed);
   if (wrong) state.wrong.push(`${fault.name}: ${wrong}`);
   note(state, secretsIn(ended.stdout + ended.stderr, world), `a secret was said by ${words.join(' ')} under ${fault.name}`);
-  if (words[0] === 'backup') state.good.push(...goodOf(ended, floors));
+  if (words[0] !== 'backup') return;
+  const good = goodOf(ended, floors);
+  state.good.push(...good);
+  const lacked = fault.calm && alone ? lackedByFar(words[1]!, good) : [];
+  if (lacked.length > 0)
+    note(state, lacked, `with nothing in its way ${lacked.join(', ')} did not come into the far store: ${ended.stderr}`);
 }
 
 const note = ({ wrong }: State, found: readonly string[], what: string): void => {
@@ -106,7 +111,7 @@ export async function round(state: State, fault: Fault): Promise<void> {
   // Nothing lasts for ever: what outlives it has to come through.
   const late = setTimeout(() => void end().catch(() => {}), random.int(5, 40) * 1000);
   try {
-    await Promise.all([first, ...(second ? [second] : [])].map(words => oneRun(state, fault, words, env)));
+    await Promise.all([first, ...(second ? [second] : [])].map(words => oneRun(state, fault, words, env, second === undefined)));
   } finally {
     clearTimeout(late);
     await end();

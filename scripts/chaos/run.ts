@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { removeTemp, tempDir, waitFor } from '../../test/real/rig/index.ts';
 import { FAULTS, type Fault } from './faults.ts';
-import { type Good, goodOf, lostIn, secretsIn, tried } from './judge.ts';
+import { type Good, goodOf, lackedByFar, lostIn, secretsIn, tried } from './judge.ts';
 import { Load } from './load.ts';
 import { randomOf } from './random.ts';
 import { caughtUp, endStream, round, type State, startStream } from './round.ts';
@@ -137,7 +137,11 @@ export async function chaos(wish: Wish): Promise<Verdict> {
     }
     const before = { ...load.acknowledged };
     const last = await bkp(world, ['backup', 'full-dr']);
-    state.good.push(...goodOf(last, before));
+    const newest = goodOf(last, before);
+    state.good.push(...newest);
+    const lacked = lackedByFar('full-dr', newest);
+    if (lacked.length > 0)
+      state.wrong.push(`with everything well again ${lacked.join(', ')} did not come into the far store: ${last.stderr}`);
     // What was harmed for good may stand in the way of one part, and that is told.
     if (last.code !== 0 && last.code !== 3 && !(harmed && last.code === 1))
       state.wrong.push(`with everything well again a backup ended with ${last.code}: ${last.stderr}${last.stdout.slice(-1000)}`);

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { endFault, type Good, lostIn } from '../../scripts/chaos/judge.ts';
+import { endFault, type Good, lackedByFar, lostIn } from '../../scripts/chaos/judge.ts';
 import { randomOf } from '../../scripts/chaos/random.ts';
 import { chaos } from '../../scripts/chaos/run.ts';
 import { cleanUp, tempDir } from './rig/index.ts';
@@ -34,6 +34,13 @@ describe('what is no end for a run', () => {
     expect(endFault('backup', { ...ended, code: 1, stderr: 'bkp: no store took it' }, undefined)).toBeUndefined();
     expect(endFault('backup', { ...ended, code: null, signal: 'SIGKILL' }, 'SIGKILL')).toBeUndefined();
   });
+});
+
+it('what did not come into the store that nobody harms is found', () => {
+  const good = (kind: Good['kind'], ...stores: string[]): Good => ({ kind, id: 'x', stores, floor: 0 });
+  expect(lackedByFar('volumes', [good('volumes', 'near')])).toEqual(['volumes']);
+  expect(lackedByFar('volumes', [good('volumes', 'near', 'far')])).toEqual([]);
+  expect(lackedByFar('full-dr', [good('volumes', 'far'), good('etcd', 'far'), good('redis', 'near')])).toEqual(['postgres', 'redis']);
 });
 
 it('what was acknowledged and is not in a copy is found', async () => {
