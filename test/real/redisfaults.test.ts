@@ -186,12 +186,12 @@ describe('servers that do not send what they should', () => {
 
   it('RD03: a save that runs already is waited for, and the backup is of after it', async () => {
     const busy = await startRedis();
+    const other = await setUpRedis(busy);
     await busy.cli('DEBUG', 'POPULATE', '1000');
-    await busy.cli('CONFIG', 'SET', 'rdb-key-save-delay', '1500');
+    await busy.cli('CONFIG', 'SET', 'rdb-key-save-delay', '4000');
     await busy.cli('BGSAVE');
     await busy.cli('CONFIG', 'SET', 'rdb-key-save-delay', '0');
     await busy.cli('SET', 'during', 'the save');
-    const other = await setUpRedis(busy);
     const { code, stderr } = await other.bkp('backup', 'redis', 'app');
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
     expect(stderr).toContain('a save is running on the server; waiting for its end');
