@@ -32,6 +32,16 @@ interface Asked {
   ready: number;
 }
 
+/** What is asked for; '' where it is not written yet, or was answered and taken away since it was listed. */
+function question(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return '';
+  }
+}
+
 /** For whatever account the server runs as. It may have taken the file already: asked again, it has an answer before ours. */
 function open(path: string): void {
   try {
@@ -51,7 +61,7 @@ function answer(dir: string, dataDir: string, at: Setup, before: (name: string) 
       for (const file of readdirSync(dir).filter(each => each.endsWith('.asked'))) {
         const name = file.slice(0, -'.asked'.length);
         if (existsSync(join(dir, `${name}.answered`))) continue;
-        const path = readFileSync(join(dir, file), 'utf8').trim();
+        const path = question(join(dir, file));
         if (path === '') continue;
         await before(name);
         const { code } = await runBkp(['wal', 'fetch', 'app', name, path], { ...at.run, cwd: dataDir });
