@@ -1,6 +1,6 @@
 import { chainOf, finder } from '../../../core/chain.ts';
 import type { Known, Manifest, RestoreRequest, TargetContext } from '../../../core/contracts.ts';
-import { BkpError } from '../../../core/errors.ts';
+import { BkpError, sentence } from '../../../core/errors.ts';
 import { parted, tellApart } from '../../../core/postgres/apart.ts';
 import { knownTo } from '../../../core/postgres/chunks.ts';
 import { formatLsn, parseLsn, parseSegment, segmentStart } from '../../../core/postgres/lsn.ts';
@@ -217,8 +217,12 @@ function suited(
 
 /** A cluster that went on after a restore in place and was lost before its next backup: "the latest" would be a state that was left before. */
 async function tellUnfounded(ctx: Context, lineage: string, base: Base, known: readonly Known[]): Promise<void> {
-  const records = await knownLineages(ctx).catch(() => undefined);
-  for (const each of records?.values() ?? []) {
+  const records = await knownLineages(ctx).catch(error => {
+    ctx.signal.throwIfAborted();
+    ctx.report.emit({ type: 'warning', text: `whether a newer lineage was begun is not known: ${sentence(error)}` });
+    return new Map<string, never>();
+  });
+  for (const each of records.values()) {
     const isLater = each.systemIdentifier === lineage.split('-')[0] && new Date(each.createdAt) > base.endedAt;
     if (!isLater || known.some(({ manifest }) => manifest.lineage === each.lineage)) continue;
     const origin = each.parent ? `, restored from ${each.parent.lineage} at LSN ${each.parent.lsn},` : '';
@@ -229,9 +233,7 @@ async function tellUnfounded(ctx: Context, lineage: string, base: Base, known: r
 
 /** Decides which backup and which WAL bring the cluster to what was asked for. Throws BkpError('refused' | 'notFound') naming the window. */
 export async function planRestore(ctx: Context, { want }: Pick<RestoreRequest, 'want'>, known: readonly Known[]): Promise<RestorePlan> {
-  const asked = known.filter(
-    ({ manifest }) => isOwn(manifest) && (!want.backup || want.backup === 'latest' || manifest.id === want.backup),
-  );
+  const asked = known.filter(({ manifest }) => isOwn(manifest) && (!namesBackup(want) || manifest.id === want.backup));
   const usable = founded(ctx, want, asked, known);
   const first = choose(ctx, want, usable.flatMap(baseOf));
   const lineage = usable.find(({ manifest }) => manifest.id === first.id)!.manifest.lineage!;

@@ -108,7 +108,12 @@ async function clearGround(ctx: Context, store: Store): Promise<void> {
   }
   if (begun.length === 0) return;
   for await (const { key } of store.list(`${ctx.base}/backups/`)) throw refuseOver(ctx, store, key);
-  await store.remove(begun);
+  const kept = (await store.remove(begun)).filter(({ ok }) => !ok);
+  if (kept.length > 0)
+    ctx.report.emit({
+      type: 'warning',
+      text: `store ${store.name} keeps ${kept.length} key(s) of a repository that was never finished (${kept[0]!.reason ?? kept[0]!.key}): restic may try those first, and say that the password is wrong`,
+    });
 }
 
 /** Makes a repository that cuts files as those of the other stores do, so that what is copied is found again there. */
