@@ -5,7 +5,7 @@ import type { Manifest } from '../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../core/errors.ts';
 import { policyOf } from '../core/retention.ts';
 import type { Adoption } from '../ops/adopt.ts';
-import type { BackupResult } from '../ops/backup.ts';
+import type { BackupResult } from '../ops/backup/index.ts';
 import { formatBytes } from '../report/format.ts';
 import { backupStack } from './fulldr/backup.ts';
 import { showSets } from './fulldr/list.ts';
@@ -51,7 +51,7 @@ async function one(session: Session, kind: string, name: string, flags: Flags): 
 }
 
 async function attempt(session: Session, kind: string, name: string, flags: Flags): Promise<Outcome> {
-  const { backupTarget } = await import('../ops/backup.ts');
+  const { backupTarget } = await import('../ops/backup/index.ts');
   try {
     const { target, ctx, entry } = session.app.target(session.options.env, kind, name);
     const { window } = policyOf(entry.retention);

@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
  * @returns the id of that backup
  */
 export async function secure(session: Session, target: Target, kind: string, name: string): Promise<string> {
-  const { backupTarget } = await import('../ops/backup.ts');
+  const { backupTarget } = await import('../ops/backup/index.ts');
   const { ctx, entry } = session.app.target(session.options.env, kind, name);
   const { manifest } = await backupTarget(target, ctx, {
     newLineage: false,

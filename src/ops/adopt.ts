@@ -4,7 +4,7 @@ import { BkpError, sentence } from '../core/errors.ts';
 import { makeId } from '../core/id.ts';
 import { decodeManifest, encodeManifest } from '../core/manifest.ts';
 import { putBytes } from '../flow/bytes.ts';
-import { backupTarget } from './backup.ts';
+import { backupTarget } from './backup/index.ts';
 import { catalog, heldOf, manifestKey } from './catalog.ts';
 import { assertTrusted } from './signer.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { makeKeys, publicText, signingKey, signingText } from '../../src/flow/keys.ts';
-import { backupTarget } from '../../src/ops/backup.ts';
+import { backupTarget } from '../../src/ops/backup/index.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemRunner } from '../../src/system/runner.ts';

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Bytes, Event, Facts, Keys, Runner, Store, Target, TargetContext, Upload } from '../../src/core/contracts.ts';
 import { BkpError } from '../../src/core/errors.ts';
 import { makeKeys, publicText, signingKey, signingText } from '../../src/flow/keys.ts';
-import { type BackupOptions, backupTarget } from '../../src/ops/backup.ts';
+import { type BackupOptions, backupTarget } from '../../src/ops/backup/index.ts';
 import { openDirectory } from '../../src/providers/stores/directory.ts';
 import { systemClock } from '../../src/system/clock.ts';
 import { systemRunner } from '../../src/system/runner.ts';

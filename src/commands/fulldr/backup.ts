@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ExitName } from '../../core/errors.ts';
 import { makeId } from '../../core/id.ts';
 import type { BackupSet } from '../../core/set.ts';
-import type { BackupResult } from '../../ops/backup.ts';
+import type { BackupResult } from '../../ops/backup/index.ts';
 import { partName } from '../../ops/fulldr/part.ts';
 import { type Session, worst } from '../session.ts';
 import { FULL_DR, partsOf } from './parts.ts';
