@@ -29,7 +29,7 @@ export async function nearest(path: string): Promise<string> {
 }
 
 /** Without links, also where the end of the path is not there yet. */
-async function real(path: string): Promise<string> {
+export async function real(path: string): Promise<string> {
   const there = await nearest(path);
   return join(await realpath(there), path.slice(there.length));
 }

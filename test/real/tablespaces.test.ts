@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { lastJson } from './change.ts';
@@ -88,6 +88,31 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     expect(readdirSync(aside.split(' is in ')[1]!)).toEqual(['mine']);
   });
 
+  it.each([
+    [
+      "a link to the original's own place",
+      (link: string) => [aPlace(), `fast=${link}`, `cold=${aPlace()}`],
+      2,
+      /leads to .* own place of tablespace fast/,
+    ],
+    [
+      "the original's own place, for the data directory",
+      () => [there['fast']!, `fast=${aPlace()}`, `cold=${aPlace()}`],
+      4,
+      /the server that runs in .* has a tablespace/,
+    ],
+  ] as const)('nothing of a running server is moved aside, though forced: %s', async (_, places, code, words) => {
+    const link = join(tempDir({ forServer: true }), 'link');
+    symlinkSync(there['fast']!, link);
+    const [to, ...spaces] = places(link);
+    const run = await restore(to!, '--from-backup', id, '--force', ...spaces.flatMap(each => ['--tablespace', each]));
+    expect(run.code).toBe(code);
+    expect(run.stderr).toMatch(words);
+    await db.sql("update in_fast set m = 'still here' where n = 1");
+    expect(await db.sql('select count(*) from in_fast')).toBe('5001');
+    expect(readdirSync(join(there['fast']!, '..'))).toEqual(['the fast one']);
+  });
+
   it('one that is created later in the WAL is not replayed onto the original, which stays as it is', async () => {
     const place = tempDir({ forServer: true });
     await db.sql(`create tablespace later location '${place}'`);
@@ -116,4 +141,18 @@ describe.each<PostgresVersion>(['15', '18'])('tablespaces of PostgreSQL %s', ver
     });
     expect(store.proof.backup).toBe(id);
   });
+});
+
+it('WAL of a running server that lies apart is not moved aside, though forced, nor what is around it', async () => {
+  const wal = join(tempDir({ forServer: true }), 'wal');
+  const db = await startPostgres({ version: '15', initdb: [`--waldir=${wal}`] });
+  const at = await setUp(db);
+  await aBackup(at);
+  for (const to of [wal, join(wal, '..')]) {
+    const run = await runBkp(['restore', 'postgres', 'app', '--from-backup', 'latest', '--to', to, '--yes', '--force'], at.run);
+    expect(run.code).toBe(4);
+    expect(run.stderr).toContain(`the server that runs in ${db.dataDir} (pid ${db.pid}) has its WAL`);
+  }
+  await db.sql('select pg_switch_wal(); create table t as select 1');
+  expect(existsSync(join(wal, 'archive_status'))).toBe(true);
 });

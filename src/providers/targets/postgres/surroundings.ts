@@ -3,8 +3,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { TargetContext } from '../../../core/contracts.ts';
 import { BkpError } from '../../../core/errors.ts';
-import { exists, refuseOurs } from '../../../flow/place.ts';
+import { exists, real, refuseOurs } from '../../../flow/place.ts';
 import type { PostgresConfig } from './config.ts';
+import { usedPlaces } from './runningServers.ts';
 
 type Context = TargetContext<PostgresConfig>;
 
@@ -41,6 +42,16 @@ async function refuseLiveBelow(dir: string, depth = DEEP): Promise<void> {
   for (const entry of entries) if (entry.isDirectory()) await refuseLiveBelow(join(dir, entry.name), depth - 1);
 }
 
+/** A tablespace, or WAL that lies apart, has nothing in it that says whose it is, nor that its server runs. */
+async function refuseUsed(to: string): Promise<void> {
+  const at = await real(to);
+  const used = (await usedPlaces()).find(({ path }) => `${at}/`.startsWith(`${path}/`) || `${path}/`.startsWith(`${at}/`));
+  if (!used) return;
+  throw new BkpError('refused', `in ${to} the server that runs in ${used.dataDir} (pid ${used.pid}) has ${used.what}`, {
+    next: ['restore elsewhere, with --to or --tablespace', 'or stop that server first'],
+  });
+}
+
 async function refuseInside(to: string): Promise<void> {
   for (let at = dirname(to); at !== dirname(at); at = dirname(at)) {
     if (!(await isDataDir(at))) continue;
@@ -51,11 +62,12 @@ async function refuseInside(to: string): Promise<void> {
 }
 
 /**
- * Refuses a place around which something would come to harm, forced or not: inside a data directory, a running server in it, a store
- * or the spool in it or around it. @throws BkpError('refused')
+ * Refuses a place around which something would come to harm, forced or not: inside a data directory, a running server, or files of one,
+ * in it, a store or the spool in it or around it. @throws BkpError('refused')
  */
 export async function refuseSurroundings(ctx: Context, to: string): Promise<void> {
   await refuseLiveBelow(to);
   await refuseInside(to);
+  await refuseUsed(to);
   await refuseOurs(ctx.stores, to, ctx.config.spool ? [{ what: 'the spool', path: ctx.config.spool }] : []);
 }

@@ -4,7 +4,7 @@ import type { Bytes, Manifest, PieceRef, RestoreRequest, Tablespace, TargetConte
 import { BkpError } from '../../../core/errors.ts';
 import { pasted } from '../../../core/shell.ts';
 import { readAll } from '../../../flow/bytes.ts';
-import { complete, type Owner, occupy, own, refuseClosed } from '../../../flow/place.ts';
+import { complete, type Owner, occupy, own, real, refuseClosed } from '../../../flow/place.ts';
 import { isWalg } from './base.ts';
 import type { PostgresConfig } from './config.ts';
 import { inspect } from './place.ts';
@@ -61,6 +61,15 @@ export function mapTablespaces(manifest: Manifest, request: RestoreRequest): Omi
       `backup ${manifest.id} has tablespaces outside the data directory (${lacking.map(({ name, location }) => `${name} in ${location}`).join(', ')}), and nothing says where they go`,
       { next: typed(lacking) },
     );
+  const original = spaces.find(({ location }) => within(request.to, location));
+  if (original)
+    throw new BkpError(
+      'usage',
+      `${request.to} is the original's own place of tablespace ${original.name}, which a restore never writes to`,
+      {
+        next: 'restore elsewhere with --to DIR',
+      },
+    );
   return spaces.map(space => ({ ...space, to: resolve(placed(space)!) })).map((space, n, all) => checked(space, n, all, request, placed));
 }
 
@@ -78,7 +87,21 @@ function checked(
   return space;
 }
 
-/** Looks at each place as at the data directory's own. Throws BkpError('refused'). */
+/** The original's own place by another name. Throws BkpError('usage'). */
+async function refuseOriginals(to: string, spaces: readonly Tablespace[]): Promise<void> {
+  const at = await real(to);
+  for (const { name, location } of spaces)
+    if (overlap(at, await real(location)))
+      throw new BkpError(
+        'usage',
+        `${to} leads to ${location}, the original's own place of tablespace ${name}, which a restore never writes to`,
+        {
+          next: 'name another directory with --tablespace',
+        },
+      );
+}
+
+/** Looks at each place as at the data directory's own. Throws BkpError('refused'), or 'usage' for a place that cannot be. */
 export async function inspectTablespaces(
   ctx: Context,
   manifest: Manifest,
@@ -87,6 +110,7 @@ export async function inspectTablespaces(
 ): Promise<Mapped[]> {
   const mapped: Mapped[] = [];
   for (const space of mapTablespaces(manifest, request)) {
+    await refuseOriginals(space.to, manifest.tablespaces ?? []);
     mapped.push({ ...space, aside: await inspect(ctx, space.to, request.force) });
     await refuseClosed(space.to, owner);
   }
