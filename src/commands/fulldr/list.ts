@@ -1,4 +1,4 @@
-import type { ExitName } from '../../core/errors.ts';
+import { type ExitName, sentence } from '../../core/errors.ts';
 import { skewOf } from '../../core/points.ts';
 import type { BackupSet } from '../../core/set.ts';
 import { type Part, partName } from '../../ops/fulldr/part.ts';
@@ -14,9 +14,12 @@ interface Row {
 }
 
 /** Ids of the backups that are whole in a store, or in several together, by `kind/name`. What cannot be asked counts as not there, and is told. */
-async function wholeOnes(session: Session, parts: readonly Part[]): Promise<{ whole: Map<string, Set<string>>; complete: boolean }> {
+async function wholeOnes(
+  session: Session,
+  parts: readonly Part[],
+): Promise<{ whole: Map<string, Set<string> | string>; complete: boolean }> {
   const { listTarget } = await import('../../ops/list.ts');
-  const whole = new Map<string, Set<string>>();
+  const whole = new Map<string, Set<string> | string>();
   let complete = true;
   for (const part of parts) {
     try {
@@ -28,7 +31,8 @@ async function wholeOnes(session: Session, parts: readonly Part[]): Promise<{ wh
     } catch (error) {
       session.signal.throwIfAborted();
       complete = false;
-      session.report.emit({ type: 'warning', text: `${partName(part)}: ${error instanceof Error ? error.message : String(error)}` });
+      whole.set(partName(part), sentence(error));
+      session.report.emit({ type: 'warning', text: `${partName(part)}: ${sentence(error)}` });
     }
   }
   return { whole, complete };

@@ -12,24 +12,31 @@ export function isFullDr(kind: string | undefined): boolean {
   throw new BkpError('usage', `there is no target "${kind}"; did you mean "${FULL_DR}"?`);
 }
 
-const meant = (text: string, { kind, name }: { kind: string; name: string }): boolean => text === kind || text === `${kind}/${name}`;
+type Named = { kind: string; name: string };
+
+/** Whether a word of `--skip` means an entry. */
+export const meant = (text: string, { kind, name }: Named): boolean => text === kind || text === `${kind}/${name}`;
 
 /**
  * The targets of an environment that are parts of full-dr, each opened as far as it can be.
- * @param options `from` leaves one store; `backupsOf` is the environment whose backups are read; `skip` = kinds and entries to leave out
+ * @param options `from` leaves one store; `backupsOf` is the environment whose backups are read; `skip` = kinds and entries to leave out;
+ *   `known` = what may be left out beside the entries
  * @throws BkpError('usage') for a name to skip that is none, 'notFound' when no part is left
  */
-export function partsOf(session: Session, options: { from?: string; backupsOf?: string; skip?: readonly string[] } = {}): Part[] {
+export function partsOf(
+  session: Session,
+  options: { from?: string; backupsOf?: string; skip?: readonly string[]; known?: readonly Named[] } = {},
+): Part[] {
   const { app } = session;
   const env = app.env(session.options.env);
   const all = app.select(session.options.env);
-  const unknown = options.skip?.find(text => !all.some(each => meant(text, each)));
+  const unknown = options.skip?.find(text => ![...all, ...(options.known ?? [])].some(each => meant(text, each)));
   if (unknown !== undefined)
     throw new BkpError('usage', `--skip ${unknown} is no kind and no entry of ${env.name}`, {
       next: `one of: ${all.map(partName).join(', ')}`,
     });
   const chosen = all.filter(each => !options.skip?.some(text => meant(text, each)));
-  const { skip: _skip, ...open } = options;
+  const { skip: _skip, known: _known, ...open } = options;
   const parts = chosen.flatMap(({ kind, name }): Part[] => {
     const { fullDr } = env.targets[kind]![name]!;
     if (fullDr.skip) return [];

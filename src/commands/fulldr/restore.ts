@@ -3,15 +3,17 @@ import { join, resolve } from 'node:path';
 import type { Want } from '../../core/contracts.ts';
 import { BkpError, type ExitName } from '../../core/errors.ts';
 import { makeId } from '../../core/id.ts';
+import type { SetMember } from '../../core/set.ts';
 import { xdgHome } from '../../core/xdg.ts';
 import type { Asked } from '../../ops/fulldr/choose.ts';
+import { partName } from '../../ops/fulldr/part.ts';
 import type { PartResult } from '../../ops/fulldr/restore.ts';
 import { gathered } from '../../ops/gathered.ts';
 import { formatTable } from '../../report/format.ts';
 import { confirm } from '../confirm.ts';
 import { secure } from '../secure.ts';
 import { type Session, worst } from '../session.ts';
-import { partsOf } from './parts.ts';
+import { meant, partsOf } from './parts.ts';
 import { runbook } from './runbook.ts';
 
 /** The flags of `bkp restore` that full-dr knows. */
@@ -44,6 +46,22 @@ async function askedOf(session: Session, origin: string, want: Want, from: strin
     });
   }
   return want.time ? { time: want.time } : { latest: true };
+}
+
+/**
+ * What a set has a backup of and the config does not know, as after an entry was renamed, would be missing without a word.
+ * @throws BkpError('refused')
+ */
+function refuseUnknown(session: Session, members: readonly SetMember[], skip: readonly string[]): void {
+  const all = session.app.select(session.options.env);
+  const unknown = members
+    .filter(({ backup, kind, name }) => backup !== undefined && !all.some(each => each.kind === kind && each.name === name))
+    .filter(member => !skip.some(text => meant(text, member)))
+    .map(partName);
+  if (unknown.length === 0) return;
+  throw new BkpError('refused', `the set has a backup of ${unknown.join(', ')}, and the config has no such entry: it would not come back`, {
+    next: ['take it back into the config, under the name that it had', unknown.map(name => `--skip ${name}`).join(' ')],
+  });
 }
 
 /** Where the journal of this environment stands on this host. */
@@ -94,15 +112,19 @@ export async function restoreStackCommand(session: Session, want: Want, flags: S
   const { restoreStack } = await import('../../ops/fulldr/restore.ts');
   const env = session.app.env(session.options.env);
   const origin = env.restoresFrom ?? env.name;
+  session.app.stack(origin, { from: flags.from });
+  const asked = await askedOf(session, origin, want, flags.from);
+  const members = 'set' in asked ? asked.set.members : [];
   const parts = partsOf(session, {
+    known: members,
     ...(flags.from ? { from: flags.from } : {}),
     ...(env.restoresFrom ? { backupsOf: env.restoresFrom } : {}),
     ...(flags.skip ? { skip: flags.skip } : {}),
   });
-  session.app.stack(origin, { from: flags.from });
+  refuseUnknown(session, members, flags.skip ?? []);
   const stack = session.app.stack(env.name, flags.from && env.stores[flags.from] ? { from: flags.from } : {});
   const result = await restoreStack(stack, parts, {
-    asked: await askedOf(session, origin, want, flags.from),
+    asked,
     words: wordsOf(env.name, want, flags),
     id: makeId(stack.clock.now(), randomBytes(3)),
     journal: journalOf(env.name, flags),

@@ -115,7 +115,9 @@ async function check(part: Part, way: Way, before: Journal | undefined): Promise
   const manifest = await refuseLost(part, chosen.want);
   const { to, online } = placeOf(part, part.opened, way.root);
   const { report, lines } = listening(ctx.report);
-  const state = stepOf(part, before)?.state ?? '';
+  const step = stepOf(part, before);
+  // What is in a place that the config named only since then is none of that run.
+  const state = step?.to === to ? step.state : '';
   const ready = { part, ...chosen, to, online, killed: state === 'begun' };
   // What an earlier run left half filled is its own, and is cleared before this one begins.
   const half = /^(begun|failed)$/.test(state);
@@ -162,6 +164,15 @@ function overlaps(ready: readonly Ready[]): string[] {
   );
 }
 
+/** What a run that is gone on with had to bring back, and the config does not have any more: it would be missing without a word. */
+const departed = (parts: readonly Part[], before: Journal | undefined): string[] =>
+  (before?.steps ?? [])
+    .filter(({ kind, name, state }) => state !== 'back' && !parts.some(part => part.kind === kind && part.name === name))
+    .map(
+      step =>
+        `${partName(step)}: the restore that began ${before?.startedAt} has yet to bring it back, and the config has it no more as a part of full-dr → take it back into the config, or begin anew: --restart`,
+    );
+
 /**
  * Looks at everything before anything changes: what each part is brought back to, tools, versions, room, credentials, places, objects.
  * @param before the journal of a run that is gone on with
@@ -178,7 +189,7 @@ export async function preflight(parts: readonly Part[], way: Way, before?: Journ
       refusals.push(refusalOf(part, error));
     }
   }
-  refusals.push(...overlaps(ready), ...(await refuseFullTogether(ready)));
+  refusals.push(...departed(parts, before), ...overlaps(ready), ...(await refuseFullTogether(ready)));
   if (refusals.length === 0) return ready;
   throw new BkpError(
     'refused',

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import type { Reached, StackContext } from '../../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
 import { type Journal, type JournalStep, withStep } from '../../core/journal.ts';
-import { blockedBy, wavesOf } from '../../core/waves.ts';
+import { blockedBy } from '../../core/waves.ts';
+import { exclusive } from '../../flow/exclusive.ts';
 import { exists, INCOMPLETE } from '../../flow/place.ts';
 import { markRestoring, unmarkRestoring } from '../records/restoring.ts';
 import { restoreTarget } from '../restore.ts';
@@ -12,6 +13,7 @@ import { closeJournal, readJournal, writeJournal } from './journal.ts';
 import { type Part, partName } from './part.ts';
 import { preflight, type Ready, requestOf, type Way } from './preflight.ts';
 import { makeShared } from './shared.ts';
+import { asItStands, isSame, stepsOf } from './steps.ts';
 
 /** What a restore of the whole stack was asked for. */
 export interface StackRequest extends Way {
@@ -65,9 +67,6 @@ export async function clearIncomplete(place: string): Promise<boolean> {
   return true;
 }
 
-const isSame = (of: { kind: string; name: string }, other: { kind: string; name: string }): boolean =>
-  of.kind === other.kind && of.name === other.name;
-
 /** One writer at a time: parts of a wave end side by side. */
 class Recorder {
   #journal: Journal;
@@ -91,34 +90,19 @@ class Recorder {
   }
 }
 
-const wantOf = (want: Ready['want']): JournalStep['want'] => ({
-  ...(want.latest ? { latest: true } : {}),
-  ...(want.backup ? { backup: want.backup } : {}),
-  ...(want.time ? { time: want.time.toISOString() } : {}),
+const begun = (stack: StackContext, request: StackRequest): Omit<Journal, 'steps'> => ({
+  version: 1,
+  id: request.id,
+  env: stack.env,
+  asked: request.words,
+  startedAt: stack.clock.now().toISOString(),
 });
 
-function begun(stack: StackContext, request: StackRequest, ready: readonly Ready[]): Journal {
-  const { waves } = wavesOf(ready.map(({ part }) => part));
-  return {
-    version: 1,
-    id: request.id,
-    env: stack.env,
-    asked: request.words,
-    startedAt: stack.clock.now().toISOString(),
-    steps: waves.flatMap((wave, n) =>
-      wave.map(part => {
-        const { want, to, places } = ready.find(each => each.part === part)!;
-        return { kind: part.kind, name: part.name, wave: n, want: wantOf(want), to, places, state: 'waiting' as const };
-      }),
-    ),
-  };
-}
-
 /** The journal of this very request, if one was cut short. Throws BkpError('conflict') when it is of another request. */
-async function unfinished(request: StackRequest): Promise<Journal | undefined> {
+async function unfinished(stack: StackContext, request: StackRequest): Promise<Journal | undefined> {
   const found = await readJournal(request.journal);
   if (!found || request.restart) return undefined;
-  if (found.asked === request.words) return found;
+  if (found.asked === request.words) return asItStands(stack, found);
   throw new BkpError(
     'conflict',
     `a restore of full-dr that began ${found.startedAt} is not over, and was asked for something else: ${found.asked}`,
@@ -225,11 +209,26 @@ async function clearPlaces(stack: StackContext, journal: Journal): Promise<void>
  * Brings the whole stack back, wave by wave, after everything was looked at. A run that is cut short, however hard, is gone on with by the
  * same request: what is back stays, what was half done is begun anew.
  * @param stack the environment that is restored into: its stores get the mark that holds back backups and prune
- * @throws BkpError('refused') with all that stands in the way, before anything changes; 'conflict' when another request is not over; the
- *   signal's reason
+ * @throws BkpError('refused') with all that stands in the way, before anything changes; 'conflict' when another request is not over,
+ *   or another run is at it; the signal's reason
  */
 export async function restoreStack(stack: StackContext, parts: readonly Part[], request: StackRequest): Promise<StackResult> {
-  const before = await unfinished(request);
+  if (request.dryRun) return perform(stack, parts, request);
+  // A second one would take what the first is at for what a killed run left, and clear it away.
+  const free = await exclusive(
+    'restore-full-dr',
+    [request.journal],
+    `a restore of full-dr is under way on this host, as ${request.journal} says how far it is`,
+  );
+  try {
+    return await perform(stack, parts, request);
+  } finally {
+    await free();
+  }
+}
+
+async function perform(stack: StackContext, parts: readonly Part[], request: StackRequest): Promise<StackResult> {
+  const before = await unfinished(stack, request);
   const left = parts.filter(part => before?.steps.find(step => isSame(step, part))?.state !== 'back');
   if (before && !request.dryRun) await clearPlaces(stack, before);
   const ready = await preflight(left, request, before);
@@ -241,7 +240,8 @@ export async function restoreStack(stack: StackContext, parts: readonly Part[], 
     ready.flatMap(({ places }) => places),
     request.root,
   );
-  const recorder = new Recorder(request.journal, before ?? begun(stack, request, ready));
+  const steps = stepsOf(parts, ready, before?.steps);
+  const recorder = new Recorder(request.journal, { ...(before ?? begun(stack, request)), steps });
   await writeJournal(request.journal, recorder.journal);
   await markRestoring(stack, recorder.journal.id, stack.clock.now());
   const outcome = await work(stack, ready, parts, request, recorder);

@@ -69,11 +69,17 @@ export async function readSets(stack: StackContext): Promise<Sets> {
   return { sets: [...found.values()].sort((a, b) => a.set.id.localeCompare(b.set.id)), problems };
 }
 
-/** What of a set can no longer be brought back, each with why; empty = the set is complete. */
-export function lacksOf(set: BackupSet, whole: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+/**
+ * What of a set can no longer be brought back, each with why; empty = the set is complete.
+ * @param whole by `kind/name` of the entries of the config: ids of what is whole, or why nobody could look
+ */
+export function lacksOf(set: BackupSet, whole: ReadonlyMap<string, ReadonlySet<string> | string>): string[] {
   return set.members.flatMap(({ kind, name, backup, error }) => {
     const what = `${kind}/${name}`;
+    const found = whole.get(what);
     if (backup === undefined) return [`${what}: ${error ?? 'no backup of it was taken'}`];
-    return whole.get(what)?.has(backup) ? [] : [`${what}: backup ${backup} is in no store any more, or is not whole`];
+    if (found === undefined) return [`${what}: it is no part of full-dr in the config, so backup ${backup} was not looked for`];
+    if (typeof found === 'string') return [`${what}: backup ${backup} could not be looked for: ${found}`];
+    return found.has(backup) ? [] : [`${what}: backup ${backup} is in no store any more, or is not whole`];
   });
 }
