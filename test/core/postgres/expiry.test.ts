@@ -4,9 +4,9 @@ import type { Manifest, ObjectInfo, Stay } from '../../../src/core/contracts.ts'
 import { parseHistory } from '../../../src/core/postgres/history.ts';
 import { formatLsn, historyName, segmentName, segmentStart } from '../../../src/core/postgres/lsn.ts';
 import { type Archive, type Base, baseForTime, newestPath, reachOf } from '../../../src/core/postgres/plan.ts';
+import { baseOf } from '../../../src/providers/targets/postgres/choose.ts';
 import { expired } from '../../../src/providers/targets/postgres/logKeep.ts';
 import { distance, state } from '../../../src/providers/targets/postgres/logState.ts';
-import { baseOf } from '../../../src/providers/targets/postgres/plan.ts';
 
 const SIZE = 16 * 1024 * 1024;
 const DAY = 86_400_000;

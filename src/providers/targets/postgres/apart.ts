@@ -3,8 +3,8 @@ import { BkpError } from '../../../core/errors.ts';
 import { isApart, lastSegment, tellApart } from '../../../core/postgres/apart.ts';
 import type { Base, Contents } from '../../../core/postgres/plan.ts';
 import { contentsOf, holdingsOf } from './archive.ts';
+import { baseOf } from './choose.ts';
 import type { PostgresConfig } from './config.ts';
-import { baseOf } from './plan.ts';
 import { walByLineage } from './walFiles.ts';
 
 type Context = TargetContext<PostgresConfig>;

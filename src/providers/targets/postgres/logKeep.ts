@@ -2,7 +2,7 @@ import type { Manifest, ObjectInfo, Stay, TargetContext } from '../../../core/co
 import { isApart } from '../../../core/postgres/apart.ts';
 import { expiredWal, type KeptBase } from '../../../core/postgres/expiry.ts';
 import { contentsIn } from './apart.ts';
-import { baseOf } from './plan.ts';
+import { baseOf } from './choose.ts';
 import { chunksByLineage, type StoredChunk, type StoredWal, walByLineage } from './walFiles.ts';
 import { unneededByOthers } from './walg/keep.ts';
 import { adoptedOf } from './walg/layout.ts';

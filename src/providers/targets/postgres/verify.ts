@@ -6,11 +6,11 @@ import { type Hole, holesOf, type LostHistory, lostHistory } from '../../../core
 import { formatLsn, historyName } from '../../../core/postgres/lsn.ts';
 import type { Archive, Base } from '../../../core/postgres/plan.ts';
 import { archiveOf, contentsOf, openIn, readWal, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { baseOf } from './choose.ts';
 import { type Chunk, chunkAt, chunksByName, readChunk } from './chunks.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
-import { baseOf } from './plan.ts';
 import { type Adopted, adoptedOf, walAt } from './walg/layout.ts';
 
 type Context = TargetContext<PostgresConfig>;

@@ -7,12 +7,12 @@ import { formatLsn, segmentAt, segmentName } from '../../../core/postgres/lsn.ts
 import { type Archive, type Base, newestBase } from '../../../core/postgres/plan.ts';
 import { type Window, windowsOf } from '../../../core/postgres/windows.ts';
 import { archiveOf, contentsOf, openIn, type WalObject, walObjectOf, walStores } from './archive.ts';
+import { baseOf } from './choose.ts';
 import { type Chunk, chunkAt, chunksByName } from './chunks.ts';
 import { lastCommit } from './commits.ts';
 import type { PostgresConfig } from './config.ts';
 import { knownLineages, type Lineage } from './lineage.ts';
 import { keptBase } from './logKeep.ts';
-import { baseOf } from './plan.ts';
 import { chunksByLineage, type StoredWal, walByLineage } from './walFiles.ts';
 import { adoptedOf } from './walg/layout.ts';
 
