@@ -21,18 +21,24 @@ export type ExitName = keyof typeof EXIT;
 export class BkpError extends Error {
   readonly exit: ExitName;
   readonly next: readonly string[];
+  /** The store has no room left: what lies there can be read and removed, and nothing can be added. */
+  readonly full: boolean;
   /**
    * @param exit name of the exit code that the process ends with
    * @param message one sentence: what failed, on what, and why
-   * @param options `next`: what to type or do, a line each; `cause`: the error behind it
+   * @param options `next`: what to type or do, a line each; `cause`: the error behind it; `full`: a store has no room
    */
-  constructor(exit: ExitName, message: string, options: { next?: string | readonly string[]; cause?: unknown } = {}) {
+  constructor(exit: ExitName, message: string, options: { next?: string | readonly string[]; cause?: unknown; full?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'BkpError';
     this.exit = exit;
+    this.full = options.full ?? false;
     this.next = typeof options.next === 'string' ? [options.next] : (options.next ?? []);
   }
 }
+
+/** Whether a store did not take something for want of room. */
+export const isFull = (error: unknown): boolean => error instanceof BkpError && error.full;
 
 /** The sentence of any thrown value, without a stack. */
 export const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));

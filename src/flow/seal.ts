@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Bytes, PieceRef, Reporter, Runner, Store, Upload } from '../core/contracts.ts';
-import { BkpError, sentence } from '../core/errors.ts';
+import { BkpError, isFull, sentence } from '../core/errors.ts';
 import { spent } from '../core/spent.ts';
 import { measured } from './measure.ts';
 import { sealBytes } from './stages.ts';
@@ -176,13 +176,13 @@ class FanOut {
   refuseTooFew(): void {
     const { need } = this.#options;
     if (this.alive.length >= need) return;
-    const reasons = this.#branches
-      .filter(branch => branch.error !== undefined)
-      .map(branch => `${branch.store.name}: ${sentence(branch.error)}`);
+    const lost = this.#branches.filter(branch => branch.error !== undefined);
+    const reasons = lost.map(branch => `${branch.store.name}: ${sentence(branch.error)}`);
+    const advice = lost.flatMap(({ error }) => (isFull(error) ? (error as BkpError).next : []));
     throw new BkpError(
       'storeUnreachable',
       `${this.#name} could be stored in ${this.alive.length} of ${need} needed store(s): ${reasons.join('; ')}`,
-      { next: 'bkp doctor shows what each store lacks' },
+      { next: [...new Set(advice), 'bkp doctor shows what each store lacks'] },
     );
   }
 

@@ -58,7 +58,7 @@ async function carryOut(target: Target, ctx: TargetContext, entry: TargetEntry, 
   return withLease(ctx, store, 'prune', options.random(16), async lease => {
     const seen = await survey(ctx, store, lease.storeNow, target);
     const now = ctx.clock.now();
-    const plan = await planned(target, ctx, entry, seen, { now, storeNow: lease.storeNow }, options.force);
+    const plan = await planned(target, ctx, entry, seen, { now, ...(lease.unwritten ? {} : { storeNow: lease.storeNow }) }, options.force);
     if (plan.halts.length > 0) return { store: store.name, plan, exit: 'refused' };
     const removal = nothing();
     options.begun?.(store.name, removal);

@@ -1,5 +1,5 @@
 import type { Store, TargetContext } from '../../core/contracts.ts';
-import { BkpError } from '../../core/errors.ts';
+import { BkpError, isFull } from '../../core/errors.ts';
 import { startBeat } from './beat.ts';
 import { removeRecord } from './entry.ts';
 import { isAfter, type LeaseInfo, type ListedLease, listLeases, readLease, tellLease, ticketOf } from './leaseRecord.ts';
@@ -10,6 +10,8 @@ export interface Held {
   key: string;
   /** Time by the store's own clock when the lease was last seen there: never later than now. */
   readonly storeNow: Date;
+  /** The store has no room for a lease: its clock is not known then, and `storeNow` is earlier than it can be. */
+  readonly unwritten?: true;
   /**
    * To be called before each deletion; what follows has to be sent within a minute.
    * @throws BkpError('conflict') when the lease was lost: it could not be renewed for so long that another run may have taken it over, or
@@ -100,6 +102,52 @@ function held(ctx: TargetContext, store: Store, what: string, own: OwnLease, tim
   };
 }
 
+/** A lease whose last heartbeat is so long ago is dead by any clock that is not wrong by hours: milliseconds. */
+const LONG_MS = 3_600_000;
+/** Farther than a store's clock is behind ours: what counts by it counts as live. */
+const DAY_MS = 86_400_000;
+
+/**
+ * A store without room takes no lease, and would never have room again if nothing might be removed without one. So a run that sees no lease of
+ * another goes on without; it writes its own as soon as that is taken, and ends where another's shows up.
+ */
+function heldUnwritten(ctx: TargetContext, store: Store, what: string, own: OwnLease): Held {
+  return {
+    key: own.key,
+    unwritten: true,
+    get storeNow() {
+      return new Date(ctx.clock.now().getTime() - DAY_MS);
+    },
+    async check() {
+      if (!own.fresh())
+        await own.write().catch(error => {
+          if (!isFull(error)) throw error;
+        });
+      const other = await otherOf(ctx, store, what, own);
+      if (!other) return;
+      throw new BkpError(
+        'conflict',
+        `another run took a lease on ${what} of ${ctx.kind}/${ctx.name} in store ${store.name}: ${other.key}`,
+        {
+          next: 'run it again: what this run did until now stays done',
+        },
+      );
+    },
+  };
+}
+
+const otherOf = async (ctx: TargetContext, store: Store, what: string, own: OwnLease): Promise<ListedLease | undefined> =>
+  (await listLeases(ctx, store, what)).find(({ key, beatAt }) => key !== own.key && ctx.clock.now().getTime() - beatAt.getTime() < LONG_MS);
+
+/** @returns what to go on with where the store has no room for a lease; throws what kept it from being written otherwise */
+async function goOnWithout(ctx: TargetContext, store: Store, what: string, own: OwnLease, error: unknown): Promise<Held> {
+  if (!isFull(error) || (await otherOf(ctx, store, what, own))) throw error;
+  own.state = 'holding';
+  const text = `store ${store.name} is full, and takes no lease on ${what} of ${ctx.kind}/${ctx.name}: nobody else holds one, so it goes on without`;
+  ctx.report.emit({ type: 'warning', text });
+  return heldUnwritten(ctx, store, what, own);
+}
+
 /**
  * Works while no other run does the same on the same target in the same store; the lease is renewed meanwhile and removed at the end,
  * whatever the end.
@@ -115,6 +163,7 @@ function held(ctx: TargetContext, store: Store, what: string, own: OwnLease, tim
  *   write, by its own clock, and gives up `marginMs` earlier. So when a holder was put to sleep, or its write was on its way for
  *   minutes, `check` throws before anybody else can have taken over; it also looks whether the lease still stands. What the holder sends
  *   within `marginMs` after a check arrives while the lease is still its own.
+ * - A store without room is the exception: see `heldUnwritten`.
  * - A fixed name, written on condition that it is absent, would bring nothing more, and less safety: a removal or a renewal that a
  *   sleeper sends too late would hit the lease of its successor.
  *
@@ -133,7 +182,8 @@ export async function withLease<T>(
   const number = 1 + Math.max(0, ...present.map(({ key }) => ticketOf(key)?.number ?? 0));
   const own = ownLease(ctx, store, what, number, random, timing);
   try {
-    const seen = await take(ctx, store, what, own, timing);
+    const seen = await take(ctx, store, what, own, timing).catch(error => goOnWithout(ctx, store, what, own, error));
+    if ('key' in seen) return await work(seen);
     own.state = 'holding';
     await own.write();
     const beat = startBeat(ctx.clock, timing.beatMs, () => own.renew());

@@ -25,6 +25,11 @@ export const directoryConfig = z.strictObject({
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
 
+/** Of the disk, or of what its user may have of it. */
+const isFull = (error: unknown): boolean => codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
+
+const FULL = 'the disk of the store is full: make room, or let go what retention no longer keeps (bkp prune --confirm)';
+
 const isGone = (error: unknown): boolean => codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR';
 
 const isTemp = (key: string): boolean => basename(key).startsWith(TEMP);
@@ -165,8 +170,9 @@ class DirectoryStore implements Store {
   #unreachable(error: unknown, key?: string): BkpError {
     const why = codeOf(error) === 'ENOENT' ? 'is not there (is the disk mounted?)' : `does not answer: ${(error as Error).message}`;
     return new BkpError('storeUnreachable', `store ${this.name} (${this.#root})${key ? `, object ${key},` : ''} ${why}`, {
-      next: `mkdir -p ${pasted(this.#root)}   # if it is new`,
+      next: isFull(error) ? FULL : `mkdir -p ${pasted(this.#root)}   # if it is new`,
       cause: error,
+      full: isFull(error),
     });
   }
 
@@ -307,7 +313,9 @@ class FileUpload implements Upload {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, n * BLOCK + at).catch(error => {
         throw new BkpError('storeUnreachable', `store ${this.#store.name} could not write ${this.#key}: ${error.message}`, {
+          next: isFull(error) ? FULL : [],
           cause: error,
+          full: isFull(error),
         });
       });
       at += bytesWritten;

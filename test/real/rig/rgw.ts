@@ -106,17 +106,28 @@ async function startGateway({ daemons, tool, start }: Cluster, port: number): Pr
   await tool('radosgw-admin', 'user', 'create', '--uid=rig', '--display-name=rig', ...keys);
 }
 
+/** A gateway that can be told how much a bucket may hold. */
+export interface Rgw extends S3Server {
+  /** Lets a bucket have so many objects, and no more. */
+  limit(bucket: string, objects: number): Promise<void>;
+}
+
 /**
  * Starts a Ceph RADOS Gateway (Hetzner's engine) with a cluster of one behind it, all in memory: about 3 GiB can be stored.
  * @throws when it is not set up, or one of the daemons ends at its start
  */
-export async function startRgw(): Promise<S3Server> {
+export async function startRgw(): Promise<Rgw> {
   const made = cluster();
   const stop = stoppable(() => killAll(made.daemons).then(() => removeTemp(made.home)));
   await startMonitor(made);
   await startDisk(made);
   const port = await freePort();
   await startGateway(made, port);
-  const server: S3Server = { ...KEYS, endpoint: endpointAt(port), bucket: options => makeBucket(server, options), stop };
+  const limit = async (bucket: string, objects: number): Promise<void> => {
+    const of = ['--quota-scope=bucket', `--bucket=${bucket}`];
+    await made.tool('radosgw-admin', 'quota', 'set', ...of, `--max-objects=${objects}`);
+    await made.tool('radosgw-admin', 'quota', 'enable', ...of);
+  };
+  const server: Rgw = { ...KEYS, endpoint: endpointAt(port), bucket: options => makeBucket(server, options), stop, limit };
   return server;
 }

@@ -2,6 +2,12 @@ import { BkpError, type ExitName } from '../../../core/errors.ts';
 import { type Fault, MOST_SKEW } from './fault.ts';
 import type { Settings } from './settings.ts';
 
+/** RGW, MinIO and others by their codes; B2 forbids it, and says of which of its caps that is. */
+const isFull = ({ status, code, message }: Fault): boolean =>
+  status === 507 || /^(QuotaExceeded|XMinioStorageFull|InsufficientStorage)$/.test(code ?? '') || /storage cap exceeded/i.test(message);
+
+const FULL = 'the account or bucket is full: raise its quota or cap, or let go what retention no longer keeps (bkp prune --confirm)';
+
 /** The request that failed. */
 export interface About {
   store: string;
@@ -21,7 +27,7 @@ export class StoreFault extends BkpError {
   readonly fault: Fault;
 
   constructor(exit: ExitName, message: string, next: readonly string[], fault: Fault, cause: unknown) {
-    super(exit, message, { next, cause });
+    super(exit, message, { next, cause, full: isFull(fault) });
     this.fault = fault;
   }
 }
@@ -73,7 +79,6 @@ function adviceOf(fault: Fault, about: About): string[] {
     AccessDenied: `the access key needs the right ${rightOf(operation)} on the bucket ${settings.bucket}`,
     PermanentRedirect: `the bucket is elsewhere: correct ${path}.endpoint and region${fault.region ? ` (${fault.region})` : ''}`,
     AuthorizationHeaderMalformed: `${path}.region is wrong${fault.region ? `: it is ${fault.region}` : ''}`,
-    QuotaExceeded: 'the account or bucket is full: prune, or raise its quota',
     RequestTimeTooSkewed: 'set the clock of the side that is wrong, and keep it so with NTP (timedatectl shows)',
     ECONNREFUSED: `nobody listens there: is ${path}.endpoint right?`,
     EPROTO: `${path}.endpoint: is it http:// in place of https://, and is the port that of the service?`,
@@ -85,6 +90,7 @@ function adviceOf(fault: Fault, about: About): string[] {
     403: `${path}.accessKey and secretKey: are they right, and do they have the right ${rightOf(operation)}?`,
     413: `something before the store takes no request of this size: let it take 17 MiB (nginx: client_max_body_size), or go around it`,
   };
+  if (isFull(fault)) return [FULL];
   const known = byCode[fault.code ?? ''] ?? byStatus[fault.status ?? 0];
   if (known) return [known];
   return isCertificate(fault) ? [`${path}.ca takes the PEM text of the authority that signed the certificate`] : [];
