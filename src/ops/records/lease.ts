@@ -65,6 +65,14 @@ async function take(ctx: TargetContext, store: Store, what: string, own: OwnLeas
   });
 }
 
+/** Takes it, and says that it is held: a store may have room for the first word of it only. */
+async function hold(ctx: TargetContext, store: Store, what: string, own: OwnLease, timing: LeaseTiming): Promise<Look> {
+  const seen = await take(ctx, store, what, own, timing);
+  own.state = 'holding';
+  await own.write();
+  return seen;
+}
+
 async function removeExpired(ctx: TargetContext, store: Store, expired: readonly ListedLease[]): Promise<void> {
   for (const { key, what, beatAt } of expired) {
     const why = await removeRecord(store, key);
@@ -182,10 +190,8 @@ export async function withLease<T>(
   const number = 1 + Math.max(0, ...present.map(({ key }) => ticketOf(key)?.number ?? 0));
   const own = ownLease(ctx, store, what, number, random, timing);
   try {
-    const seen = await take(ctx, store, what, own, timing).catch(error => goOnWithout(ctx, store, what, own, error));
+    const seen = await hold(ctx, store, what, own, timing).catch(error => goOnWithout(ctx, store, what, own, error));
     if ('key' in seen) return await work(seen);
-    own.state = 'holding';
-    await own.write();
     const beat = startBeat(ctx.clock, timing.beatMs, () => own.renew());
     try {
       await removeExpired(ctx, store, seen.expired);
