@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { stringify } from 'yaml';
@@ -554,6 +565,22 @@ if backup:
     }
   });
 
+  it('a name that is not in UTF-8 in sysvol is told as such, with what finds it', async () => {
+    const scripts = join(dc.dir, 'state/sysvol/ad.example.test/scripts');
+    const place = Buffer.concat([Buffer.from(`${scripts}/l`), Buffer.from([0xe4]), Buffer.from('tin.bat')]);
+    writeFileSync(place, 'x');
+    try {
+      const at = setUp(offline);
+      const { code, stderr } = await bkp(at, ['backup', 'samba']);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('a name in sysvol is not in UTF-8') });
+      const [, filter = ''] = /find \S+ \| (LC_ALL=\S+ grep .*)/.exec(stderr) ?? [];
+      expect(execFileSync('sh', ['-c', `find ${scripts} | ${filter}`]).toString('latin1')).toBe(`${place.toString('latin1')}\n`);
+      expect(stored(at)).toEqual([]);
+    } finally {
+      rmSync(place);
+    }
+  });
+
   it('a disk without room is told as such, and no copy stays beside the files of the DC', async () => {
     const at = setUp(offline);
     const small = tempDir();
@@ -604,6 +631,113 @@ if argv[0] == 'dbcheck':
     const { code: sick, stdout } = await bkp(at, ['doctor', 'samba', '--json']);
     expect(sick).not.toBe(0);
     expect(stdout).toContain('missing GUID component');
+  });
+});
+
+describe('a sysvol that is not there', () => {
+  /** As if what is mounted there were not. */
+  async function withoutSysvol(work: () => Promise<void>): Promise<void> {
+    const [place, away] = [join(dc.dir, 'state/sysvol'), join(dc.dir, 'state/away')];
+    renameSync(place, away);
+    mkdirSync(place);
+    try {
+      await work();
+    } finally {
+      rmSync(place, { recursive: true });
+      renameSync(away, place);
+    }
+  }
+
+  it('after a backup that had it is an anomaly: status is red, prune halts, the next whole one is good', async () => {
+    const at = setUp(offline);
+    await backedUp(at);
+    await withoutSysvol(async () => {
+      const { code, stdout, stderr } = await bkp(at, ['backup', 'samba']);
+      expect({ code, text: stdout + stderr }).toEqual({
+        code: 1,
+        text: expect.stringContaining('sysvol has no files at all, and the backup before has 2'),
+      });
+      expect((await bkp(at, ['status'])).code).toBe(10);
+      const pruned = await bkp(at, ['prune', 'samba', '--confirm']);
+      expect({ code: pruned.code, text: pruned.stdout + pruned.stderr }).toEqual({
+        code: 4,
+        text: expect.stringContaining('is an anomaly'),
+      });
+    });
+    expect((await backedUp(at)).code).toBe(0);
+    expect((await bkp(at, ['status'])).code).toBe(0);
+  });
+
+  it('from the first backup on, as on a second DC, lacks the policies that the directory has; doctor says so, too', async () => {
+    await withoutSysvol(async () => {
+      const at = setUp(offline);
+      const { code, warnings } = await backedUp(at);
+      const told = 'the directory has 2 group policies, and sysvol none of them';
+      expect({ code, warnings: warnings.join() }).toEqual({ code: 3, warnings: expect.stringContaining(told) });
+      const sick = await bkp(at, ['doctor', 'samba', '--json']);
+      expect({ code: sick.code, text: sick.stdout }).toEqual({ code: 10, text: expect.stringContaining(told) });
+    });
+  });
+
+  it('of which some policies are missing is a warning', async () => {
+    const away = join(dc.dir, 'state/away');
+    renameSync(policy(), away);
+    try {
+      const { code, warnings } = await backedUp(setUp(offline));
+      expect({ code, warnings: warnings.join() }).toEqual({ code: 0, warnings: expect.stringContaining('and sysvol the files of 1') });
+    } finally {
+      renameSync(away, policy());
+    }
+  });
+});
+
+describe('a domain that is kept by LMDB', () => {
+  it('without mdb_copy, doctor and the backup say by which package it comes', async () => {
+    const kept = await provision({ backend: 'mdb' });
+    const at = setUp({ ...offline, smbConf: kept.conf });
+    const programs = tempDir();
+    for (const dir of (process.env['PATH'] ?? '').split(':').reverse())
+      for (const name of existsSync(dir) ? readdirSync(dir) : [])
+        if (name !== 'mdb_copy') {
+          rmSync(join(programs, name), { force: true });
+          symlinkSync(join(dir, name), join(programs, name));
+        }
+    const { code, stderr } = await bkp(at, ['backup', 'samba'], { PATH: programs });
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('apt-get install lmdb-utils') });
+    expect(stored(at)).toEqual([]);
+    const { code: sick, stdout } = await bkp(at, ['doctor', 'samba'], { PATH: programs });
+    expect({ sick, stdout }).toEqual({ sick: 10, stdout: expect.stringContaining('mdb_copy: missing on this host') });
+  });
+});
+
+describe('a domain whose smb.conf includes other files', () => {
+  it('comes back where they are not: with what lay beside it, and what is lost is named, at the backup already', async () => {
+    const from = await provision();
+    const [beside, elsewhere] = [join(from.dir, 'etc/shares.conf'), join(tempDir(), 'site.conf')];
+    writeFileSync(beside, '[data]\n\tpath = /srv/data\n');
+    writeFileSync(elsewhere, '[global]\n\tlog level = 2\n');
+    const conf = readFileSync(from.conf, 'utf8');
+    writeFileSync(from.conf, `${conf}\n[global]\n\tinclude = ${elsewhere}\n\tinclude = ${beside}\n`);
+    const at = setUp({ ...offline, smbConf: from.conf });
+    const { code, warnings } = await backedUp(at);
+    expect({ code, warnings }).toEqual({ code: 0, warnings: [expect.stringContaining(`smb.conf includes ${elsewhere}`)] });
+    const { stdout: looked } = await bkp(at, ['doctor', 'samba']);
+    expect(looked).toMatch(new RegExp(`smb.conf: .*${elsewhere}`));
+    // Another host has neither.
+    renameSync(from.dir, `${from.dir}-lost`);
+    rmSync(elsewhere);
+    const to = aPlace();
+    const restored = await bkp(at, restoreArgs(to, '--server-name', 'newdc'));
+    expect({ code: restored.code, stderr: restored.stderr }).toEqual({
+      code: 3,
+      stderr: expect.stringContaining(`smb.conf included ${elsewhere}, which is neither on this host nor in the backup`),
+    });
+    const back = readFileSync(join(to, 'etc/smb.conf'), 'utf8');
+    expect(back).toMatch(/\[data\]\s+path = \/srv\/data/);
+    expect(back).toMatch(/netbios name = NEWDC/);
+    expect(back).not.toMatch(/include =/);
+    const { code: proven, stdout } = await bkp(at, ['verify', 'samba', '--deep', '--json']);
+    expect({ proven, stdout }).toEqual({ proven: 0, stdout: expect.stringContaining(`smb.conf included ${elsewhere}`) });
   });
 });
 

@@ -105,7 +105,7 @@ export class Domain {
 }
 
 /** Makes a domain with one DC, `DC1`; it is not started. About five seconds. */
-export async function provision(options: { realm?: string; site?: string; dns?: string } = {}): Promise<Domain> {
+export async function provision(options: { realm?: string; site?: string; dns?: string; backend?: 'mdb' } = {}): Promise<Domain> {
   const dir = join(tempDir(), 'dc');
   const realm = options.realm ?? REALM;
   const args = [
@@ -113,6 +113,7 @@ export async function provision(options: { realm?: string; site?: string; dns?: 
     `--dns-backend=${options.dns ?? 'SAMBA_INTERNAL'}`,
     ...[`--adminpass=${ADMIN_PASSWORD}`, '--host-name=dc1', '--host-ip=127.0.0.1', `--targetdir=${dir}`],
     ...['--option=interfaces=lo', '--option=bind interfaces only=yes'],
+    ...(options.backend === undefined ? [] : [`--backend-store=${options.backend}`]),
     ...(options.site === undefined ? [] : [`--site=${options.site}`]),
   ];
   await run('samba-tool', args, { env: { PATH: process.env['PATH'] ?? '' } });

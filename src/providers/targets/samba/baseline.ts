@@ -48,6 +48,14 @@ export const lackingFiles = (
     found[key] < wanted[key] ? [`sysvol has ${found[key]} ${key} ${where}, and ${wanted[key]} on the DC`] : [],
   );
 
+/** Files and policies of sysvol that did, too. */
+export const sysvolShrunk = (before: Baseline['sysvol'] | undefined, now: Baseline['sysvol']): string[] =>
+  (['files', 'policies'] as const).flatMap(key =>
+    before && before[key] >= 10 && now[key] * 2 <= before[key]
+      ? [`sysvol has ${now[key]} ${key}, and had ${before[key]} at the last backup`]
+      : [],
+  );
+
 /** Accounts that went away by half or more since the backup before, in words. */
 export const shrunk = (before: Counts | undefined, now: Counts): string[] =>
   KEYS.flatMap(key =>

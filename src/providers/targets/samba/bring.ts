@@ -6,6 +6,7 @@ import type { Bytes, Known, PieceRef, TargetContext } from '../../../core/contra
 import { BkpError } from '../../../core/errors.ts';
 import { INCOMPLETE } from '../../../flow/place.ts';
 import type { SambaConfig } from './config.ts';
+import { inlined } from './includes.ts';
 import { assertInside, assertWhole, DomainScan } from './members.ts';
 import type { NewDc } from './names.ts';
 import { hasDns, WITHOUT_DNS } from './noDns.ts';
@@ -21,6 +22,8 @@ export interface Fetched {
   path: string;
   /** It has the partitions of DNS. */
   dns: boolean;
+  /** Names of the files in it. */
+  files: readonly string[];
 }
 
 /** Fetches the archive into a file of mode 600 and looks at what is in it before anything unpacks it. @throws BkpError('verifyFailed') */
@@ -40,7 +43,8 @@ export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceR
     const contents = await scan.end();
     assertInside(contents);
     assertWhole(contents, manifest.identity['realm'] ?? '', []);
-    return { path, dns: hasDns(contents) };
+    const files = [...contents.members.values()].filter(({ type }) => type === '0').map(({ name }) => name);
+    return { path, dns: hasDns(contents), files };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     throw new BkpError('failed', `the archive does not fit among the temporary files (${path})`, {
@@ -63,17 +67,46 @@ async function mark(ctx: Context, to: string, isOver: () => boolean): Promise<vo
   }
 }
 
+/** For the Python that samba-tool runs on: one file of an archive, by its name with or without `./`. */
+const READ = `
+import sys, tarfile
+with tarfile.open(sys.argv[1]) as tar:
+    for member in tar:
+        if member.name.removeprefix('./') == sys.argv[2]:
+            sys.stdout.buffer.write(tar.extractfile(member).read())
+            break
+`;
+
+/** A smb.conf for the restore, where that of the backup includes what this host has not. @returns options that name it, and what is lost */
+async function readable({ site, python }: Tools, tar: Fetched, dir: string): Promise<{ args: string[]; lost: string[] }> {
+  const read = async (member: string): Promise<string> => (await site.text({ file: python, args: ['-c', READ, tar.path, member] })).stdout;
+  const conf = await inlined(await read('etc/smb.conf'), tar.files, read);
+  if (conf === undefined) return { args: [], lost: [] };
+  const path = join(dir, 'smb.conf');
+  await writeFile(path, conf.text, { mode: 0o600 });
+  return { args: ['-s', path], lost: conf.lost };
+}
+
+/** What came of a restore by samba-tool. */
+export interface Brought {
+  /** What samba-tool warned of. */
+  warnings: string[];
+  /** What is not as it was on the DC. */
+  differs: string[];
+}
+
 /**
  * Runs samba-tool's restore into an empty directory, which is marked incomplete from then on.
  * @param dir for temporary files
- * @returns what samba-tool warned of
  * @throws BkpError('failed') in words that say what to do; the directory is then half filled
  */
-export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: string, dc: NewDc, dir: string): Promise<string[]> {
+export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: string, dc: NewDc, dir: string): Promise<Brought> {
+  const conf = await readable(tools, tar, dir);
   const args = [
     ...['domain', 'backup', 'restore', `--backup-file=${tar.path}`, `--newservername=${dc.name}`, `--targetdir=${to}`],
     ...(dc.hostIp === undefined ? [] : [`--host-ip=${dc.hostIp}`]),
     ...(dc.site === undefined ? [] : [`--site=${dc.site}`]),
+    ...conf.args,
   ];
   const options = { dir, timeoutMs: millis(ctx, 'restore'), from: 'files' as const, ...(tar.dns ? {} : { script: WITHOUT_DNS }) };
   let over = false;
@@ -82,5 +115,10 @@ export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: st
   });
   const [output] = await Promise.all([restoring, mark(ctx, to, () => over)]);
   const { lacks, warnings } = readSaid(output);
-  return [...lacks, ...warnings];
+  return {
+    warnings: [...lacks, ...warnings],
+    differs: conf.lost.map(
+      path => `smb.conf included ${path}, which is neither on this host nor in the backup: what it set is not in the restored one`,
+    ),
+  };
 }

@@ -2,18 +2,19 @@ import { join } from 'node:path';
 import type { Bytes, Facts, Id, Known, Piece, Site, TargetContext } from '../../../core/contracts.ts';
 import { BkpError, sentence } from '../../../core/errors.ts';
 import { openSite } from '../../../flow/site/index.ts';
-import { type Baseline, countsOf, lackingFiles, readBaseline, shrunk } from './baseline.ts';
+import { type Baseline, countsOf, lackingFiles, readBaseline, shrunk, sysvolShrunk } from './baseline.ts';
 import { modeOf, type SambaConfig } from './config.ts';
 import { dbcheck } from './dbcheck.ts';
 import { sweeping } from './debris.ts';
 import { explained } from './errors.ts';
 import { identityOf, refuseForeign } from './identity.ts';
+import { includesTold, MEND_INCLUDES } from './includes.ts';
 import { ask, type Look } from './look.ts';
 import { assertInside, assertWhole, type Contents, DomainScan } from './members.ts';
 import { NO_DNS } from './noDns.ts';
 import { readSaid, type Said } from './said.ts';
 import { hardLinks, wantedFiles, withAddresses } from './source.ts';
-import { linksTold, mendLinks } from './sysvol.ts';
+import { linksTold, MEND_POLICIES, mendLinks, policiesTold, sysvolGone } from './sysvol.ts';
 import { type Access, accessOf, confArgs, credentials, findTools, millis, sambaTool, type Tools } from './tools.ts';
 
 type Context = TargetContext<SambaConfig>;
@@ -151,7 +152,11 @@ function refuseLinks(ctx: Context, { sysvol, paths }: Look): void {
   throw new BkpError('failed', `${who(ctx)}: ${links}, and samba-tool backs up files and directories alone`, { next: mendLinks(paths) });
 }
 
-const lastCounts = (known: readonly Known[]): Baseline['after'] | undefined => readBaseline(known.at(-1)?.manifest.baseline)?.after;
+const lastBaseline = (known: readonly Known[]): Baseline | undefined => readBaseline(known.at(-1)?.manifest.baseline);
+
+/** That of the newest backup that is no anomaly. */
+const goodBaseline = (known: readonly Known[]): Baseline | undefined =>
+  readBaseline(known.findLast(({ manifest }) => manifest.anomaly === undefined)?.manifest.baseline);
 
 /**
  * Takes a domain as the archive of `samba-tool domain backup`, by a clone over the network or from the files of the DC.
@@ -198,6 +203,9 @@ export async function* capture(
       dns: after.dns,
       ...(checked.errors === undefined ? {} : { dbcheckErrors: checked.errors }),
     };
+    const last = lastBaseline(options.known);
+    const gone = sysvolGone(goodBaseline(options.known)?.sysvol, baseline.sysvol);
+    const without = policiesTold(Math.min(before.policies, after.policies), baseline.sysvol);
     return {
       identity: identityOf(after),
       at,
@@ -205,12 +213,19 @@ export async function* capture(
       baseline,
       versions: { server: after.version },
       notCovered: [...NOT_COVERED, ...(mode === 'online' ? [NOT_ONLINE] : []), ...(after.dns ? [] : [NO_DNS])],
-      lacks: lacking(contents, before, after, said),
+      lacks: [
+        ...lacking(contents, before, after, said),
+        ...(without !== undefined && policies === 0 ? [`${without}: ${MEND_POLICIES}`] : []),
+      ],
+      ...(gone === undefined ? {} : { emptied: gone }),
       warnings: [
         ...checked.warnings,
         ...said.warnings,
         ...links,
-        ...shrunk(lastCounts(options.known), baseline.after),
+        ...(mode === 'offline' ? includesTold(after.includes ?? []).map(text => `${text}: ${MEND_INCLUDES}`) : []),
+        ...shrunk(last?.after, baseline.after),
+        ...(gone === undefined ? sysvolShrunk(last?.sysvol, baseline.sysvol) : []),
+        ...(without !== undefined && policies > 0 ? [`${without}: ${MEND_POLICIES}`] : []),
         ...(after.sysvol === null ? [`sysvol of the DC could not be counted: ${after.sysvolError}`] : []),
       ],
     };

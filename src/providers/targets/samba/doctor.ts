@@ -6,9 +6,10 @@ import { liveDc } from './alive.ts';
 import { modeOf, type SambaConfig } from './config.ts';
 import { dbcheck } from './dbcheck.ts';
 import { explained } from './errors.ts';
+import { includesTold, MEND_INCLUDES } from './includes.ts';
 import { ask, type Look } from './look.ts';
 import { hardLinks } from './source.ts';
-import { linksTold, mendLinks } from './sysvol.ts';
+import { linksTold, MEND_POLICIES, mendLinks, policiesTold } from './sysvol.ts';
 import { accessOf, confArgs, findTools, millis, type Tools } from './tools.ts';
 import { versionOf } from './version.ts';
 
@@ -71,7 +72,7 @@ const ridPool = ({ rid, ridError }: Look): Check =>
       }
     : { name: 'RID pool', state: 'ok', text: `the next RID is ${rid}` };
 
-function sysvol({ sysvol: seen, sysvolError, paths }: Look, ctx: Context): Check {
+function sysvol({ sysvol: seen, sysvolError, paths, policies }: Look, ctx: Context): Check {
   if (seen === null)
     return { name: 'sysvol', state: 'fail', text: `it cannot be read: ${sysvolError}`, mend: 'samba-tool ntacl sysvolcheck' };
   if (seen.denied.length > 0)
@@ -84,6 +85,8 @@ function sysvol({ sysvol: seen, sysvolError, paths }: Look, ctx: Context): Check
   const links = modeOf(ctx.config) === 'offline' ? linksTold(seen) : undefined;
   if (links !== undefined)
     return { name: 'sysvol', state: 'fail', text: `${links}: no offline backup comes about`, mend: mendLinks(paths).join('\n') };
+  const without = policiesTold(policies, seen);
+  if (without !== undefined) return { name: 'sysvol', state: seen.policies === 0 ? 'fail' : 'warn', text: without, mend: MEND_POLICIES };
   return { name: 'sysvol', state: 'ok', text: `${seen.files} files, ${seen.policies} policies` };
 }
 
@@ -142,8 +145,27 @@ async function room(site: Site, dir: string, seen: Look): Promise<Check> {
   return { name: 'room', state: 'fail', text, mend: '`temp:` in the config, or of `where`, names a directory with more room' };
 }
 
+/** samba-tool copies LMDB by a program that does not come with Samba. */
+async function mdbCopy(site: Site): Promise<Check> {
+  const path = await site.which('mdb_copy', []);
+  if (path !== undefined) return { name: 'mdb_copy', state: 'ok', text: `${path} on ${site.name}` };
+  return {
+    name: 'mdb_copy',
+    state: 'fail',
+    text: `missing on ${site.name}: the database is of LMDB, and no offline backup comes about without it`,
+    mend: 'apt-get install lmdb-utils',
+  };
+}
+
+const included = ({ includes = [] }: Look): Check =>
+  includes.length === 0
+    ? { name: 'smb.conf', state: 'ok', text: 'what it includes is in its backups' }
+    : { name: 'smb.conf', state: 'warn', text: includesTold(includes).join('; '), mend: MEND_INCLUDES };
+
 async function* onDc(ctx: Context, tools: Tools, dir: string, seen: Look): AsyncGenerator<Check> {
   yield await attempt(ctx, 'hard links', () => linked(tools.site, seen));
+  yield included(seen);
+  if (seen.lmdb && modeOf(ctx.config) === 'offline') yield await attempt(ctx, 'mdb_copy', () => mdbCopy(tools.site));
   yield await attempt(ctx, 'room', () => room(tools.site, dir, seen));
   if (ctx.config.dbcheck) yield await attempt(ctx, 'dbcheck', () => database(ctx, tools, dir));
 }

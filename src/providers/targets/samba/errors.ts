@@ -42,6 +42,16 @@ const KNOWN: readonly { said: RegExp; text: string; next: string | readonly stri
     next: ['start samba there, or name another DC: `server:`', 'with the files of a DC at hand `mode: offline` needs none that runs'],
   },
   {
+    said: /surrogates not allowed/,
+    text: 'a name in sysvol is not in UTF-8, and samba-tool backs up no such name',
+    next: ["on the DC: find /var/lib/samba/sysvol | LC_ALL=C.UTF-8 grep -axv '.*'", 'rename what it shows'],
+  },
+  {
+    said: /mdb_copy not found/,
+    text: 'the database is of LMDB, and mdb_copy, by which samba-tool copies it, is not there',
+    next: 'apt-get install lmdb-utils on the DC; or `mode: online` with `user:` and `password:`',
+  },
+  {
     said: /ntacls\.py", line \d+, in backup_offline\b/,
     text: 'something in sysvol cannot be read, such as a symbolic link, or a file that went away meanwhile',
     next: 'on the DC: find /var/lib/samba/sysvol ! -type f ! -type d; what it finds has to be a file or a directory',

@@ -20,12 +20,18 @@ const shape = z.looseObject({
   users: count,
   computers: count,
   groups: count,
+  /** Group policies that the directory has; the files of each are a directory of sysvol. */
+  policies: count,
   rid: z.number().nullable(),
   ridError: z.string().optional(),
   /** `links` = what is neither a file nor a directory; by its files only. */
   sysvol: z.object({ files: count, policies: count, denied: z.array(z.string()), links: z.array(z.string()) }).nullable(),
   sysvolError: z.string().optional(),
   paths: z.object({ private: z.string(), state: z.string(), binddns: z.string(), smbConf: z.string(), sysvol: z.string().nullable() }),
+  /** Files that smb.conf includes from where no backup takes them; by its files only. */
+  includes: z.array(z.string()).optional(),
+  /** The database is kept by LMDB and not by TDB; by its files only. */
+  lmdb: z.boolean().optional(),
   /** The account is of a group that may replicate everything; only over the network. */
   admin: z.boolean().optional(),
   /** For whom the KDC gave a ticket; only with `--ticket`. */

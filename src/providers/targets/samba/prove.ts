@@ -49,12 +49,12 @@ async function unpack(ctx: Context, tools: Tools, request: ProofRequest, to: str
   try {
     const tar = await fetchTar(request.manifest, request.read, join(request.dir, 'domain.tar'));
     const dc = proofDc(request.manifest);
-    const warnings = await bringBack(ctx, tools, tar, to, dc, temp);
+    const { warnings, differs } = await bringBack(ctx, tools, tar, to, dc, temp);
     const seconds = Math.round((ctx.clock.now().getTime() - began) / 100) / 10;
     const text = `${formatBytes(tarBytes(request.manifest))}, restored by samba-tool as DC ${dc.name}`;
     return [
       { name: 'unpack', state: 'ok', text, seconds },
-      ...warnings.map((each): Trial => ({ name: 'unpack', state: 'note', text: each })),
+      ...[...warnings, ...differs].map((each): Trial => ({ name: 'unpack', state: 'note', text: each })),
     ];
   } catch (error) {
     ctx.signal.throwIfAborted();

@@ -55,6 +55,7 @@ users = find(dom, '(&(objectClass=user)%s)' % has(512), 'sAMAccountName')
 out['users'] = len([m for m in users if (text(m, 'sAMAccountName') or '').lower() not in names])
 out['computers'] = len(find(dom, '(&(objectClass=computer)(!%s))' % has(8192), 'cn'))
 out['groups'] = len(find(dom, '(objectClass=group)', 'cn'))
+out['policies'] = len(find(dom, '(objectClass=groupPolicyContainer)', 'cn'))
 try:
     out['rid'] = sam.next_free_rid()
 except ldb.LdbError as error:
@@ -102,6 +103,19 @@ except (OSError, samba.NTSTATUSError, RuntimeError) as error:
     out['sysvol'], out['sysvolError'] = None, str(error.args[-1])
 out['paths'] = {'private': lp.get('private dir'), 'state': lp.get('state directory'), 'binddns': lp.get('binddns dir'),
                 'smbConf': lp.configfile, 'sysvol': sysvol}
+def included(path, seen):
+    with open(path, errors='surrogateescape') as conf:
+        for line in conf:
+            found = re.match(r'\\s*include\\s*=\\s*(/[^%]*?)\\s*$', line, re.I)
+            if found and found.group(1) not in seen and os.path.isfile(found.group(1)):
+                seen.append(found.group(1))
+                included(found.group(1), seen)
+    return seen
+if not remote:
+    roots = [os.path.dirname(lp.configfile), lp.get('private dir'), lp.get('state directory')]
+    out['includes'] = [path for path in included(lp.configfile, []) if not any(path.startswith(root + '/') for root in roots)]
+    backend = sam.search(base='@PARTITION', scope=ldb.SCOPE_BASE, attrs=['backendStore'])[0]
+    out['lmdb'] = text(backend, 'backendStore') == 'mdb'
 if remote:
     me = sam.search(base='', scope=ldb.SCOPE_BASE, attrs=['tokenGroups'])[0]
     groups = [sam.schema_format_value('tokenGroups', sid).decode() for sid in me.get('tokenGroups', [])]

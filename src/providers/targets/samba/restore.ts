@@ -12,7 +12,7 @@ import { openSite } from '../../../flow/site/index.ts';
 import { inspectCopy } from './after.ts';
 import { addressesOf, refuseLive } from './alive.ts';
 import { type Baseline, readBaseline } from './baseline.ts';
-import { bringBack, fetchTar } from './bring.ts';
+import { type Brought, bringBack, fetchTar } from './bring.ts';
 import type { SambaConfig } from './config.ts';
 import { type NewDc, newDc } from './names.ts';
 import { confOf } from './paths.ts';
@@ -151,9 +151,9 @@ async function perform(
   await complete(request.to);
   const asideTold = moved ? [`what was there before is in ${moved}`] : [];
   ctx.report.emit({ type: 'started', what: 'samba-tool domain backup restore' });
-  let warnings: string[];
+  let brought: Brought;
   try {
-    warnings = await bringBack(ctx, tools, tar, request.to, plan.dc, temp);
+    brought = await bringBack(ctx, tools, tar, request.to, plan.dc, temp);
   } catch (error) {
     await clear(request.to, wasThere).catch(reason =>
       ctx.report.emit({ type: 'warning', text: `${request.to} stays half filled: ${sentence(reason)}` }),
@@ -162,7 +162,7 @@ async function perform(
     throw error;
   }
   await rm(tar.path);
-  for (const text of warnings) ctx.report.emit({ type: 'warning', text });
+  for (const text of [...brought.warnings, ...brought.differs]) ctx.report.emit({ type: 'warning', text });
   const trials: Trial[] = [];
   for await (const trial of inspectCopy(ctx, tools, manifest, request.to, temp)) {
     trials.push(trial);
@@ -183,6 +183,7 @@ async function perform(
       dir: request.to,
       ...(moved ? { movedAside: moved } : {}),
     },
+    ...(brought.differs.length > 0 ? { differs: brought.differs } : {}),
     next: [
       ...asideTold,
       ...(closed === undefined ? [] : [`chmod o+x ${pasted(closed)}   # accounts of the domain read sysvol through it`]),

@@ -19,6 +19,21 @@ export function linksTold(sysvol: { links: readonly string[] } | null): string |
   return links.length === 0 ? undefined : `sysvol has ${links.length} symbolic link(s), pipes or sockets, the first: ${links[0]}`;
 }
 
+/** Samba replicates the directory between DCs and sysvol not: a second DC often has none. @param held how many the directory has */
+export function policiesTold(held: number, { policies }: Pick<SysvolCount, 'policies'>): string | undefined {
+  if (policies >= held) return undefined;
+  return `the directory has ${held} group policies, and sysvol ${policies === 0 ? 'none of them' : `the files of ${policies}`}`;
+}
+
+export const MEND_POLICIES =
+  'is sysvol mounted? Samba does not replicate it: copy it from the DC that has it, or back up that one; samba-tool gpo listall shows the policies';
+
+/** What of a sysvol was there in the last good backup and is all gone, in words, as where it is not mounted. */
+export function sysvolGone(before: SysvolCount | undefined, now: SysvolCount): string | undefined {
+  const [gone] = (['files', 'policies'] as const).filter(key => before && before[key] > 0 && now[key] === 0);
+  return gone && `sysvol has no ${gone} at all, and the backup before has ${before?.[gone]}: is it mounted?`;
+}
+
 /** What is done about them. */
 export const mendLinks = ({ sysvol }: { sysvol: string | null }): string[] => [
   `on the DC: find ${pasted(sysvol ?? '/var/lib/samba/sysvol')} ! -type f ! -type d; put in place of each what it leads to`,
