@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BkpError, sentence } from '../../core/errors.ts';
-import { decodeJournal, encodeJournal, type Journal } from '../../core/journal.ts';
+import { decodeJournal, encodeJournal, type Journal, type JournalStep, withStep } from '../../core/journal.ts';
 import { makeDir } from '../../flow/makeDir.ts';
 
 /** The journal of an unfinished run; undefined when there is none. Throws BkpError('refused') for a damaged one. */
@@ -28,11 +28,37 @@ export async function writeJournal(file: string, journal: Journal): Promise<void
     }
     await rename(fresh, file);
   } catch (error) {
-    await rm(fresh, { force: true });
+    // What stands in the way of writing may stand in the way of removing, and is told below.
+    await rm(fresh, { force: true }).catch(() => {});
     throw new BkpError('refused', `the journal ${file} cannot be written: ${sentence(error)}`, {
       next: '--journal FILE names another place',
       cause: error,
     });
+  }
+}
+
+/** The journal of a run that goes on. One writer at a time: parts of a wave end side by side. */
+export class Recorder {
+  #journal: Journal;
+  #last: Promise<unknown> = Promise.resolve();
+  readonly #file: string;
+
+  constructor(file: string, journal: Journal) {
+    this.#file = file;
+    this.#journal = journal;
+  }
+
+  get journal(): Journal {
+    return this.#journal;
+  }
+
+  /** Changes one step. Throws BkpError('refused') when this could not be written; what could not be written before comes with it. */
+  write(of: { kind: string; name: string }, change: Partial<JournalStep>): Promise<void> {
+    this.#journal = withStep(this.#journal, of, change);
+    const journal = this.#journal;
+    const written = this.#last.then(() => writeJournal(this.#file, journal));
+    this.#last = written.catch(() => {});
+    return written;
   }
 }
 

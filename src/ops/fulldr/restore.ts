@@ -2,14 +2,14 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Reached, StackContext } from '../../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
-import { type Journal, type JournalStep, withStep } from '../../core/journal.ts';
+import type { Journal } from '../../core/journal.ts';
 import { blockedBy } from '../../core/waves.ts';
 import { exclusive } from '../../flow/exclusive.ts';
 import { exists, INCOMPLETE } from '../../flow/place.ts';
 import { markRestoring, unmarkRestoring } from '../records/restoring.ts';
 import { restoreTarget } from '../restore.ts';
 import { type Forecast, forecast } from './forecast.ts';
-import { closeJournal, readJournal, writeJournal } from './journal.ts';
+import { closeJournal, Recorder, readJournal, writeJournal } from './journal.ts';
 import { type Part, partName } from './part.ts';
 import { preflight, type Ready, requestOf, type Way } from './preflight.ts';
 import { makeShared } from './shared.ts';
@@ -65,29 +65,6 @@ export async function clearIncomplete(place: string): Promise<boolean> {
   for (const name of await readdir(place)) if (name !== INCOMPLETE) await rm(join(place, name), { recursive: true, force: true });
   await rm(join(place, INCOMPLETE));
   return true;
-}
-
-/** One writer at a time: parts of a wave end side by side. */
-class Recorder {
-  #journal: Journal;
-  #last: Promise<void> = Promise.resolve();
-  readonly #file: string;
-
-  constructor(file: string, journal: Journal) {
-    this.#file = file;
-    this.#journal = journal;
-  }
-
-  get journal(): Journal {
-    return this.#journal;
-  }
-
-  write(of: { kind: string; name: string }, change: Partial<JournalStep>): Promise<void> {
-    this.#journal = withStep(this.#journal, of, change);
-    const journal = this.#journal;
-    this.#last = this.#last.then(() => writeJournal(this.#file, journal));
-    return this.#last;
-  }
 }
 
 const begun = (stack: StackContext, request: StackRequest): Omit<Journal, 'steps'> => ({
