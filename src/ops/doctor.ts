@@ -7,6 +7,7 @@ import { assertOpens } from '../flow/age.ts';
 import { diskChecks } from './doctorDisks.ts';
 import { doctorStore, mended } from './doctorStore.ts';
 import { lockGapChecks } from './immutability.ts';
+import { onePlaceChecks } from './onePlace.ts';
 import { assertTrusted } from './signer.ts';
 
 async function attempt(name: string, state: Check['state'], work: () => string | Promise<string>): Promise<Check> {
@@ -74,6 +75,7 @@ export async function* doctorTarget(target: Target, ctx: TargetContext, entry?: 
   yield await checkTemp(ctx);
   yield* checkKeys(ctx);
   for (const store of ctx.stores) yield* doctorStore(store, ctx.base, ctx.clock);
+  yield* await onePlaceChecks(ctx.stores, ctx.base);
   yield* await diskChecks(ctx.stores);
   if (entry) yield* lockGapChecks(ctx.stores, entry);
   yield* target.doctor(ctx);

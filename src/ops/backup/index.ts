@@ -1,11 +1,12 @@
 import type { Store, Target, TargetContext } from '../../core/contracts.ts';
 import { BkpError, type ExitName, sentence } from '../../core/errors.ts';
 import { environmentBase } from '../../core/key.ts';
-import { catalog, storedBytes } from '../catalog.ts';
+import { catalog, manifestKey, storedBytes } from '../catalog.ts';
 import { gathered } from '../gathered.ts';
 import { heal, newestWithChains } from '../heal.ts';
 import { withHooks } from '../hooks.ts';
 import { holdNeeded } from '../lock.ts';
+import { sameAsAnother } from '../onePlace.ts';
 import { refuseRestoring } from '../records/restoring.ts';
 import { recordRun } from '../records/run.ts';
 import { assertTrusted } from '../signer.ts';
@@ -66,8 +67,9 @@ async function take(target: Target, ctx: TargetContext, startedAt: Date, options
   for (const text of manifest.warnings) ctx.report.emit({ type: 'warning', text });
   const holding = ctx.stores.filter(store => !failures.has(store));
   const unheld = await holdNeeded(target, ctx, manifest, holding, known);
-  for (const text of unheld) ctx.report.emit({ type: 'warning', text });
-  const lacks = [...(facts.lacks ?? []), ...unheld];
+  const missed = [...unheld, ...(await sameAsAnother(failures, manifestKey(ctx.base, id)))];
+  for (const text of missed) ctx.report.emit({ type: 'warning', text });
+  const lacks = [...(facts.lacks ?? []), ...missed];
   await sweep({ ...ctx, stores: holding });
   const healed = await heal(target, { ...ctx, stores: holding }, known);
   if (facts.lineage) {
