@@ -236,6 +236,18 @@ describe('MO01: a notifier that fails is itself a failure', () => {
     expect(stderr).toBe('');
   });
 
+  it('an answer that repeats the address, as Apache words its 404, shows no part of it, wherever it is cut', async () => {
+    const page = (path: string) =>
+      `<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n<p>The requested URL ${path} was not found on this server.</p>\n</body></html>\n`;
+    web.act = ({ url }, answer) => void answer.writeHead(404).end(page(url!));
+    const [slack, token] = ['/services/T00000000/B00000000/', 'XyZabcdefghijklmnopqrst9'];
+    const run = only({ echo: { type: 'slack', url: `${web.address}${slack}${token}`, on: ['success'], timeout: '3s' } });
+    const { code, stdout, stderr } = await runBkp(['backup', 'redis'], run);
+    expect(code).toBe(3);
+    expect(stdout + stderr).toMatch(/answered 404 .*The requested URL \[redacted\]/);
+    expect(stdout + stderr + allRecords()).not.toContain(token.slice(0, 8));
+  });
+
   it('MO01: it is on record in the stores: status is red and counts, the textfile too, and a test that arrives ends it', async () => {
     web.act = (_, answer) => void answer.writeHead(404).end('no_service');
     const run = only({ ops: { on: ['success'] }, any: {} }, config =>

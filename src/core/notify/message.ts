@@ -48,7 +48,7 @@ function compose(
     code: EXIT[exit],
     target: targets.join(', '),
     title: `bkp ${about.env}: ${about.verb} ${named(more.headed ?? targets)}: ${WORD[event]}`,
-    message: cut(lines.join('\n')),
+    message: lines.join('\n'),
     id: more.id ?? '',
   };
 }
@@ -87,8 +87,8 @@ export function endMessage(about: About, all: readonly Outcome[], told: readonly
   );
 }
 
-/** Every text of it through a function that takes secrets out. */
+/** Every text of it through a function that takes secrets out, and then to its length: the rest of a secret that was cut would stay. */
 export const redacted = (message: Message, redact: (text: string) => string): Message =>
   Object.fromEntries(
-    Object.entries(message).map(([key, value]) => [key, typeof value === 'string' ? redact(value) : value]),
+    Object.entries(message).map(([key, value]) => [key, typeof value === 'string' ? cut(redact(value)) : value]),
   ) as unknown as Message;

@@ -27,6 +27,9 @@ export interface Delivery {
 /** Pauses between tries, ms; as many tries as there are pauses, and one more. */
 const PAUSES_MS = [500, 1500, 4000];
 
+/** As much of an answer as anybody reads. */
+const SHOWN = 240;
+
 /** A try that hangs leaves time for another one. */
 const SHARE = 0.5;
 
@@ -70,7 +73,7 @@ export async function deliver(
     await persist(notifier, message, clock, cancel ? [cancel] : []);
     return { name, type, ok: true };
   } catch (error) {
-    return { name, type, ok: false, error: redact(sentence(error)) };
+    return { name, type, ok: false, error: redact(sentence(error)).slice(0, SHOWN) };
   }
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type NotifierKind, Undelivered } from '../../core/notify/types.ts';
 import { ca } from './fields.ts';
+import { oneLine } from './http.ts';
 
 const text = z.string().min(1);
 const address = text.regex(/^[^\r\n]+$/);
@@ -33,7 +34,7 @@ function undelivered(host: string, error: unknown): Undelivered {
   if (error instanceof Undelivered) return error;
   const { code, responseCode, message } = error as MailFault;
   const again = responseCode === undefined ? code !== 'EAUTH' && code !== 'EENVELOPE' : responseCode < 500;
-  return new Undelivered(`${host}: ${message.replace(/[\p{C}\s]+/gu, ' ').slice(0, 200)}`, { again, cause: error });
+  return new Undelivered(`${host}: ${oneLine(message)}`, { again, cause: error });
 }
 
 /** Milliseconds within which a step of the conversation has to come; the whole is bounded by the signal. */

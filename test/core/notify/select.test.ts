@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { EXIT, type ExitName } from '../../../src/core/errors.ts';
-import { endMessage } from '../../../src/core/notify/message.ts';
+import { endMessage, redacted } from '../../../src/core/notify/message.ts';
 import { EVERYTHING, eventsOf, heard } from '../../../src/core/notify/select.ts';
 import { EVENTS, type NotifyEvent, type Outcome } from '../../../src/core/notify/types.ts';
 
@@ -49,7 +49,14 @@ it('a kind is all of its entries, an entry is itself, and what has no target yet
   expect([of(['redis'], EVERYTHING), of(['full-dr'], 'full-dr'), of(['redis'], 'full-dr')]).toEqual([1, 1, 0]);
 });
 
-it('a message is cut where services would refuse it', () => {
-  const outcomes: Outcome[] = [{ target: 'redis/app', exit: 'failed', message: 'x'.repeat(100_000) }];
-  expect(endMessage(about, outcomes, outcomes, ['failure']).message.length).toBeLessThan(3100);
+it('a message is cut where services would refuse it, once its secrets are out: none is cut in two', () => {
+  const redact = (text: string): string => text.replaceAll('s3cret-word', '[redacted]');
+  for (const before of [2900, 2980, 2990, 2999]) {
+    const outcomes: Outcome[] = [
+      { target: 'redis/app', exit: 'failed', message: `${'x'.repeat(before)}s3cret-word${'x'.repeat(100_000)}` },
+    ];
+    const { message } = redacted(endMessage(about, outcomes, outcomes, ['failure']), redact);
+    expect(message.length).toBeLessThan(3100);
+    expect(message).not.toContain('s3c');
+  }
 });
