@@ -93,6 +93,27 @@ describe('units that bkp renders', () => {
     expect(elapses(line!, '2026-03-28 00:00:00 UTC', 2)).toEqual(['2026-03-28T03:00:00Z', '2026-03-29T02:00:00Z']);
   });
 
+  it('a time that clocks skip in spring is no run for systemd, and is told; one beside it, and UTC, are not', async () => {
+    const [line] = onCalendar('0 2 * * *', 'Europe/Berlin', 'schedule');
+    expect(elapses(line!, '2026-03-28 02:00:00 UTC', 1)).toEqual(['2026-03-30T00:00:00Z']);
+    const warned = async (zone: string, schedule: string) => {
+      const path = join(tempDir(), 'bkp.yaml');
+      writeFileSync(
+        path,
+        text.replace('Europe/Berlin', zone).replace('app: { engine: native,', `app: { engine: native, schedule: "${schedule}",`),
+      );
+      const { code, stdout, stderr } = await runBkp(['render', 'systemd', 'postgres', 'app'], { config: path });
+      expect(code).toBe(0);
+      expect(stdout.startsWith('# DOUBTFUL: ')).toBe(stderr !== '');
+      return stderr;
+    };
+    expect(await warned('Europe/Berlin', '0 2 * * *')).toMatch(
+      /backup postgres\/app: clocks of Europe\/Berlin skip the time of "0 2 \* \* \*" once a year/,
+    );
+    expect(await warned('Europe/Berlin', '0 4 * * *')).toBe('');
+    expect(await warned('UTC', '0 2 * * *')).toBe('');
+  });
+
   it('a config of a unit is one that bkp reads, and its secrets come from where systemd puts credentials', async () => {
     const path = join(dir, 'etc/bkp/units/bkp-backup-postgres-app.yaml');
     const { code, stdout } = await runBkp(['--json', 'config', 'show'], { config: path });

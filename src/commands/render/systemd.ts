@@ -11,13 +11,17 @@ async function units(deps: RenderDeps, kind: string | undefined, name: string | 
   const { renderSystemd } = await import('../../core/render/systemd/index.ts');
   const { config, env, entries } = chosen(deps, kind, name);
   const options = { program: flags.program, user: flags.user, credentials: flags.credentials, drill: flags.drill };
-  const { files, notes } = renderSystemd({ config, env, traits: traitsOf(deps.registry), schedules: schedulesOf(flags), options }, entries);
+  const { files, warnings, notes } = renderSystemd(
+    { config, env, traits: traitsOf(deps.registry), schedules: schedulesOf(flags), options },
+    entries,
+  );
   const head = [
+    ...warnings.map(text => `# DOUBTFUL: ${text}`),
     '# Each file below goes where its line says; bkp render systemd --out / puts it there. Then, as root:',
     ...notes.map(line => `#   ${line}`),
   ];
   const text = [...head, ...files.map(file => `\n# ==> /${file.path}\n${file.text}`)].join('\n');
-  await give(deps, flags, { text, files, warnings: [] });
+  await give(deps, flags, { text, files, warnings });
   if (flags.out !== undefined && !deps.json()) deps.out(['then, as root:', ...notes.map(line => `  ${line}`)].join('\n'));
 }
 

@@ -106,7 +106,7 @@ export function checked(schedule: string, what: string): Fields {
 }
 
 /** Any instant will do as a beginning: schedules repeat. */
-const ANCHOR = new Date('2026-01-01T00:00:00Z');
+export const ANCHOR = new Date('2026-01-01T00:00:00Z');
 const LOOKED_AT = 60;
 
 /** The shortest time between two runs of a schedule, in ms, as the next sixty of them show it. */

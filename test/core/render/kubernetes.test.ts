@@ -376,6 +376,7 @@ describe('what is rendered for Kubernetes', () => {
   it('etcd and a DC that are backed up on their hosts are left out, and that is said', () => {
     const made = kubernetes(CONFIG.replace('samba:\n', 'samba:\n      dc: {}\n'), { nodeJobs: false });
     expect(made.warnings.filter(text => !/^samba\/ad/.test(text)).sort()).toEqual([
+      expect.stringMatching(/^backup postgres\/app, backup postgres\/old: clocks of Europe\/Berlin skip the time of "0 2 \* \* \*"/),
       expect.stringMatching(/^etcd\/main is backed up on a server node: bkp render systemd etcd main there/),
       expect.stringMatching(/^samba\/dc is backed up on the DC: bkp render systemd samba dc there/),
     ]);

@@ -1,7 +1,9 @@
 import { secretsIn } from '../../config/secrets.ts';
-import type { Job } from '../jobs.ts';
+import { drillOf } from '../drills.ts';
+import { type Job, zoneOf } from '../jobs.ts';
 import { imageName, objectName, quantity } from '../names.ts';
 import { needsOf, refuseWrittenOut, type Secret } from '../needs.ts';
+import { skippedRuns } from '../skipped.ts';
 import { claimsOf } from './claims.ts';
 import { configMap, configText } from './config.ts';
 import { cronJob } from './cronJob.ts';
@@ -77,7 +79,11 @@ export function renderKubernetes(world: World, chosen: readonly Chosen[], sha256
     ...subjects.map(subject => ({ namespace: subject.namespace, ...ofSubject(world, subject, sha256(text)) })),
     ...(drills.apart.length > 0 ? [drillApart(world, drills.apart)] : []),
   ];
-  const { sealed, pushgateway, rules } = world.options;
+  const { sealed, pushgateway, rules, schedules } = world.options;
+  const jobs = [
+    ...subjects.flatMap(subject => subject.jobs),
+    ...(drills.apart.length > 0 ? [drillOf(world.env, drills.apart, schedules)] : []),
+  ];
   return {
     objects: [
       ...namespaces(world, used),
@@ -87,7 +93,7 @@ export function renderKubernetes(world: World, chosen: readonly Chosen[], sha256
       ...walgMaps(world),
       ...(pushgateway !== undefined && rules ? [prometheusRule(world, subjects)] : []),
     ],
-    warnings: [...notes, ...drills.notes],
+    warnings: [...notes, ...drills.notes, ...skippedRuns(jobs, zoneOf(world.config))],
     notes: sealed ? [] : secretNotes(world.options, parts),
   };
 }

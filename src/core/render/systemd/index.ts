@@ -1,15 +1,18 @@
 import type { Config, Environment } from '../../config/types.ts';
 import { BkpError } from '../../errors.ts';
 import { drillOf, rehearsed } from '../drills.ts';
-import { jobsOf, type Schedules, type Traits } from '../jobs.ts';
+import { jobsOf, type Schedules, type Traits, zoneOf } from '../jobs.ts';
 import type { MadeFile } from '../kubernetes/text.ts';
 import { refuseWrittenOut } from '../needs.ts';
 import { clusterOf } from '../place.ts';
+import { skippedRuns } from '../skipped.ts';
 import { type SystemdOptions, unitsOf } from './units.ts';
 
 /** All files by their place below `/`, and what a person does with them. */
 export interface Units {
   files: MadeFile[];
+  /** What looks wrong. */
+  warnings: string[];
   /** Lines of commands. */
   notes: string[];
 }
@@ -54,12 +57,14 @@ export function renderSystemd(
   const { together, asRoot } = rehearsed(config, env, options.drill ? chosen : [], traits);
   const drills = [...(together.length > 0 ? [together] : []), ...asRoot.map(part => [part])].map(parts => drillOf(env, parts, schedules));
   const jobs = chosen.flatMap(each => jobsOf(env, each.kind, each.name, traits[each.kind]!, schedules));
-  const made = [...jobs, ...drills].map(job => unitsOf(config, env, job, options));
+  const all = [...jobs, ...drills];
+  const made = all.map(job => unitsOf(config, env, job, options));
   const users = { path: 'usr/lib/sysusers.d/bkp.conf', text: `u ${options.user} - "bkp backups" /var/lib/bkp\n` };
   const files = [...(options.user === 'root' ? [] : [users]), ...made.flatMap(each => each.files)];
   const variables = [...new Set(made.flatMap(({ secrets }) => secrets.flatMap(({ from, name }) => (from === 'env' ? [name] : []))))];
   return {
     files,
+    warnings: skippedRuns(all, zoneOf(config)),
     notes: [
       ...(options.user === 'root' ? [] : ['systemd-sysusers']),
       ...(variables.length > 0 ? [`install -d -m 700 ${options.credentials}`] : []),
