@@ -683,6 +683,8 @@ export interface LogState {
   /** When the store got its newest part. */
   at: Date;
   /** First position that is no longer in it. */
+  /** Where its oldest segment begins. */
+  begins?: Lsn;
   end: Lsn;
   /** By position; absent where there are none. */
   gaps?: readonly LogGap[];

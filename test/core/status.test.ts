@@ -180,6 +180,16 @@ describe('a log', () => {
     expect(status([base], with_({ ...gap, at: new Date(ago(60_000)) }), LOGGED, at('300'))).toMatchObject({ state: 'ok' });
   });
 
+  it('that begins behind the end of the newest backup is of no use: what was taken from its front is between no two files', () => {
+    const from = (begins: string): Partial<StoreFacts> => ({ log: [{ lineage: LINEAGE, at: NOW, end: '300', begins }] });
+    const old = aCopy(THIS_MORNING, { lineage: LINEAGE, wal: base.manifest.wal! });
+    const seen = status([old], from('280'), LOGGED, at('300'));
+    expect(seen).toMatchObject({ state: 'late', recoveryPointAt: old.manifest.recoveryPointAt, log: { end: '200' } });
+    expect(red(seen.why)).toEqual([expect.stringMatching(/^it lacks the log from 200 to 280, behind which only a new backup goes on/)]);
+    for (const begins of ['50', '200', '208'])
+      expect(status([old], from(begins), LOGGED, at('300'))).toMatchObject({ state: 'ok', recoveryPointAt: NOW.toISOString() });
+  });
+
   it('of a source that does not answer is judged by its age, and its bytes are unknown', () => {
     const silent: SourceFacts = { error: 'refused', checks: [] };
     const young = status([base], log(60_000), LOGGED, silent);

@@ -293,6 +293,18 @@ it('a store that lacks WAL behind its newest backup is late by what is before th
     why: [expect.stringMatching(`^it lacks ${names[1]}, behind which only a new backup goes on; the newest log in it before that is of`)],
   });
   expect((await runBkp(['restore', 'postgres', '--latest', '--to', aPlace(), '--yes'], at.run)).code).toBe(4);
+  const front = files.filter(path => /\/wal\/.*\/[0-9A-F]{24}-[^/]+$/.test(`/${path}`) && path.split('/').at(-1)! < names[1]!);
+  expect(front.length).toBeGreaterThan(0);
+  for (const path of front) rmSync(join(at.stores['local']!, path));
+  expect(await run()).toEqual({
+    code: 10,
+    state: 'late',
+    why: [
+      expect.stringMatching(
+        /^it lacks the log from \S+ to \S+, behind which only a new backup goes on; the newest log in it before that is of/,
+      ),
+    ],
+  });
   await aBackup(at);
   expect(await run()).toMatchObject({ code: 0, why: [] });
   await stopBkp(stream, 'SIGTERM');

@@ -1,5 +1,5 @@
 import { formatAge, formatDuration } from '../age.ts';
-import type { LogGap, LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
+import type { LogMark, LogState, Lsn, Manifest } from '../contracts.ts';
 import type { LogLag, Rules, SourceFacts, StoreFacts, Why } from './types.ts';
 
 /** What a store lets one come back to, and how that stands against the RPO. */
@@ -7,6 +7,13 @@ export interface Reach {
   at: Date;
   log?: LogLag;
   why: readonly Why[];
+}
+
+/** What a store lacks behind its newest backup: up to where, and until when, all is there. */
+interface Gap {
+  lacks: string;
+  from: Lsn;
+  at: Date;
 }
 
 const later = (a: Date, b: Date): Date => (a > b ? a : b);
@@ -44,15 +51,20 @@ function missedBy(end: Lsn, marks: readonly LogMark[], distance: Rules['distance
 }
 
 /** The first gap that a restore of the newest backup runs into: it has the whole segment in which it ends inside. */
-const gapBehind = ({ gaps }: LogState, { wal }: Manifest, distance: Rules['distance']): LogGap | undefined =>
-  wal && distance && gaps?.find(({ until }) => distance(wal.to, until) >= wal.segmentBytes);
+function gapBehind({ gaps, begins }: LogState, { wal, recoveryPointAt }: Manifest, distance: Rules['distance']): Gap | undefined {
+  if (!wal || !distance) return undefined;
+  const isFar = (until: Lsn): boolean => distance(wal.to, until) >= wal.segmentBytes;
+  if (begins !== undefined && isFar(begins))
+    return { lacks: `the log from ${wal.to} to ${begins}`, from: wal.to, at: new Date(recoveryPointAt) };
+  const gap = gaps?.find(({ until }) => isFar(until));
+  return gap && { lacks: gap.first === gap.last ? gap.first : `${gap.first} to ${gap.last}`, from: gap.from, at: gap.at };
+}
 
 /** What lies behind a gap is of no use until there is a backup behind it. */
 function cut(state: LogState, newest: Manifest, { distance }: Rules): { state: LogState; lacks: string } {
   const gap = gapBehind(state, newest, distance);
   if (!gap) return { state, lacks: '' };
-  const lacks = gap.first === gap.last ? gap.first : `${gap.first} to ${gap.last}`;
-  return { state: { ...state, at: gap.at, end: gap.from }, lacks: `it lacks ${lacks}, behind which only a new backup goes on; ` };
+  return { state: { ...state, at: gap.at, end: gap.from }, lacks: `it lacks ${gap.lacks}, behind which only a new backup goes on; ` };
 }
 
 function withLog(whole: LogState, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {

@@ -389,8 +389,8 @@ describe('the newest WAL of a store', () => {
       file(`${name(2, 9)}.partial`, 41),
     ];
     expect(state(CTX, [...objects, ...daily(1, 255, 255, other)], [known(LINEAGE)])).toEqual([
-      { lineage: LINEAGE, at: day(8), end: formatLsn(at(9)) },
-      { lineage: other, at: day(255), end: '1/0' },
+      { lineage: LINEAGE, at: day(8), begins: formatLsn(at(1)), end: formatLsn(at(9)) },
+      { lineage: other, at: day(255), begins: formatLsn(at(255)), end: '1/0' },
     ]);
   });
 

@@ -59,11 +59,30 @@ function gapsOf(files: readonly StoredWal[], open: string | undefined, segmentBy
   });
 }
 
-function stateOf(lineage: LineageId, { name, at, bytes }: Newest, segmentBytes: number, gaps: readonly LogGap[]): LogState[] {
+/** Where the oldest segment begins, whatever its timeline: what was taken from the front is between no two files. */
+function beginOf(names: readonly string[], segmentBytes: number): Lsn {
+  const numbers = names.flatMap(name => parseSegment(name, segmentBytes)?.number ?? []);
+  const least = numbers.reduce((low, number) => Math.min(low, number));
+  return formatLsn(segmentStart(least, segmentBytes));
+}
+
+function stateOf(
+  lineage: LineageId,
+  { name, at, bytes }: Newest,
+  segmentBytes: number,
+  files: readonly StoredWal[],
+  open: string | undefined,
+): LogState[] {
   const segment = parseSegment(name, segmentBytes);
   if (!segment) return [];
+  const gaps = gapsOf(files, open, segmentBytes);
+  const whole = files.map(file => file.name).filter(file => /^[0-9A-F]{24}$/.test(file));
   return [
-    { lineage, at, end: formatLsn(segmentStart(segment.number, segmentBytes) + BigInt(bytes)), ...(gaps.length > 0 ? { gaps } : {}) },
+    {
+      ...{ lineage, at, begins: beginOf([name, ...whole], segmentBytes) },
+      end: formatLsn(segmentStart(segment.number, segmentBytes) + BigInt(bytes)),
+      ...(gaps.length > 0 ? { gaps } : {}),
+    },
   ];
 }
 
@@ -85,9 +104,9 @@ export function state(ctx: Pick<TargetContext, 'base'>, objects: readonly Object
     const whole = newestOf(wal.get(lineage) ?? []);
     const open = newestOpen(chunks.get(lineage) ?? []);
     const last = open && (!whole || open.name > whole.name) ? open : undefined;
-    const gaps = gapsOf(wal.get(lineage) ?? [], last?.name, segmentBytes);
-    if (last) return stateOf(lineage, last, segmentBytes, gaps);
-    return whole ? stateOf(lineage, { name: whole.name, at: whole.modified, bytes: segmentBytes }, segmentBytes, gaps) : [];
+    const files = wal.get(lineage) ?? [];
+    if (last) return stateOf(lineage, last, segmentBytes, files, last.name);
+    return whole ? stateOf(lineage, { name: whole.name, at: whole.modified, bytes: segmentBytes }, segmentBytes, files, undefined) : [];
   });
 }
 

@@ -32,18 +32,19 @@ const known: Known[] = [{ manifest, stores: ['one'] }];
 describe('chunks in a listing', () => {
   it('tell how far a store has got, and when; a hole between them ends it', () => {
     const objects = [whole(6, day(11)), chunk(7, '00000000-00001000', day(12)), chunk(7, '00001000-00002004', day(13))];
-    expect(state(ctx, objects, known)).toEqual([{ lineage: LINEAGE, at: day(13), end: '0/7002008' }]);
+    expect(state(ctx, objects, known)).toEqual([{ lineage: LINEAGE, at: day(13), begins: '0/6000000', end: '0/7002008' }]);
     expect(state(ctx, [...objects.slice(0, 2), chunk(7, '00001001-00002000', day(13))], known)[0]!.end).toBe('0/7001000');
     expect(state(ctx, [objects[0]!, chunk(7, '00000008-00002000', day(13))], known)[0]).toEqual({
       lineage: LINEAGE,
       at: day(11),
+      begins: '0/6000000',
       end: '0/7000000',
     });
   });
 
   it('say nothing of a segment that is there whole', () => {
     expect(state(ctx, [whole(7, day(11)), chunk(7, '00000000-00001000', day(12))], known)).toEqual([
-      { lineage: LINEAGE, at: day(11), end: '0/8000000' },
+      { lineage: LINEAGE, at: day(11), begins: '0/7000000', end: '0/8000000' },
     ]);
   });
 
