@@ -682,9 +682,9 @@ export interface LogState {
   lineage: LineageId;
   /** When the store got its newest part. */
   at: Date;
-  /** First position that is no longer in it. */
   /** Where its oldest segment begins. */
   begins?: Lsn;
+  /** First position that is no longer in it. */
   end: Lsn;
   /** By position; absent where there are none. */
   gaps?: readonly LogGap[];
