@@ -104,11 +104,11 @@ describe('what a service keeps', () => {
     const { store: silent, broken } = frail(r.stores[1]!);
     broken.add('list');
     const one = await pruneElsewhere(at.target, r.context({ stores: [r.stores[0]!, silent] }), entry, pruned([]), true);
-    expect(one).toMatchObject({ error: expect.stringMatching(/two cannot be read whole/), released: [] });
+    expect(one).toMatchObject({ error: expect.stringMatching(/two cannot be read whole/), released: [], exit: 'storeUnreachable' });
     expect((await at.run([{ store: 'one', exit: 'refused' }]))?.error).toMatch(/not pruned to the end/);
     const { putBytes } = await import('../../src/flow/bytes.ts');
     await putBytes(r.stores[0]!, manifestKey(BASE, '20200101T000000Z-abcdef'), Buffer.from('{"version":2}'));
-    expect((await at.run(pruned([])))?.error).toMatch(/cannot be read whole/);
+    expect(await at.run(pruned([]))).toMatchObject({ error: expect.stringMatching(/cannot be read whole/), exit: 'verifyFailed' });
     expect(at.released).toEqual([]);
   });
 });

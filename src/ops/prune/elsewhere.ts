@@ -22,13 +22,16 @@ const YOUNG_MS = 7 * 86_400_000;
 /**
  * What no manifest of any store names any more. A store that cannot be read may name all of it.
  * @param gone ids of backups that this run removed from a store, by the store's name
- * @throws BkpError when a store cannot be read whole
+ * @throws BkpError('storeUnreachable') when a store does not answer, 'verifyFailed' when one has a manifest that is not trusted
  */
 async function unneeded(ctx: TargetContext, holder: Holder, gone: ReadonlyMap<string, readonly string[]>): Promise<Elsewhere['going']> {
   const listed = await holder.list();
   const { known, problems } = await catalog(ctx.stores, ctx.base, ctx.keys);
   const [problem] = problems;
-  if (problem) throw new BkpError('storeUnreachable', `store ${problem.store} cannot be read whole: ${problem.error}`);
+  if (problem) {
+    const exit = problem.key === undefined ? 'storeUnreachable' : 'verifyFailed';
+    throw new BkpError(exit, `store ${problem.store} cannot be read whole: ${problem.error}`);
+  }
   const now = ctx.clock.now().getTime();
   return listed.flatMap(held => {
     const isIts = (store: string): boolean => held.store === undefined || held.store === store;
