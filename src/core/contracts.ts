@@ -805,6 +805,8 @@ export interface Target<C = any> {
       wanted(ctx: TargetContext<C>, name: string, dataDir: string): Promise<boolean>;
       run(ctx: TargetContext<C>, name: string, dataDir: string): Promise<void>;
     };
+    /** Those of the target's stores that are to get the log. */
+    stores(ctx: TargetContext<C>): readonly Store[];
     /** The newest of each lineage in one store's listing under `base/`, as far as the manifests of `known` tell how to count it. Pure. */
     state(ctx: TargetContext<C>, objects: readonly ObjectInfo[], known: readonly Known[]): LogState[];
     /**

@@ -19,6 +19,7 @@ const asked = (live: () => Promise<LiveState>): Target => ({
   ...plain,
   live,
   log: {
+    stores: ({ stores }) => stores,
     push: async () => {},
     fetch: async () => undefined,
     expired: () => [],

@@ -309,3 +309,28 @@ it('a store that lacks WAL behind its newest backup is late by what is before th
   expect(await run()).toMatchObject({ code: 0, why: [] });
   await stopBkp(stream, 'SIGTERM');
 });
+
+it('a store that is to get the log and has none is late, whatever another one has; one that wal.stores leaves out is not', async () => {
+  const db = await startPostgres({ version: '18' });
+  const at = await setUp(db, { entry: { rpo: '5s' } });
+  const leaving = await setUp(db, { like: at, entry: { rpo: '5s', wal: { stores: ['local'] } } });
+  const verdicts = async ({ run }: Setup) => {
+    const { stdout } = await runBkp(['status', 'postgres', 'app', '--json'], run);
+    const stores = (lastJson(stdout)['targets'] as Yaml[])[0]!['stores'] as Yaml[];
+    return Object.fromEntries(stores.map(({ store, state, why }) => [store, [state, ...why.map(({ text }: Yaml) => text)]]));
+  };
+  const stream = await streamTo(at, db);
+  await aBackup(at);
+  const name = await db.sql('create table t (n int); select pg_walfile_name(pg_current_wal_lsn())');
+  await db.sql('select pg_switch_wal()');
+  await waitFor(() => ['local', 'offsite'].every(store => at.walNames(store).includes(name)), 'the WAL');
+  await stopBkp(stream, 'SIGTERM');
+  await pause(5000);
+  expect(await verdicts(at)).toEqual({ local: ['ok'], offsite: ['ok'] });
+  rmSync(join(at.stores['offsite']!, `${BASE}/wal`), { recursive: true });
+  expect(await verdicts(at)).toEqual({
+    local: ['ok'],
+    offsite: ['late', expect.stringMatching(/^there is no log of it, and the recovery point is of/)],
+  });
+  expect(await verdicts(leaving)).toEqual({ local: ['ok'], offsite: ['ok', expect.stringContaining('it gets no log')] });
+});

@@ -104,7 +104,8 @@ const strange = (source: SourceFacts | undefined, newest: Manifest): Why[] =>
  * The recovery point of one store and its verdict.
  *
  * With a log it is now, while the store holds all that the reachable source has written; else the instant at which the store got its
- * newest part, or, where the source is on record to have committed more, that of the last record that is in it. Without one it is the backup's. A store that gets no log while another one does is not judged by the RPO.
+ * newest part, or, where the source is on record to have committed more, that of the last record that is in it. Without one it is the backup's. A store that gets no log by the config is
+ * not judged by the RPO.
  * @param newest manifest of the newest good backup there
  */
 export function reachOf(facts: StoreFacts, newest: Manifest, source: SourceFacts | undefined, rules: Rules, now: Date): Reach {
@@ -114,7 +115,7 @@ export function reachOf(facts: StoreFacts, newest: Manifest, source: SourceFacts
     return { ...reach, why: [...reach.why, ...strange(source, newest)] };
   }
   const at = new Date(newest.recoveryPointAt);
-  if (rules.distance && rules.logged && facts.log.length === 0)
+  if (facts.unlogged && facts.log.length === 0)
     return { at, why: [{ state: 'ok', text: 'it gets no log: only its whole backups can be restored from it' }] };
   const text = `${rules.distance ? 'there is no log of it, and ' : ''}the recovery point is of ${formatAge(at, now)}`;
   return { at, why: [...rpoWhy(at, text, rules, now), ...strange(source, newest)] };

@@ -42,8 +42,10 @@ export interface StoreFacts {
   copies: readonly Copy[];
   /** Manifests in it that do not count, with why. */
   unread: readonly { id?: string; text: string }[];
-  /** The newest of each lineage of the log; empty where this store gets none. */
+  /** The newest of each lineage of the log. */
   log: readonly LogState[];
+  /** By the config it gets no log: only whole backups are expected of it. */
+  unlogged?: true;
   runs: Runs;
   /** Why the records of runs could not be read. */
   runsError?: string;
@@ -74,8 +76,6 @@ export interface Rules {
   rpoMs: number;
   /** Bytes of log from one position to another, 0 where the second lies before the first; absent for a kind without a log. */
   distance?: (from: Lsn, to: Lsn) => number;
-  /** Whether any store of the target has log at all. */
-  logged: boolean;
   /** Absent for a kind that records none. */
   marks?: Marks;
 }

@@ -30,7 +30,6 @@ export async function statusTarget(
     schedule: entry.schedule,
     zone: ctx.timezone,
     rpoMs: parseDuration(entry.rpo),
-    logged: facts.some(({ log }) => log.length > 0),
     ...(target.log ? { distance: target.log.distance } : {}),
     ...(marks ? { marks } : {}),
   };

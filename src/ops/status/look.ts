@@ -81,6 +81,7 @@ async function factsOf(
     })),
     unread: problems.filter(withKey).map(unreadOf),
     log: target.log?.state(ctx, objects, all.known) ?? [],
+    ...(target.log && !target.log.stores(ctx).includes(store) ? { unlogged: true } : {}),
     ...(await runsOf(ctx, store)),
     bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
     ...(below ? { hidden: below } : {}),

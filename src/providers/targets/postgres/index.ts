@@ -1,7 +1,7 @@
 import type { Target } from '../../../core/contracts.ts';
 import { ahead } from './ahead.ts';
 import { apartIn } from './apart.ts';
-import { recordsOf } from './archive.ts';
+import { recordsOf, walStores } from './archive.ts';
 import { type PostgresConfig, postgresConfig } from './config.ts';
 import { coverage } from './coverage.ts';
 import { doctor } from './doctor.ts';
@@ -37,6 +37,7 @@ export const postgres: Target<PostgresConfig> = {
   },
   restore,
   log: {
+    stores: walStores,
     push: async (ctx, ...file) => (await engineOf(ctx)).push(ctx, ...file),
     fetch,
     ahead,
