@@ -113,8 +113,11 @@ export async function bringBack(ctx: Context, tools: Tools, tar: Fetched, to: st
   const restoring = sambaTool(tools, `samba-tool's restore into ${to}`, args, options).finally(() => {
     over = true;
   });
-  const [output] = await Promise.all([restoring, mark(ctx, to, () => over)]);
-  const { lacks, warnings } = readSaid(output);
+  // Both to their ends: whoever clears the directory after a failure must not meet a mark that is still being written.
+  const [output, marked] = await Promise.allSettled([restoring, mark(ctx, to, () => over)]);
+  if (output.status === 'rejected') throw output.reason;
+  if (marked.status === 'rejected') throw marked.reason;
+  const { lacks, warnings } = readSaid(output.value);
   return {
     warnings: [...lacks, ...warnings],
     differs: conf.lost.map(
