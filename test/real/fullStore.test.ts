@@ -72,12 +72,20 @@ describe('a directory on a disk without room', () => {
     const dir = tempDir();
     const { options, ids } = await withBackups(dir, openDirectory('far', { type: 'directory', path: dir }), [35, 40]);
     const script = [
-      'cp -a "$DISK/." "$DISK.copy" && mount -t tmpfs -o size=32m tmpfs "$DISK" && cp -a "$DISK.copy/." "$DISK"',
+      'cp -a "$DISK/." "$COPY" && mount -t tmpfs -o size=32m tmpfs "$DISK" && cp -a "$COPY/." "$DISK"',
       '{ cat /dev/zero > "$DISK/filler" || true; }',
       '"$0" "$@"',
     ].join(' && ');
     const [file, args] = bkpCommand(['prune', '--confirm', '--json']);
-    const env = { ...options.env, DISK: dir, BKP_CONFIG: options.config, PATH: process.env['PATH']!, HOME: tempDir(), TMPDIR: tempDir() };
+    const env = {
+      ...options.env,
+      DISK: dir,
+      COPY: tempDir(),
+      BKP_CONFIG: options.config,
+      PATH: process.env['PATH']!,
+      HOME: tempDir(),
+      TMPDIR: tempDir(),
+    };
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
     const { code, stdout, stderr } = await start('unshare', ['--mount', ...user, 'sh', '-c', script, file, ...args], { env }).ended;
     expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
