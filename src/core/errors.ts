@@ -40,5 +40,9 @@ export class BkpError extends Error {
 /** Whether a store did not take something for want of room. */
 export const isFull = (error: unknown): boolean => error instanceof BkpError && error.full;
 
+/** Whether a file system of this host is full, of bytes or of files, or has given all it may to this account. */
+export const hasNoRoom = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+
 /** The sentence of any thrown value, without a stack. */
 export const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));

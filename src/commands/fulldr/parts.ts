@@ -1,6 +1,6 @@
 import { BkpError } from '../../core/errors.ts';
 import { near } from '../../core/near.ts';
-import { type Part, partName } from '../../ops/fulldr/part.ts';
+import { type Named, type Part, partName } from '../../ops/fulldr/part.ts';
 import type { Session } from '../session.ts';
 
 /** What stands for the whole stack where a kind of target would stand. */
@@ -11,8 +11,6 @@ export function isFullDr(kind: string | undefined): boolean {
   if (kind === undefined || kind === FULL_DR || near(kind, [FULL_DR]) === undefined) return kind === FULL_DR;
   throw new BkpError('usage', `there is no target "${kind}"; did you mean "${FULL_DR}"?`);
 }
-
-type Named = { kind: string; name: string };
 
 /** Whether a word of `--skip` means an entry. */
 export const meant = (text: string, { kind, name }: Named): boolean => text === kind || text === `${kind}/${name}`;

@@ -6,7 +6,7 @@ import { makeId } from '../../core/id.ts';
 import type { SetMember } from '../../core/set.ts';
 import { xdgHome } from '../../core/xdg.ts';
 import type { Asked } from '../../ops/fulldr/choose.ts';
-import { partName } from '../../ops/fulldr/part.ts';
+import { isSame, partName } from '../../ops/fulldr/part.ts';
 import type { PartResult } from '../../ops/fulldr/restore.ts';
 import { gathered } from '../../ops/gathered.ts';
 import { formatTable } from '../../report/format.ts';
@@ -55,7 +55,7 @@ async function askedOf(session: Session, origin: string, want: Want, from: strin
 function refuseUnknown(session: Session, members: readonly SetMember[], skip: readonly string[]): void {
   const all = session.app.select(session.options.env);
   const unknown = members
-    .filter(({ backup, kind, name }) => backup !== undefined && !all.some(each => each.kind === kind && each.name === name))
+    .filter(member => member.backup !== undefined && !all.some(each => isSame(each, member)))
     .filter(member => !skip.some(text => meant(text, member)))
     .map(partName);
   if (unknown.length === 0) return;

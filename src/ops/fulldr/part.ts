@@ -10,8 +10,13 @@ export interface Part extends Member {
   opened: { target: Target; ctx: TargetContext; entry: TargetEntry } | { error: BkpError };
 }
 
+/** What says which entry of an environment is meant. */
+export type Named = Pick<Part, 'kind' | 'name'>;
+
+export const isSame = (of: Named, other: Named): boolean => of.kind === other.kind && of.name === other.name;
+
 /** What a part is called. */
-export const partName = ({ kind, name }: { kind: string; name: string }): string => `${kind}/${name}`;
+export const partName = ({ kind, name }: Named): string => `${kind}/${name}`;
 
 /**
  * Where a part goes: below `root`, else where its entry says.

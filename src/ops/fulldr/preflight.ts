@@ -8,7 +8,7 @@ import { freeBytes, nearest } from '../../flow/place.ts';
 import { catalog, heldObjects, missingObjects } from '../catalog.ts';
 import { restoreTarget } from '../restore.ts';
 import { type Asked, type Chosen, choosePart, refusalOf } from './choose.ts';
-import { type Part, partName, placeOf } from './part.ts';
+import { isSame, type Part, partName, placeOf } from './part.ts';
 
 /** A part that passed: what it will do, and where. */
 export interface Ready extends Chosen {
@@ -96,8 +96,7 @@ async function lostIn(stores: readonly Store[], { manifest, stores: holding }: K
   return comesBack ? [] : lacks.map(({ name, missing }) => `${name} lacks ${missing.find(isNowhere) ?? missing[0]}`);
 }
 
-const stepOf = (part: Part, journal: Journal | undefined): JournalStep | undefined =>
-  journal?.steps.find(({ kind, name }) => kind === part.kind && name === part.name);
+const stepOf = (part: Part, journal: Journal | undefined): JournalStep | undefined => journal?.steps.find(step => isSame(step, part));
 
 /** What a run that was cut short had chosen stays chosen. */
 const chosenBefore = (part: Part, journal: Journal | undefined): Chosen | undefined => {
@@ -167,7 +166,7 @@ function overlaps(ready: readonly Ready[]): string[] {
 /** What a run that is gone on with had to bring back, and the config does not have any more: it would be missing without a word. */
 const departed = (parts: readonly Part[], before: Journal | undefined): string[] =>
   (before?.steps ?? [])
-    .filter(({ kind, name, state }) => state !== 'back' && !parts.some(part => part.kind === kind && part.name === name))
+    .filter(step => step.state !== 'back' && !parts.some(part => isSame(step, part)))
     .map(
       step =>
         `${partName(step)}: the restore that began ${before?.startedAt} has yet to bring it back, and the config has it no more as a part of full-dr → take it back into the config, or begin anew: --restart`,

@@ -10,10 +10,10 @@ import { markRestoring, unmarkRestoring } from '../records/restoring.ts';
 import { restoreTarget } from '../restore.ts';
 import { type Forecast, forecast } from './forecast.ts';
 import { closeJournal, Recorder, readJournal, writeJournal } from './journal.ts';
-import { type Part, partName } from './part.ts';
+import { isSame, type Part, partName } from './part.ts';
 import { preflight, type Ready, requestOf, type Way } from './preflight.ts';
 import { makeShared } from './shared.ts';
-import { asItStands, isSame, stepsOf } from './steps.ts';
+import { asItStands, stepsOf } from './steps.ts';
 
 /** What a restore of the whole stack was asked for. */
 export interface StackRequest extends Way {

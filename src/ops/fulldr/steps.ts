@@ -2,12 +2,8 @@ import { readdir } from 'node:fs/promises';
 import type { StackContext } from '../../core/contracts.ts';
 import type { Journal, JournalStep } from '../../core/journal.ts';
 import { wavesOf } from '../../core/waves.ts';
-import { type Part, partName } from './part.ts';
+import { isSame, type Part, partName } from './part.ts';
 import type { Ready } from './preflight.ts';
-
-type Named = Pick<Part, 'kind' | 'name'>;
-
-export const isSame = (of: Named, other: Named): boolean => of.kind === other.kind && of.name === other.name;
 
 const wantOf = (want: Ready['want']): JournalStep['want'] => ({
   ...(want.latest ? { latest: true } : {}),

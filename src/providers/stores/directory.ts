@@ -6,7 +6,7 @@ import pMap from 'p-map';
 import * as z from 'zod';
 import { absolute } from '../../core/config/fields.ts';
 import type { Access, Bytes, ObjectInfo, PerItem, Powers, PutOptions, Store, Upload } from '../../core/contracts.ts';
-import { BkpError } from '../../core/errors.ts';
+import { BkpError, hasNoRoom } from '../../core/errors.ts';
 import { checkKey } from '../../core/key.ts';
 import { pasted } from '../../core/shell.ts';
 import { makeBelow } from '../../flow/folders.ts';
@@ -24,9 +24,6 @@ export const directoryConfig = z.strictObject({
 });
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException)?.code;
-
-/** Of the disk, or of what its user may have of it. */
-const isFull = (error: unknown): boolean => codeOf(error) === 'ENOSPC' || codeOf(error) === 'EDQUOT';
 
 const FULL = 'the disk of the store is full: make room, or let go what retention no longer keeps (bkp prune --confirm)';
 
@@ -170,9 +167,9 @@ class DirectoryStore implements Store {
   #unreachable(error: unknown, key?: string): BkpError {
     const why = codeOf(error) === 'ENOENT' ? 'is not there (is the disk mounted?)' : `does not answer: ${(error as Error).message}`;
     return new BkpError('storeUnreachable', `store ${this.name} (${this.#root})${key ? `, object ${key},` : ''} ${why}`, {
-      next: isFull(error) ? FULL : `mkdir -p ${pasted(this.#root)}   # if it is new`,
+      next: hasNoRoom(error) ? FULL : `mkdir -p ${pasted(this.#root)}   # if it is new`,
       cause: error,
-      full: isFull(error),
+      full: hasNoRoom(error),
     });
   }
 
@@ -313,9 +310,9 @@ class FileUpload implements Upload {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, n * BLOCK + at).catch(error => {
         throw new BkpError('storeUnreachable', `store ${this.#store.name} could not write ${this.#key}: ${error.message}`, {
-          next: isFull(error) ? FULL : [],
+          next: hasNoRoom(error) ? FULL : [],
           cause: error,
-          full: isFull(error),
+          full: hasNoRoom(error),
         });
       });
       at += bytesWritten;

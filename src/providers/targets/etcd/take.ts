@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Bytes, Site } from '../../../core/contracts.ts';
 import { parseDuration } from '../../../core/duration.ts';
-import { BkpError, sentence } from '../../../core/errors.ts';
+import { BkpError, hasNoRoom, sentence } from '../../../core/errors.ts';
 import { local } from '../../../flow/site/local.ts';
 import { ask, retried } from './client.ts';
 import { type Context, called } from './config.ts';
@@ -43,7 +43,7 @@ export const keep = async (ctx: Context, path: string, bytes: Bytes): Promise<vo
   try {
     await local(ctx).write(path, bytes);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    if (!hasNoRoom(error)) throw error;
     throw new BkpError('failed', `${called(ctx)}: ${path} could not be written: the disk is full`, {
       next: '`temp:` in the config names a directory with more room',
       cause: error,

@@ -1,6 +1,6 @@
 import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BkpError } from '../../../core/errors.ts';
+import { BkpError, hasNoRoom } from '../../../core/errors.ts';
 import type { Stretch } from '../../../core/postgres/history.ts';
 import { parseSegment, type Segment, segmentName, segmentStart } from '../../../core/postgres/lsn.ts';
 import { isAstray } from '../../../core/postgres/resume.ts';
@@ -25,9 +25,6 @@ async function writtenTo(file: FileHandle, from: number): Promise<number> {
   }
 }
 
-/** A file system that is full, of bytes or of files, or that has given all it may to this account. */
-const NO_ROOM = ['ENOSPC', 'EDQUOT'];
-
 /** The disk of the spool failed, or has no room: no store is to blame. */
 export class SpoolFault extends BkpError {
   /** @param why in words of the file system */
@@ -51,7 +48,7 @@ export class Spool {
   prepare = (): Promise<unknown> =>
     makeDir(this.dir, 0o700).catch(error => {
       const cause = (error as BkpError).cause as NodeJS.ErrnoException | undefined;
-      throw NO_ROOM.includes(cause?.code ?? '') ? new SpoolFault(this.dir, cause!.message, error) : error;
+      throw hasNoRoom(cause) ? new SpoolFault(this.dir, cause!.message, error) : error;
     });
 
   /** Names of everything in it. */

@@ -3,7 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Bytes, Known, PieceRef, TargetContext } from '../../../core/contracts.ts';
-import { BkpError } from '../../../core/errors.ts';
+import { BkpError, hasNoRoom } from '../../../core/errors.ts';
 import { INCOMPLETE } from '../../../flow/place.ts';
 import type { SambaConfig } from './config.ts';
 import { inlined } from './includes.ts';
@@ -46,7 +46,7 @@ export async function fetchTar(manifest: Known['manifest'], read: (piece: PieceR
     const files = [...contents.members.values()].filter(({ type }) => type === '0').map(({ name }) => name);
     return { path, dns: hasDns(contents), files };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    if (!hasNoRoom(error)) throw error;
     throw new BkpError('failed', `the archive does not fit among the temporary files (${path})`, {
       next: '`temp:` in the config',
       cause: error,
